@@ -1,0 +1,224 @@
+/*
+ * The rollout machine: events in, actions out. It alone decides what happens next on which node.
+ *
+ * Pure: no clock (time is `event.now_ms`), no IO, no allocation in a step; the same events give the same actions, byte for
+ * byte. A rollout, its automatic rollback and the verb `rollback` are one mechanism: every node walks a track, an array of steps; undoing is
+ * another track with the node's previous release. Strategies are waves (core/waves.h).
+ *
+ * Tracks (steps whose condition does not hold are passed over: no balancer, no such hook, ...):
+ *   setup   connect, preflight, lock, baseline | stage | hooks after_stage      (`|` = the whole fleet waits here)
+ *   change  hooks before_drain, drain, hooks before_activate, activate, hooks after_activate, gate, enable, hooks after_enable
+ *   settle  (bake of the wave) | commit | release (of the lock, with the result)
+ *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
+ *
+ * Rules where the laws of the contract leave a choice:
+ * - A node whose current release is the target, committed, and whose baseline is healthy has nothing to do.
+ * - Out of service because of us: from its first drain or activate until its gate and enable are passed. A node unhealthy before (or
+ *   without a release) counts as out from the start, so changing it costs nothing. A node that could not be reached at setup is skipped or
+ *   ends the run; it is not counted as out.
+ * - When only nodes that were unhealthy before, in later waves, keep the present wave from starting, they join the present wave.
+ * - A failed node within the failure budget is undone alone, at once; the rollout goes on. Result: NEEDS_CARE is only for nodes that are not
+ *   back; the rollout's result is then still RESULT_NEEDS_CARE (some node is not on the target), each node named.
+ * - An untouched node that cannot be reached follows `unreachable`; a touched one always counts as a failure.
+ * - Once the budget is spent: action rollback undoes all touched nodes, newest first, within max_unavailable. A node whose undo has
+ *   failed needs care; when such nodes alone use up max_unavailable, the undo goes on with one node at a time, since waiting would leave the
+ *   fleet half updated. Actions pause and stop let touched nodes finish their change track, start none, and leave the rest.
+ * - Interrupt: nothing new starts, what is in flight gets `interrupt_grace_ms`, then it is cancelled; nothing is undone.
+ * - Lease lost: nothing new at all, not even a release.
+ * - A step is repeated only after its action came back UNREACHABLE (same token: the node answers with what it recorded) or, for
+ *   connect, preflight, lock, stage and commit, after FAILED with retryable set. Each wait is backoff.h; `max_retries` bounds the sum.
+ * - Every action has a deadline. When it passes without an answer the machine sends ACTION_CANCEL for it once; the answer must come within
+ *   `cancel_grace_ms` (the engine's part: it answers UNREACHABLE by itself then); after that the machine goes on as if UNREACHABLE had come, and the
+ *   node must connect again (which proves that its last step has ended) before anything else happens there.
+ */
+#ifndef CORE_ROLLOUT_H
+#define CORE_ROLLOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/random.h"
+#include "core/backoff.h"
+#include "core/health.h"
+#include "core/waves.h"
+
+enum step_kind {
+    STEP_CONNECT,   /* connect, and prove that whatever ran there before has ended */
+    STEP_PREFLIGHT, /* read facts; changes nothing */
+    STEP_LOCK,
+    STEP_PROBE, /* one round of all health checks: baseline, gate, bake */
+    STEP_STAGE,
+    STEP_DRAIN,
+    STEP_ACTIVATE,
+    STEP_ENABLE,
+    STEP_HOOK,
+    STEP_COMMIT,
+    STEP_RELEASE, /* note the result in the node's journal and give back the lock */
+    STEP_KINDS
+};
+const char *step_name(enum step_kind kind); /* "connect", ... static */
+
+enum release_choice { RELEASE_TARGET, RELEASE_PREVIOUS };
+
+/* Where a node stands: what people are shown. */
+enum node_phase {
+    PHASE_WAITING, PHASE_CONNECT, PHASE_PREFLIGHT, PHASE_LOCK, PHASE_BASELINE, PHASE_STAGE, PHASE_STAGED, PHASE_DRAIN, PHASE_ACTIVATE,
+    PHASE_GATE, PHASE_ENABLE, PHASE_HOOK, PHASE_BAKE, PHASE_COMMIT, PHASE_RELEASE, PHASE_UNDO_DRAIN, PHASE_UNDO_ACTIVATE, PHASE_UNDO_GATE,
+    PHASE_UNDO_ENABLE, PHASE_UNDO_HOOK, PHASE_ENDED, NODE_PHASES
+};
+const char *node_phase_name(enum node_phase phase);
+
+/* What became of a node; the four classes of law 10 never mix. */
+enum node_outcome {
+    NODE_PENDING,     /* not reached by the rollout: runs what it ran */
+    NODE_UNCHANGED,   /* had nothing to do */
+    NODE_UPDATED,     /* runs the target, gate passed */
+    NODE_RESTORED,    /* touched, back on its previous release, gate passed (or back to no release) */
+    NODE_SKIPPED,     /* unreachable before it was touched; unreachable = skip */
+    NODE_UNREACHABLE, /* unreachable before it was touched; unreachable = fail */
+    NODE_REFUSED,     /* preflight or lock said no; untouched */
+    NODE_FAILED,      /* failed before it was touched (stage, hook): runs what it ran */
+    NODE_NEEDS_CARE,  /* touched, and neither updated nor restored */
+    NODE_OUTCOMES
+};
+const char *node_outcome_name(enum node_outcome outcome);
+
+enum node_trouble { /* the first thing that went wrong on a node */
+    TROUBLE_NONE, TROUBLE_UNREACHABLE, TROUBLE_REFUSED, TROUBLE_STEP_FAILED, TROUBLE_STEP_TIMED_OUT, TROUBLE_GATE_CLOSED, TROUBLE_FELL_IN_BAKE,
+    TROUBLE_INTERRUPTED, TROUBLE_LEASE_LOST, TROUBLE_UNHEALTHY_BEFORE, NODE_TROUBLES
+};
+const char *node_trouble_name(enum node_trouble trouble);
+
+enum rollout_result {
+    RESULT_RUNNING,
+    RESULT_DONE,        /* exit 0: every node updated, unchanged or skipped by choice */
+    RESULT_NOTHING,     /* exit 0: no node had anything to do */
+    RESULT_ROLLED_BACK, /* exit 1: failed; every touched node restored */
+    RESULT_NEEDS_CARE,  /* exit 2 */
+    RESULT_HELD,        /* exit 3: action = pause */
+    RESULT_REFUSED,     /* exit 4: nothing changed */
+    RESULT_UNREACHABLE, /* exit 69: nothing changed */
+    RESULT_INTERRUPTED  /* exit 130 or 143 */
+};
+const char *rollout_result_name(enum rollout_result result);
+
+enum rollout_state { ROLLOUT_SETUP, ROLLOUT_STAGING, ROLLOUT_STAGED_HOOKS, ROLLOUT_WAVE, ROLLOUT_BAKE, ROLLOUT_COMMIT, ROLLOUT_UNDO, ROLLOUT_ON_FAILURE,
+    ROLLOUT_RELEASE, ROLLOUT_FINISHED };
+const char *rollout_state_name(enum rollout_state state);
+
+enum on_unreachable { ON_UNREACHABLE_FAIL, ON_UNREACHABLE_SKIP };
+enum on_failure { ON_FAILURE_ROLLBACK, ON_FAILURE_PAUSE, ON_FAILURE_STOP };
+
+enum hook_moment { MOMENT_AFTER_STAGE, MOMENT_BEFORE_DRAIN, MOMENT_BEFORE_ACTIVATE, MOMENT_AFTER_ACTIVATE, MOMENT_AFTER_ENABLE,
+    MOMENT_BEFORE_ROLLBACK, MOMENT_AFTER_ROLLBACK, MOMENT_ON_FAILURE };
+enum hook_place { PLACE_NODE, PLACE_FIRST, PLACE_RUNNER };
+/* PLACE_NODE: on each node at its moment. PLACE_FIRST: on the first node that comes to the moment, once a rollout. PLACE_RUNNER: on the runner, for each node, but
+ * after_stage and on_failure once. on_failure hooks run once the budget is spent and all undoing has ended (node: on each touched node that is reachable). */
+struct rollout_hook {
+    enum hook_moment moment;
+    enum hook_place place;
+    int64_t timeout_ms;
+    bool ignore_failure;
+};
+
+struct rollout_config {
+    size_t node_count;
+    struct waves waves;       /* borrowed; together they hold every node once */
+    uint32_t max_unavailable; /* resolved, at least 1 */
+    uint32_t max_failures;    /* resolved; more than this many failed nodes spend the budget */
+    enum on_unreachable unreachable;
+    enum on_failure action;
+    bool undo_allowed;        /* false for the verb rollback: it is never rolled back; what fails needs care */
+    bool stages;              /* false for the verb rollback */
+    bool balanced;            /* a balancer exists: drain and enable are steps */
+    bool probed;              /* any health check exists */
+    struct health_rules health;
+    int64_t bake_ms, progress_deadline_ms; /* progress: from the last node that became healthy (Nomad); 0: none */
+    struct backoff_rules backoff;
+    uint32_t attempts;        /* tries of one step in all, at least 1 */
+    uint32_t max_retries;     /* of the whole rollout */
+    uint32_t forks;           /* nodes with an action in flight at once, probes apart */
+    int64_t timeout_ms[STEP_KINDS];
+    int64_t cancel_grace_ms, interrupt_grace_ms;
+    const struct rollout_hook *hooks; /* borrowed, in order */
+    size_t hook_count;
+    uint64_t seed;            /* jitter */
+};
+
+enum action_kind { ACTION_STEP, ACTION_CANCEL };
+#define NO_NODE SIZE_MAX
+struct action {
+    enum action_kind kind;
+    uint32_t id;     /* grows; a cancel has the id of what it cancels */
+    size_t node;     /* NO_NODE: a runner hook that belongs to no node */
+    enum step_kind step;
+    enum release_choice release;
+    size_t hook;     /* index, for STEP_HOOK */
+    uint32_t token;  /* the same for a repeated action whose first answer was lost; else fresh */
+    bool undo;       /* part of an undo track */
+    int64_t timeout_ms; /* the node's or engine's own limit for the work */
+    enum rollout_result result; /* for STEP_RELEASE */
+};
+
+enum event_kind { EVENT_START, EVENT_DONE, EVENT_TICK, EVENT_LOST, EVENT_INTERRUPT, EVENT_LEASE_LOST };
+enum done_status { DONE_OK, DONE_FAILED, DONE_TIMED_OUT, DONE_CANCELLED, DONE_REFUSED, DONE_UNREACHABLE };
+struct event {
+    enum event_kind kind;
+    int64_t now_ms;      /* never smaller than the last one's */
+    size_t node;         /* EVENT_DONE, EVENT_LOST */
+    uint32_t action_id;  /* EVENT_DONE: answers to unknown or finished ids are ignored */
+    enum done_status status; /* a probe: DONE_OK healthy, DONE_FAILED unhealthy */
+    bool retryable;      /* DONE_FAILED: another try may help */
+    /* STEP_PREFLIGHT, DONE_OK: */
+    bool at_target;      /* current release is the target and committed */
+    bool has_release;    /* something is current */
+};
+
+/* What happened, for the sinks; in order. */
+enum note_kind { NOTE_STATE, NOTE_WAVE, NOTE_PHASE, NOTE_PROBE, NOTE_RETRY, NOTE_TROUBLE, NOTE_OUTCOME, NOTE_BUDGET_SPENT, NOTE_BLOCKED, NOTE_RESULT };
+struct note {
+    enum note_kind kind;
+    size_t node;         /* or NO_NODE */
+    size_t wave;         /* NOTE_WAVE: 0-based */
+    int value;           /* the enum value that belongs to the kind: state, phase, trouble, outcome, result; NOTE_PROBE: 1 healthy, 0 not */
+    int64_t delay_ms;    /* NOTE_RETRY */
+};
+
+struct rollout;
+
+/* Allocates everything it will ever need in `arena`. ERR_INPUT when the config breaks a stated bound. */
+int rollout_create(struct rollout **out, const struct rollout_config *config, struct arena *arena, struct err *err);
+
+/* Both arrays are the machine's, valid until the next step. */
+struct update {
+    const struct action *actions;
+    size_t action_count;
+    const struct note *notes;
+    size_t note_count;
+};
+void rollout_step(struct rollout *rollout, const struct event *event, struct update *out);
+
+/* When to send EVENT_TICK if nothing else comes; INT64_MAX: nothing to wait for. */
+int64_t rollout_next_tick_ms(const struct rollout *rollout);
+
+enum rollout_state rollout_state(const struct rollout *rollout);
+enum rollout_result rollout_result(const struct rollout *rollout); /* RESULT_RUNNING until it finished */
+size_t rollout_wave(const struct rollout *rollout);
+
+/* One node as it stands. */
+struct node_view {
+    enum node_phase phase;
+    enum node_outcome outcome;
+    enum node_trouble trouble;
+    enum step_kind trouble_step;
+    size_t wave;
+    bool touched;
+    bool unhealthy_before;
+    const struct gate *gate; /* counts of the gate or bake under way */
+};
+void rollout_node(const struct rollout *rollout, size_t node, struct node_view *out);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * From a batch list to waves: which nodes change together, in which order. Pure; allocates only in waves_compile, in the caller's arena.
+ *
+ * Batch sizes are taken in turn, the last one repeats, until no node is left (Ansible's `serial`); a percent is of the whole
+ * fleet, rounds down, at least 1. With spread, a wave never holds nodes of two zones: nodes are taken zone by zone, in the order in
+ * which zones first appear, and a wave ends where its zone ends. A wave larger than max_unavailable is still one wave: the machine lets
+ * at most max_unavailable of its nodes be out at once.
+ */
+#ifndef CORE_WAVES_H
+#define CORE_WAVES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/units.h"
+
+struct wave {
+    size_t *nodes; /* 0 .. node_count-1, in order */
+    size_t count;
+};
+
+struct waves {
+    struct wave *items;
+    size_t count;
+};
+
+/* `zones[i]`: any text, NULL for none (nodes without a zone are a zone of their own); `zones` NULL: no spreading. */
+int waves_compile(struct waves *out, size_t node_count, const char *const *zones, const struct amount *batch,
+                  size_t batch_count, struct arena *arena, struct err *err);
+
+#endif
