@@ -1,0 +1,29 @@
+/*
+ * The node's program: src/node/node.sh as bytes inside the binary, and the constant command that starts it.
+ *
+ * Nothing of an inventory or playbook ever becomes part of a command line: values travel as framed requests (node/frames.h).
+ */
+#ifndef NODE_PROGRAM_H
+#define NODE_PROGRAM_H
+
+#include <stddef.h>
+
+#include "base/strbuf.h"
+
+#define NODE_PROTOCOL 1
+
+extern const char node_program[]; /* NUL-terminated */
+extern const size_t node_program_length;
+
+/* The command line for the long-lived channel: a POSIX shell that reads, from its stdin, a marker line, the program, and the marker
+ * again, and then runs it. Works whatever the login shell (sh, bash, dash, ash, zsh, fish, csh). Static. */
+const char *node_bootstrap(void);
+/* Appends what is to be written first: marker, program, marker. `nonce`: 16 hex digits that also stand in the ready line, so that the noise
+ * of a start-up file cannot be taken for it. */
+void node_boot_text(struct strbuf *out, const char nonce[17]);
+
+/* The command line for the data channel: reads one line, a path that the node's program named, then copies stdin to that file until EOF.
+ * `become`: through sudo -n. Static. */
+const char *node_receive_command(int become);
+
+#endif
