@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/strbuf.h"
 
@@ -29,6 +30,9 @@ bool text_is_name(const char *text);
 
 /* Pointer to the first byte after leading blanks; trims blanks at the end in place. */
 char *text_trim(char *text);
+
+/* Bytes of the UTF-8 character at `bytes` and its code; 0 when there is none: broken, overlong, a surrogate or cut off. */
+size_t text_utf8_decode(const char *bytes, size_t length, uint32_t *out_code);
 
 /* How many terminal columns valid UTF-8 takes (combining marks 0, wide characters 2). */
 size_t text_columns(const char *text);

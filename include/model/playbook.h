@@ -107,6 +107,13 @@ struct hook {
     int line;
 };
 
+/* Where a key stands that was given. */
+struct playbook_place {
+    const char *section; /* `health`, `step migrate` */
+    const char *key;
+    int line; /* 0: by an override */
+};
+
 struct playbook {
     struct arena arena;
     const char *file; /* as the user named it; for messages */
@@ -118,9 +125,12 @@ struct playbook {
     struct retry retry;
     struct hook *hooks; /* file order */
     size_t hook_count;
+    struct playbook_place *places; /* every key that was given */
+    size_t place_count;
 };
 
-/* One `--set section.key=value`; applied after the file, reported as file `--set`, line 0. */
+/* One `--set section.key=value`; applied after the file by the same table, the last of a key wins; its faults have the
+ * file `--set` and line 0. The section of a hook is `step NAME`, and must stand in the file. */
 struct playbook_override {
     const char *section, *key, *value;
 };
@@ -132,8 +142,12 @@ int playbook_parse(struct playbook *out, const char *file, const char *text, siz
                    const struct inventory *inventory, struct faults *faults, struct err *err);
 void playbook_release(struct playbook *playbook);
 
-/* Line of a key that stood in the file, 0 when it did not: for messages of later checks. */
+/* Line of a key that stood in the file, 0 when it did not: for messages of later checks. A hook's section is
+ * `step NAME`. */
 int playbook_line(const struct playbook *playbook, const char *section, const char *key);
+
+/* Whether a key was given, in the file or by an override. */
+bool playbook_has(const struct playbook *playbook, const char *section, const char *key);
 
 const char *hook_when_name(enum hook_when when); /* "after_stage", ... static */
 

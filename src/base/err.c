@@ -57,8 +57,8 @@ const char *err_name(int code)
         "unreachable", "authentication failed", "host key refused", "timed out", "cancelled",
         "protocol error", "failed",  "refused",   "unsupported",
     };
-    int index = -code;
-    if (index < 0 || (size_t)index >= sizeof(names) / sizeof(names[0]))
+    int count = sizeof(names) / sizeof(names[0]);
+    if (code > 0 || code <= -count)
         return "unknown error";
-    return names[index];
+    return names[-code];
 }

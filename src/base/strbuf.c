@@ -1,5 +1,6 @@
 #include "base/strbuf.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@ static char empty[1];
 
 void strbuf_init(struct strbuf *buffer, size_t maximum)
 {
-    *buffer = (struct strbuf){.text = empty, .maximum = maximum};
+    size_t possible = SIZE_MAX / 4; /* doubling the capacity can then never wrap */
+    *buffer = (struct strbuf){.text = empty, .maximum = maximum < possible ? maximum : possible};
 }
 
 void strbuf_release(struct strbuf *buffer)
@@ -112,9 +114,14 @@ void strbuf_consume(struct strbuf *buffer, size_t count)
     memmove(buffer->text, buffer->text + count, buffer->length + 1);
 }
 
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
 void strbuf_trim_end(struct strbuf *buffer)
 {
-    while (buffer->length && strchr(" \t\r\n", buffer->text[buffer->length - 1]))
+    while (buffer->length && is_blank(buffer->text[buffer->length - 1]))
         buffer->text[--buffer->length] = '\0';
 }
 

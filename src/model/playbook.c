@@ -1,0 +1,308 @@
+#include "model/playbook.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "model/ini.h"
+#include "model/playbook_check.h"
+#include "model/playbook_keys.h"
+
+#define NAMES_MAX 64 /* sections, or keys of one section */
+
+/* A parse on its way. */
+struct parse {
+    struct playbook *playbook;
+    struct arena *arena;
+    struct faults *faults;
+    struct err *err;
+    const char *file; /* of the text or `--set` */
+    bool out_of_memory;
+};
+
+static size_t section_names(const char *names[NAMES_MAX])
+{
+    size_t count = 0;
+    while (count < NAMES_MAX && (names[count] = playbook_section_at(count)))
+        count++;
+    return count;
+}
+
+static size_t key_names(const char *section, const char *names[NAMES_MAX])
+{
+    size_t count = 0;
+    const struct playbook_key *key;
+    for (size_t i = 0; count < NAMES_MAX && (key = playbook_key_at(i)); i++)
+        if (strcmp(key->section, section) == 0)
+            names[count++] = key->key;
+    return count;
+}
+
+/* `; did you mean 'interval'?`, or what there is. */
+static void suggest(char *out, size_t size, const char *name, const char *const *names,
+                    size_t count, const char *quotes)
+{
+    const char *nearest = text_nearest(name, names, count);
+    if (nearest) {
+        snprintf(out, size, "; did you mean %c%s%c?", quotes[0], nearest, quotes[1]);
+        return;
+    }
+    size_t used = (size_t)snprintf(out, size, "; known are ");
+    for (size_t i = 0; i < count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", names[i]);
+}
+
+static void tell_unknown_section(struct parse *parse, const char *name, const char *label, int line)
+{
+    if (playbook_section_is_planned(name)) {
+        faults_add(parse->faults, parse->file, line,
+                   "section [%s%s%s] is not supported by this version", name, label ? " " : "",
+                   label ? label : "");
+        return;
+    }
+    const char *names[NAMES_MAX];
+    char hint[512];
+    suggest(hint, sizeof(hint), name, names, section_names(names), "[]");
+    faults_add(parse->faults, parse->file, line, "unknown section [%s%s%s]%s", name,
+               label ? " " : "", label ? label : "", hint);
+}
+
+static bool section_exists(const char *name)
+{
+    const char *known;
+    for (size_t i = 0; (known = playbook_section_at(i)); i++)
+        if (strcmp(known, name) == 0)
+            return true;
+    return false;
+}
+
+static bool remember_place(struct parse *parse, const char *section, const char *key, int line)
+{
+    struct playbook *playbook = parse->playbook;
+    for (size_t i = 0; i < playbook->place_count; i++) {
+        struct playbook_place *place = &playbook->places[i];
+        if (strcmp(place->section, section) == 0 && strcmp(place->key, key) == 0) {
+            place->line = line;
+            return true;
+        }
+    }
+    struct playbook_place *places = arena_grow(parse->arena, playbook->places,
+                                               playbook->place_count, sizeof(*places));
+    if (!places) {
+        parse->out_of_memory = true;
+        return false;
+    }
+    playbook->places = places;
+    places[playbook->place_count++] =
+        (struct playbook_place){.section = section, .key = key, .line = line};
+    return true;
+}
+
+/* One `key = value`; `section` is the whole name for messages, `kind` the table's. */
+static void apply_entry(struct parse *parse, const char *section, const char *kind, void *base,
+                        const struct ini_entry *entry)
+{
+    const struct playbook_key *key = playbook_key_find(kind, entry->key);
+    struct err err = {0};
+    if (!key) {
+        const char *names[NAMES_MAX];
+        char hint[512];
+        suggest(hint, sizeof(hint), entry->key, names, key_names(kind, names), "''");
+        faults_add(parse->faults, parse->file, entry->line, "unknown key '%s' in [%s]%s",
+                   entry->key, section, hint);
+        return;
+    }
+    if (!remember_place(parse, section, key->key, entry->line))
+        return;
+    if (!*entry->value) {
+        faults_add(parse->faults, parse->file, entry->line,
+                   "key '%s' in [%s] has no value; give it one or remove the line", key->key,
+                   section);
+        return;
+    }
+    int code = playbook_key_store(key, base, entry->value, parse->arena, &err);
+    if (code == ERR_MEMORY)
+        parse->out_of_memory = true;
+    else if (code < 0)
+        faults_add(parse->faults, parse->file, entry->line, "key '%s' in [%s]: %s", key->key,
+                   section, err.message);
+}
+
+static void apply_defaults(struct parse *parse, const char *section, void *base)
+{
+    const struct playbook_key *key;
+    for (size_t i = 0; (key = playbook_key_at(i)); i++)
+        if (key->fallback && strcmp(key->section, section) == 0 &&
+            playbook_key_store(key, base, key->fallback, parse->arena, parse->err) < 0)
+            parse->out_of_memory = true;
+}
+
+/* A new hook for [step NAME]; NULL when it cannot be. */
+static struct hook *add_hook(struct parse *parse, const struct ini_section *section)
+{
+    struct playbook *playbook = parse->playbook;
+    if (!section->label || !text_is_name(section->label)) {
+        faults_add(parse->faults, parse->file, section->line,
+                   "section [step%s%s] needs a name: letters, digits, '.', '_' and '-', as in "
+                   "[step migrate]",
+                   section->label ? " " : "", section->label ? section->label : "");
+        return NULL;
+    }
+    struct hook *hooks =
+        arena_grow(parse->arena, playbook->hooks, playbook->hook_count, sizeof(*hooks));
+    if (!hooks) {
+        parse->out_of_memory = true;
+        return NULL;
+    }
+    playbook->hooks = hooks;
+    struct hook *hook = &hooks[playbook->hook_count++];
+    *hook = (struct hook){.name = section->label, .line = section->line};
+    apply_defaults(parse, "step", hook);
+    return hook;
+}
+
+static void apply_section(struct parse *parse, const struct ini_section *section)
+{
+    const char *whole_name = section->name;
+    void *base = parse->playbook;
+    if (!section_exists(section->name)) {
+        tell_unknown_section(parse, section->name, section->label, section->line);
+        return;
+    }
+    if (strcmp(section->name, "step") == 0) {
+        base = add_hook(parse, section);
+        whole_name = base ? arena_printf(parse->arena, "step %s", section->label) : NULL;
+        if (base && !whole_name)
+            parse->out_of_memory = true;
+        if (!whole_name)
+            return;
+    } else if (section->label) {
+        faults_add(parse->faults, parse->file, section->line,
+                   "section [%s %s] takes no name; write [%s]", section->name, section->label,
+                   section->name);
+    }
+    for (size_t i = 0; i < section->entry_count; i++)
+        apply_entry(parse, whole_name, section->name, base, &section->entries[i]);
+}
+
+/* git, dir and archive of one file exclude one another; an override simply replaces. */
+static void tell_two_sources(struct parse *parse)
+{
+    static const char *const kinds[] = {"git", "dir", "archive"};
+    const char *first = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        int line = playbook_line(parse->playbook, "source", kinds[i]);
+        if (line && first)
+            faults_add(parse->faults, parse->file, line,
+                       "'%s' and '%s' in [source] exclude each other; keep one", first, kinds[i]);
+        if (line)
+            first = kinds[i];
+    }
+}
+
+static struct hook *find_hook(struct playbook *playbook, const char *name)
+{
+    for (size_t i = 0; i < playbook->hook_count; i++)
+        if (strcmp(playbook->hooks[i].name, name) == 0)
+            return &playbook->hooks[i];
+    return NULL;
+}
+
+static void apply_override(struct parse *parse, const struct playbook_override *override)
+{
+    const char *section = arena_strdup(parse->arena, override->section);
+    struct ini_entry entry = {.key = override->key, .value = override->value};
+    if (!section) {
+        parse->out_of_memory = true;
+        return;
+    }
+    if (strncmp(section, "step ", 5) == 0) {
+        struct hook *hook = find_hook(parse->playbook, section + 5);
+        if (hook)
+            apply_entry(parse, section, "step", hook, &entry);
+        else
+            faults_add(parse->faults, parse->file, 0, "there is no [%s] in the playbook", section);
+        return;
+    }
+    if (!section_exists(section) || strcmp(section, "step") == 0) {
+        tell_unknown_section(parse, section, NULL, 0);
+        return;
+    }
+    apply_entry(parse, section, section, parse->playbook, &entry);
+}
+
+static int parse_all(struct parse *parse, const char *text, size_t length,
+                     const struct playbook_override *overrides, size_t override_count)
+{
+    struct ini_document document;
+    int code = ini_read(&document, parse->arena, parse->file, text, length, parse->faults,
+                        parse->err);
+    if (code < 0)
+        return code;
+    for (size_t i = 0; i < document.section_count; i++)
+        apply_section(parse, &document.sections[i]);
+    tell_two_sources(parse);
+    parse->file = "--set";
+    for (size_t i = 0; i < override_count; i++)
+        apply_override(parse, &overrides[i]);
+    return parse->out_of_memory ? err_set(parse->err, ERR_MEMORY, "out of memory") : 0;
+}
+
+int playbook_parse(struct playbook *out, const char *file, const char *text, size_t length,
+                   const struct playbook_override *overrides, size_t override_count,
+                   const struct inventory *inventory, struct faults *faults, struct err *err)
+{
+    size_t faults_before = faults->count, total_before = faults->total;
+    struct parse parse = {
+        .playbook = out, .arena = &out->arena, .faults = faults, .err = err, .file = file};
+    *out = (struct playbook){0};
+    arena_init(&out->arena);
+    const char *section;
+    for (size_t i = 0; (section = playbook_section_at(i)); i++)
+        if (strcmp(section, "step") != 0)
+            apply_defaults(&parse, section, out);
+    out->file = arena_strdup(&out->arena, file);
+    int code = out->file && !parse.out_of_memory
+                   ? parse_all(&parse, text, length, overrides, override_count)
+                   : err_set(err, ERR_MEMORY, "out of memory");
+    if (code < 0)
+        return code;
+    playbook_check(out, inventory, faults);
+    faults_sort(faults, faults_before);
+    size_t found = faults->total - total_before;
+    if (found)
+        return err_set(err, ERR_INPUT, "%s: %zu fault%s", file, found, found == 1 ? "" : "s");
+    return 0;
+}
+
+void playbook_release(struct playbook *playbook)
+{
+    arena_release(&playbook->arena);
+    *playbook = (struct playbook){0};
+}
+
+int playbook_line(const struct playbook *playbook, const char *section, const char *key)
+{
+    for (size_t i = 0; i < playbook->place_count; i++)
+        if (strcmp(playbook->places[i].section, section) == 0 &&
+            strcmp(playbook->places[i].key, key) == 0)
+            return playbook->places[i].line;
+    return 0;
+}
+
+bool playbook_has(const struct playbook *playbook, const char *section, const char *key)
+{
+    for (size_t i = 0; i < playbook->place_count; i++)
+        if (strcmp(playbook->places[i].section, section) == 0 &&
+            strcmp(playbook->places[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+const char *hook_when_name(enum hook_when when)
+{
+    static const char *const names[] = {"after_stage",    "before_drain", "before_activate",
+                                        "after_activate", "after_enable", "before_rollback",
+                                        "after_rollback", "on_failure"};
+    return names[when];
+}

@@ -1,0 +1,236 @@
+#include "model/playbook_check.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "model/template.h"
+
+#define CANDIDATES_MAX 2048
+
+struct check {
+    struct playbook *playbook;
+    const struct inventory *inventory;
+    struct faults *faults;
+};
+
+static int line_of(const struct check *check, const char *section, const char *key)
+{
+    return playbook_line(check->playbook, section, key);
+}
+
+#define TELL(check, section, key, ...)                                                             \
+    faults_add((check)->faults, (check)->playbook->file, line_of((check), (section), (key)),       \
+               __VA_ARGS__)
+
+/* Required keys that did not stand; one that stood with a bad value has its fault already. */
+static void check_service(const struct check *check)
+{
+    const struct service *service = &check->playbook->service;
+    static const char *const required[] = {"name", "root"};
+    for (size_t i = 0; i < 2; i++)
+        if (!playbook_has(check->playbook, "service", required[i]))
+            TELL(check, "service", required[i], "key '%s' is missing in [service]", required[i]);
+    bool can_start = playbook_has(check->playbook, "service", "unit") ||
+                     playbook_has(check->playbook, "service", "start");
+    if (!can_start)
+        TELL(check, "service", "unit",
+             "[service] needs 'unit' (a systemd unit) or 'start' (a command)");
+    if (service->stop && !service->start && !service->unit)
+        TELL(check, "service", "stop", "key 'stop' in [service] needs 'start' too");
+}
+
+static void check_source(const struct check *check)
+{
+    static const char *const git_only[] = {"ref", "path"};
+    for (size_t i = 0; i < 2; i++)
+        if (check->playbook->source.kind != SOURCE_GIT &&
+            playbook_has(check->playbook, "source", git_only[i]))
+            TELL(check, "source", git_only[i],
+                 "key '%s' in [source] has a meaning with 'git' only; remove it", git_only[i]);
+    if (check->playbook->source.kind == SOURCE_GIT && check->playbook->source.ref &&
+        *check->playbook->source.ref == '-')
+        TELL(check, "source", "ref", "key 'ref' in [source]: a revision does not begin with '-'");
+}
+
+static void check_strategy(const struct check *check)
+{
+    const struct strategy *strategy = &check->playbook->strategy;
+    if (strategy->kind != STRATEGY_ROLLING)
+        TELL(check, "strategy", "type",
+             "key 'type' in [strategy]: %s is not supported by this version; use rolling",
+             strategy->kind == STRATEGY_CANARY ? "canary" : "blue-green");
+    if (strategy->max_unavailable.value == 0)
+        TELL(check, "strategy", "max_unavailable",
+             "key 'max_unavailable' in [strategy] must be more than 0, or no node could change");
+}
+
+/* Which checks run when the playbook leaves it open: the unit if there is one, else the port. */
+static void choose_health(const struct check *check)
+{
+    struct health *health = &check->playbook->health;
+    const struct service *service = &check->playbook->service;
+    if (!playbook_has(check->playbook, "health", "unit"))
+        health->unit = playbook_has(check->playbook, "service", "unit");
+    if (health->port == 0)
+        health->port = service->port;
+    bool none = !playbook_has(check->playbook, "health", "http") && !health->tcp &&
+                !playbook_has(check->playbook, "health", "command") && !health->unit;
+    if (none && health->port && !playbook_has(check->playbook, "health", "tcp"))
+        health->tcp = true;
+    else if (none)
+        TELL(check, "health", playbook_has(check->playbook, "health", "tcp") ? "tcp" : "unit",
+             "[health] needs a check: http, tcp, command or unit");
+}
+
+static bool is_url(const char *text)
+{
+    return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+}
+
+static void check_probes(const struct check *check)
+{
+    const struct health *health = &check->playbook->health;
+    bool port_given = playbook_has(check->playbook, "service", "port") ||
+                      playbook_has(check->playbook, "health", "port");
+    if (health->http && *health->http != '/' && !is_url(health->http))
+        TELL(check, "health", "http",
+             "key 'http' in [health]: '%.100s' is neither a path like /healthz nor an http:// or "
+             "https:// URL",
+             health->http);
+    if (health->http && *health->http == '/' && !port_given)
+        TELL(check, "health", "http",
+             "key 'http' in [health] is a path and needs 'port' in [service]");
+    if (health->http && strpbrk(health->http, " \t"))
+        TELL(check, "health", "http", "key 'http' in [health]: a URL has no blanks; write %%20");
+    if (health->tcp && !port_given)
+        TELL(check, "health", "tcp", "key 'tcp' in [health] needs 'port' in [service]");
+    if (health->unit && !playbook_has(check->playbook, "service", "unit"))
+        TELL(check, "health", "unit", "key 'unit' in [health] needs 'unit' in [service]");
+    static const char *const http_only[] = {"expect", "body", "headers", "host", "tls_verify"};
+    for (size_t i = 0; i < 5; i++)
+        if (!playbook_has(check->playbook, "health", "http") &&
+            playbook_has(check->playbook, "health", http_only[i]))
+            TELL(check, "health", http_only[i], "key '%s' in [health] has a meaning with 'http' "
+                 "only; add it or remove this", http_only[i]);
+}
+
+/* The key to blame of a pair that contradicts itself: the one that was written. */
+static const char *written_of(const struct check *check, const char *section, const char *first,
+                              const char *second)
+{
+    return line_of(check, section, first) || !line_of(check, section, second) ? first : second;
+}
+
+static void check_order(const struct check *check, const char *section, const char *less,
+                        int64_t less_ms, const char *more, int64_t more_ms, bool equal_allowed)
+{
+    char left[DURATION_TEXT_MAX], right[DURATION_TEXT_MAX];
+    if (less_ms < more_ms || (equal_allowed && less_ms == more_ms))
+        return;
+    TELL(check, section, written_of(check, section, less, more),
+         "key '%s' in [%s] (%s) must be %s '%s' (%s)", less, section,
+         duration_format(left, less_ms), equal_allowed ? "at most" : "less than", more,
+         duration_format(right, more_ms));
+}
+
+static void check_times(const struct check *check)
+{
+    const struct health *health = &check->playbook->health;
+    const struct retry *retry = &check->playbook->retry;
+    check_order(check, "health", "min_healthy_time", health->min_healthy_time_ms,
+                "healthy_deadline", health->healthy_deadline_ms, false);
+    if (health->progress_deadline_ms)
+        check_order(check, "health", "healthy_deadline", health->healthy_deadline_ms,
+                    "progress_deadline", health->progress_deadline_ms, false);
+    check_order(check, "health", "timeout", health->timeout_ms, "healthy_deadline",
+                health->healthy_deadline_ms, true);
+    check_order(check, "retry", "base", retry->base_ms, "max", retry->max_ms, true);
+}
+
+static void check_hooks(const struct check *check)
+{
+    static const char *const required[] = {"when", "run"};
+    for (size_t i = 0; i < check->playbook->hook_count; i++) {
+        const struct hook *hook = &check->playbook->hooks[i];
+        const char *section = arena_printf(&check->playbook->arena, "step %s", hook->name);
+        for (size_t j = 0; section && j < 2; j++)
+            if (!playbook_has(check->playbook, section, required[j]))
+                faults_add(check->faults, check->playbook->file, hook->line,
+                           "key '%s' is missing in [%s]", required[j], section);
+    }
+}
+
+/* What every template may use; the rest are inventory variables. */
+static const char *const built_in[] = {"node", "address", "port", "release", "service", "root"};
+#define BUILT_IN_COUNT (sizeof(built_in) / sizeof(built_in[0]))
+
+static bool any_node_has(const struct inventory *inventory, const char *name)
+{
+    for (size_t i = 0; i < inventory->node_count; i++)
+        if (node_variable(&inventory->nodes[i], name))
+            return true;
+    return false;
+}
+
+static const char *nearest_name(const struct inventory *inventory, const char *name)
+{
+    const char *candidates[CANDIDATES_MAX];
+    size_t count = 0;
+    for (; count < BUILT_IN_COUNT; count++)
+        candidates[count] = built_in[count];
+    for (size_t i = 0; i < inventory->node_count; i++) {
+        const struct variables *variables = &inventory->nodes[i].variables;
+        for (size_t j = 0; j < variables->count && count < CANDIDATES_MAX; j++)
+            candidates[count++] = variables->items[j].name;
+    }
+    return text_nearest(name, candidates, count);
+}
+
+/* A template's place while its names are looked at. */
+struct template_place {
+    const struct check *check;
+    const char *key;
+};
+
+static int check_name(void *context, const char *name)
+{
+    const struct template_place *place = context;
+    const struct inventory *inventory = place->check->inventory;
+    for (size_t i = 0; i < BUILT_IN_COUNT; i++)
+        if (strcmp(built_in[i], name) == 0)
+            return 0;
+    if (!inventory || any_node_has(inventory, name))
+        return 0;
+    const char *nearest = nearest_name(inventory, name);
+    TELL(place->check, "health", place->key, "key '%s' in [health]: unknown name '{%s}'%s%s%s",
+         place->key, name, nearest ? "; did you mean '{" : "", nearest ? nearest : "",
+         nearest ? "}'?" : "; it is neither built in nor a variable of any node");
+    return 0;
+}
+
+static void check_template(const struct check *check, const char *key, const char *text)
+{
+    struct template_place place = {.check = check, .key = key};
+    struct err err = {0};
+    if (text && template_names(text, check_name, &place, &err) < 0)
+        TELL(check, "health", key, "key '%s' in [health]: %s", key, err.message);
+}
+
+void playbook_check(struct playbook *playbook, const struct inventory *inventory,
+                    struct faults *faults)
+{
+    struct check check = {.playbook = playbook, .inventory = inventory, .faults = faults};
+    const struct health *health = &playbook->health;
+    check_service(&check);
+    check_source(&check);
+    check_strategy(&check);
+    choose_health(&check);
+    check_probes(&check);
+    check_times(&check);
+    check_hooks(&check);
+    check_template(&check, "http", health->http);
+    check_template(&check, "host", health->host);
+    for (size_t i = 0; i < health->headers.count; i++)
+        check_template(&check, "headers", health->headers.items[i]);
+}

@@ -1,0 +1,183 @@
+#include "model/playbook_keys.h"
+
+#include <string.h>
+
+#include "model/playbook.h"
+
+#define SECOND_MS ((int64_t)1000)
+#define HOUR_MS (3600 * SECOND_MS)
+#define DAY_MS (24 * HOUR_MS)
+#define AT(member) offsetof(struct playbook, member)
+#define AT_HOOK(member) offsetof(struct hook, member)
+
+static const struct playbook_key keys[] = {
+    {"service", "name", KEY_NAME, AT(service.name), .help = "the service's name; required"},
+    {"service", "hosts", KEY_TEXT, AT(service.hosts), .fallback = "all",
+     .help = "an inventory pattern: the nodes that run it"},
+    {"service", "root", KEY_ROOT, AT(service.root),
+     .help = "its folder on the nodes, e.g. /srv/shop; required"},
+    {"service", "port", KEY_PORT, AT(service.port), .help = "the port it listens on"},
+    {"service", "unit", KEY_UNIT, AT(service.unit),
+     .help = "its systemd unit; this or start is required"},
+    {"service", "start", KEY_COMMAND, AT(service.start), .help = "command that (re)starts it"},
+    {"service", "stop", KEY_COMMAND, AT(service.stop), .help = "command that stops it"},
+    {"service", "reload", KEY_COMMAND, AT(service.reload),
+     .help = "command that makes it take a new release without a restart"},
+    {"service", "become", KEY_YES_NO, AT(service.become), .fallback = "no",
+     .help = "use sudo -n for the unit and root-owned paths"},
+    {"service", "shared", KEY_FOLDERS, AT(service.shared),
+     .help = "paths kept across releases, below root/shared"},
+    {"service", "keep", KEY_WHOLE, AT(service.keep), 1, 1000, .fallback = "5",
+     .help = "good releases kept on a node; failed ones never count"},
+
+    {"source", "git", KEY_SOURCE, AT(source.location), .minimum = SOURCE_GIT, .fallback = ".",
+     .help = "a git repository; this, dir or archive"},
+    {"source", "dir", KEY_SOURCE, AT(source.location), .minimum = SOURCE_DIR,
+     .help = "a folder of built files"},
+    {"source", "archive", KEY_SOURCE, AT(source.location), .minimum = SOURCE_ARCHIVE,
+     .help = "a tar archive"},
+    {"source", "ref", KEY_TEXT, AT(source.ref), .fallback = "HEAD",
+     .help = "the commit, tag or branch; git only"},
+    {"source", "path", KEY_FOLDER, AT(source.path),
+     .help = "only this folder of the commit; git only"},
+
+    {"strategy", "type", KEY_CHOICE, AT(strategy.kind), .choices = "rolling|blue-green|canary",
+     .fallback = "rolling", .help = "how the fleet moves; this version knows rolling"},
+    {"strategy", "batch", KEY_AMOUNTS, AT(strategy.batch), .fallback = "1, 25%",
+     .help = "nodes of each wave; the last one repeats"},
+    {"strategy", "max_unavailable", KEY_AMOUNT, AT(strategy.max_unavailable), .fallback = "25%",
+     .help = "most nodes out of service at a time, sick ones included"},
+    {"strategy", "spread", KEY_VARIABLE, AT(strategy.spread),
+     .help = "one value of this inventory variable at a time, e.g. zone"},
+    {"strategy", "bake", KEY_DURATION, AT(strategy.bake_ms), 0, 7 * DAY_MS, .fallback = "10s",
+     .help = "how long a wave must stay healthy before the next"},
+    {"strategy", "order", KEY_CHOICE, AT(strategy.order), .choices = "inventory|sorted|reverse",
+     .fallback = "inventory", .help = "the order of the nodes"},
+
+    {"health", "http", KEY_TEMPLATE, AT(health.http),
+     .help = "a path on the service's port, or a whole http:// or https:// URL"},
+    {"health", "expect", KEY_STATUS, AT(health.expect_from), .fallback = "200-299",
+     .help = "the status codes that are healthy"},
+    {"health", "body", KEY_REGEX, AT(health.body),
+     .help = "an extended regular expression that the body must match"},
+    {"health", "headers", KEY_TEMPLATES, AT(health.headers),
+     .help = "request headers, `Name: value`, by comma"},
+    {"health", "host", KEY_TEMPLATE, AT(health.host), .help = "the Host header and TLS name"},
+    {"health", "tls_verify", KEY_YES_NO, AT(health.tls_verify), .fallback = "yes",
+     .help = "check the certificate of an https:// URL"},
+    {"health", "tcp", KEY_YES_NO, AT(health.tcp), .fallback = "no",
+     .help = "the port takes connections"},
+    {"health", "command", KEY_COMMAND, AT(health.command),
+     .help = "a command on the node; exit status 0 is healthy"},
+    {"health", "unit", KEY_YES_NO, AT(health.unit),
+     .help = "the unit is active and not restarting; yes when the service has a unit"},
+    {"health", "via", KEY_CHOICE, AT(health.via), .choices = "node|direct", .fallback = "node",
+     .help = "probe through the node's SSH connection, or straight to its address"},
+    {"health", "port", KEY_PORT, AT(health.port), .help = "the port to probe; service.port if unset"},
+    {"health", "rise", KEY_WHOLE, AT(health.rise), 1, 1000, .fallback = "2",
+     .help = "good probes in a row that make a node healthy"},
+    {"health", "fall", KEY_WHOLE, AT(health.fall), 1, 1000, .fallback = "2",
+     .help = "bad probes in a row that make it unhealthy"},
+    {"health", "interval", KEY_DURATION, AT(health.interval_ms), 50, HOUR_MS, .fallback = "1s",
+     .help = "from one probe to the next"},
+    {"health", "timeout", KEY_DURATION, AT(health.timeout_ms), 10, HOUR_MS, .fallback = "2s",
+     .help = "one probe's time"},
+    {"health", "min_healthy_time", KEY_DURATION, AT(health.min_healthy_time_ms), 0, DAY_MS,
+     .fallback = "5s", .help = "how long a node must stay healthy to pass the gate"},
+    {"health", "healthy_deadline", KEY_DURATION, AT(health.healthy_deadline_ms), 1, DAY_MS,
+     .fallback = "60s", .help = "by when a node must have passed the gate"},
+    {"health", "progress_deadline", KEY_DURATION, AT(health.progress_deadline_ms), 0, 7 * DAY_MS,
+     .fallback = "10m", .help = "by when some node must have passed; 0: no such deadline"},
+
+    {"failure", "max_failures", KEY_AMOUNT, AT(failure.max_failures), .fallback = "0",
+     .help = "failed nodes of the fleet that are tolerated"},
+    {"failure", "unreachable", KEY_CHOICE, AT(failure.unreachable), .choices = "fail|skip",
+     .fallback = "fail", .help = "fail, or skip the node and catch up later"},
+    {"failure", "action", KEY_CHOICE, AT(failure.action), .choices = "rollback|pause|stop",
+     .fallback = "rollback", .help = "what happens when more fail"},
+
+    {"retry", "attempts", KEY_WHOLE, AT(retry.attempts), 1, 100, .fallback = "3",
+     .help = "tries of one step in all, where repeating is safe"},
+    {"retry", "base", KEY_DURATION, AT(retry.base_ms), 1, HOUR_MS, .fallback = "500ms",
+     .help = "the first wait between tries"},
+    {"retry", "max", KEY_DURATION, AT(retry.max_ms), 1, HOUR_MS, .fallback = "30s",
+     .help = "the longest wait between tries"},
+    {"retry", "max_retries", KEY_WHOLE, AT(retry.max_retries), 0, 1000000, .fallback = "100",
+     .help = "repeated tries of a whole rollout"},
+    {"retry", "connect_timeout", KEY_DURATION, AT(retry.connect_timeout_ms), 100, HOUR_MS,
+     .fallback = "10s", .help = "until a node must answer and let us in"},
+    {"retry", "step_timeout", KEY_DURATION, AT(retry.step_timeout_ms), 100, DAY_MS,
+     .fallback = "5m", .help = "one step on a node that has no timeout of its own"},
+
+    {"step", "when", KEY_CHOICE, AT_HOOK(when),
+     .choices = "after_stage|before_drain|before_activate|after_activate|after_enable|"
+                "before_rollback|after_rollback|on_failure",
+     .help = "the moment; required"},
+    {"step", "on", KEY_CHOICE, AT_HOOK(on), .choices = "node|first|runner", .fallback = "node",
+     .help = "every node, the first one of the fleet, or where deployctl runs"},
+    {"step", "run", KEY_COMMAND, AT_HOOK(run),
+     .help = "a shell command; gets DEPLOYCTL_NODE, DEPLOYCTL_RELEASE, ...; required"},
+    {"step", "timeout", KEY_DURATION, AT_HOOK(timeout_ms), 100, DAY_MS, .fallback = "60s",
+     .help = "after which it is stopped and has failed"},
+    {"step", "ignore_failure", KEY_YES_NO, AT_HOOK(ignore_failure), .fallback = "no",
+     .help = "go on when it fails"},
+};
+
+static const char *const sections[] = {"service", "source", "strategy", "health",
+                                       "failure", "retry",  "step"};
+
+static const char *const planned[] = {"slot",      "balancer", "discovery", "analysis", "migration",
+                                      "breaker",   "lock",     "notify",    "observe"};
+
+const struct playbook_key *playbook_key_at(size_t index)
+{
+    return index < sizeof(keys) / sizeof(keys[0]) ? &keys[index] : NULL;
+}
+
+const struct playbook_key *playbook_key_find(const char *section, const char *key)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].key, key) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+const char *playbook_section_at(size_t index)
+{
+    return index < sizeof(sections) / sizeof(sections[0]) ? sections[index] : NULL;
+}
+
+bool playbook_section_is_planned(const char *section)
+{
+    for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++)
+        if (strcmp(planned[i], section) == 0)
+            return true;
+    return false;
+}
+
+const char *key_kind_name(enum key_kind kind)
+{
+    static const char *const names[] = {
+        [KEY_TEXT] = "text",
+        [KEY_COMMAND] = "command",
+        [KEY_TEMPLATE] = "text with {name}",
+        [KEY_TEMPLATES] = "list of headers with {name}",
+        [KEY_NAME] = "name",
+        [KEY_VARIABLE] = "inventory variable",
+        [KEY_UNIT] = "systemd unit",
+        [KEY_ROOT] = "absolute path",
+        [KEY_FOLDER] = "relative path",
+        [KEY_FOLDERS] = "list of relative paths",
+        [KEY_REGEX] = "regular expression",
+        [KEY_YES_NO] = "yes or no",
+        [KEY_WHOLE] = "whole number",
+        [KEY_PORT] = "port",
+        [KEY_DURATION] = "duration",
+        [KEY_AMOUNT] = "count or percent",
+        [KEY_AMOUNTS] = "list of counts or percents",
+        [KEY_CHOICE] = "choice",
+        [KEY_STATUS] = "status or range",
+        [KEY_SOURCE] = "path or address",
+    };
+    return names[kind];
+}
