@@ -1,0 +1,76 @@
+/* What session.c and session_upload.c share: the session's state. Nobody else includes this. */
+#ifndef SESSION_INTERNAL_H
+#define SESSION_INTERNAL_H
+
+#include "app/session.h"
+#include "base/arena.h"
+#include "base/strbuf.h"
+
+#define REPLY_VALUES_MAX 4096
+#define SESSION_TRAITS_MAX 32
+
+struct pending {
+    struct pending *next;
+    struct session *session;
+    uint32_t id;
+    char verb[32];
+    int64_t timeout_ms;
+    struct timer *timer;
+    reply_fn *fn;
+    void *context;
+    struct arena arena;
+    struct reply_value *values;
+    size_t value_count;
+    struct strbuf output;
+};
+
+struct upload {
+    struct ssh_channel *channel; /* NULL: none under way */
+    const char *bytes;
+    uint64_t written, total; /* `total` counts the path line too */
+    struct strbuf path_line;
+    struct strbuf error_output;
+    int64_t stall_ms;
+    struct timer *stall_timer;
+    upload_progress_fn *progress;
+    upload_done_fn *done;
+    void *context;
+    bool active;
+};
+
+struct session {
+    struct session_settings settings;
+    enum { SESSION_IDLE, SESSION_CONNECTING, SESSION_BOOTING, SESSION_OPENING, SESSION_READY } state;
+    struct ssh *ssh;
+    struct ssh_channel *channel;
+    char nonce[17];
+    struct reply_reader reader;
+    bool reader_in_use;
+    struct strbuf queue;        /* to be written to the channel */
+    struct strbuf error_output; /* last of the shell's stderr */
+    uint32_t next_id;
+    struct strbuf building;
+    struct err building_error;
+    struct pending *pendings;
+    struct timer *connect_timer;
+    int64_t connect_timeout_ms;
+    session_connected_fn *connected_fn;
+    void *connected_context;
+    void (*lost_fn)(void *context, const struct err *error);
+    void *lost_context;
+    bool losing; /* `later` will close the connection */
+    struct timer *later;
+    struct err loss;
+    struct arena traits_arena;
+    struct reply_value traits[SESSION_TRAITS_MAX];
+    size_t trait_count;
+    struct upload upload;
+};
+
+/* Gives the connection up, from the loop's next turn on. */
+void session_lose(struct session *session, const struct err *error);
+/* Ends an upload without a word / with its callback. */
+void upload_abandon(struct session *session);
+void upload_failed(struct session *session, const struct err *error);
+
+#endif
