@@ -1,82 +1,208 @@
-# deployctl: `make` builds, `make deps` installs what is missing, `make test` runs everything.
+# deployctl. `make` builds build/deployctl, `make demo` shows it, `make test` proves it; `make help` lists the rest.
+VERSION := 0.1.0
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
-CC ?= gcc
-VERSION := 0.1.0
+CFLAGS ?= -O2 -g
+SECONDS ?= 60
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+MAKEFLAGS += --no-print-directory
 
-PACKAGES = libssh2 libgit2 inih libuv libcurl jansson libarchive libcrypto
-DEBIAN_PACKAGES = gcc make pkg-config libssh2-1-dev libgit2-dev libinih-dev libcmocka-dev libuv1-dev \
-	libcurl4-openssl-dev libjansson-dev libarchive-dev libssl-dev
+# pkg-config's name, then Debian's.
+LIBRARIES := libssh2:libssh2-1-dev libgit2:libgit2-dev inih:libinih-dev libuv:libuv1-dev libcurl:libcurl4-openssl-dev \
+	jansson:libjansson-dev libarchive:libarchive-dev libcrypto:libssl-dev
+PACKAGES := $(foreach pair,$(LIBRARIES),$(firstword $(subst :, ,$(pair))))
 
-# Asked once, at build time, so that nothing is left to find out at run time.
-NEEDS_PACKAGES := $(if $(filter-out deps clean demo test lint help,$(or $(MAKECMDGOALS),all)),yes)
-ifeq ($(NEEDS_PACKAGES),yes)
-MISSING := $(strip $(foreach package,$(PACKAGES),$(shell pkg-config --exists $(package) 2>/dev/null || echo $(package))))
+# Debian's names of what else is wanted, and for what.
+BUILD_DEBIAN := gcc libc6-dev pkg-config $(foreach pair,$(LIBRARIES),$(lastword $(subst :, ,$(pair))))
+DEMO_DEBIAN := git openssh-server openssh-client busybox
+TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl zstd procps ansible-core bash-completion zsh fish
+LINT_DEBIAN := clang cppcheck shellcheck mandoc
+FUZZ_DEBIAN := clang libclang-rt-14-dev
+LAB_DEBIAN := mmdebstrap systemd-container gpg iproute2 openssh-client util-linux git
+BENCH_DEBIAN := $(DEMO_DEBIAN) time pdsh clustershell ansible-core
+
+# Asked once, at build time, so that nothing is left to find out at run time. The goals named here compile nothing
+# themselves: they install what is missing first, or need nothing.
+WITHOUT_COMPILER := help deps deps-bench clean demo test lab san fuzz valgrind bench uninstall
+ifneq ($(filter-out $(WITHOUT_COMPILER),$(or $(MAKECMDGOALS),all)),)
+MISSING := $(strip $(if $(shell command -v $(firstword $(CC))),,$(firstword $(CC)):$(firstword $(CC))) \
+	$(if $(shell command -v pkg-config),,pkg-config:pkg-config) \
+	$(foreach pair,$(LIBRARIES),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || echo $(pair))))
 ifneq ($(MISSING),)
-$(error missing: $(MISSING); install with: sudo make deps)
+$(info missing: $(foreach pair,$(MISSING),$(firstword $(subst :, ,$(pair)))))
+$(info install it with: sudo apt-get install $(foreach pair,$(MISSING),$(lastword $(subst :, ,$(pair)))))
+$(error or let `make deps` do it)
 endif
+LIBRARY_CPPFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+LIBRARY_LDLIBS := $(shell pkg-config --libs $(PACKAGES))
 endif
 
-WARNINGS = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
 SANITIZE ?=
-OPTIMIZE ?= -O2
-CPPFLAGS += -Iinclude -I$(BUILD)/include -D_GNU_SOURCE -DDEPLOYCTL_VERSION='"$(VERSION)"'
-CFLAGS += -std=gnu11 -g $(OPTIMIZE) $(WARNINGS) -fstack-protector-strong -D_FORTIFY_SOURCE=$(if $(SANITIZE),0,2) $(SANITIZE)
-ifeq ($(NEEDS_PACKAGES),yes)
-CPPFLAGS += $(shell pkg-config --cflags $(PACKAGES))
-LDLIBS += $(shell pkg-config --libs $(PACKAGES))
-endif
-LDFLAGS += $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now
+HARDEN := -fstack-protector-strong $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+COMPILE = $(CC) -std=gnu11 -Iinclude -Itests/support -D_GNU_SOURCE -DDEPLOYCTL_VERSION='"$(VERSION)"' \
+	$(LIBRARY_CPPFLAGS) $(WARNINGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
+LINK = $(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
+LINK_LIBRARIES = $(LIBRARY_LDLIBS) $(LDLIBS)
+show = $(if $(V),,@echo '  $1 $2'; )
 
-SOURCES := $(wildcard src/*/*.c)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/node_program.o
-COMMANDS := $(wildcard cmd/*.c)
-COMMAND_OBJECTS := $(COMMANDS:%.c=$(BUILD)/%.o)
+# Sources are found by wildcard: a new file needs no edit here.
 LIBRARY := $(BUILD)/libdeployctl.a
 PROGRAM := $(BUILD)/deployctl
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-PROPERTY_TESTS := $(patsubst tests/property/%.c,$(BUILD)/property/%,$(wildcard tests/property/test_*.c))
-SCENARIO_RUNNER := $(patsubst tests/scenario/%.c,$(BUILD)/scenario/%,$(wildcard tests/scenario/*.c))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard src/*/*.c)) $(BUILD)/node_program.o
+COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/*.c))
+SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+programs_in = $(patsubst tests/$1/%.c,$(BUILD)/$1/%,$(wildcard tests/$1/$2*.c))
+unit_programs := $(call programs_in,unit,test_)
+property_programs := $(call programs_in,property,test_)
+scenario_programs := $(call programs_in,scenario,test_)
+fuzz_programs := $(call programs_in,fuzz,fuzz_)
+bench_programs := $(call programs_in,bench,)
+test_programs := $(unit_programs) $(property_programs) $(scenario_programs)
 
 all: $(PROGRAM)
 
 $(PROGRAM): $(COMMAND_OBJECTS) $(LIBRARY)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call show,link,$@)$(LINK) -o $@ $^ $(LINK_LIBRARIES)
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c
+# Everything is compiled again when the compiler or a flag changes.
+$(BUILD)/flags: always
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@printf '%s\n' '$(subst ','\'',$(COMPILE))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(COMPILE))' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,cc,$<)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The node's program travels inside the binary: its bytes become a C array.
 $(BUILD)/node_program.c: src/node/node.sh src/node/embed.sh
 	@mkdir -p $(@D)
-	sh src/node/embed.sh src/node/node.sh > $@.part && mv $@.part $@
-$(BUILD)/node_program.o: $(BUILD)/node_program.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@sh src/node/embed.sh src/node/node.sh >$@.part && mv $@.part $@
+$(BUILD)/node_program.o: $(BUILD)/node_program.c $(BUILD)/flags
+	$(call show,cc,$<)$(COMPILE) -c -o $@ $<
 
-TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
-$(BUILD)/unit/%: tests/unit/%.c $(TEST_SUPPORT) $(LIBRARY)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/support $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(TEST_SUPPORT) $(LIBRARY) $(LDLIBS) -lcmocka
-$(BUILD)/property/%: tests/property/%.c $(TEST_SUPPORT) $(LIBRARY)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/support $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(TEST_SUPPORT) $(LIBRARY) $(LDLIBS) -lcmocka
-$(BUILD)/scenario/%: tests/scenario/%.c $(TEST_SUPPORT) $(LIBRARY)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/support $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(TEST_SUPPORT) $(LIBRARY) $(LDLIBS) -lcmocka
+# One program a test file. No two of them share more than tests/support.
+define test_program
+$(BUILD)/$1/%: tests/$1/%.c $(SUPPORT_OBJECTS) $(LIBRARY) $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(call show,cc,$$<)$$(COMPILE) -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$< $(SUPPORT_OBJECTS) $(LIBRARY) $$(LINK_LIBRARIES) $2
+endef
+$(foreach kind,unit property scenario,$(eval $(call test_program,$(kind),-lcmocka)))
+$(eval $(call test_program,fuzz,-fsanitize=fuzzer))
+$(eval $(call test_program,bench))
 
-unit: $(UNIT_TESTS)
-	@failed=; for test in $(UNIT_TESTS); do $$test || failed="$$failed $$test"; done; \
-	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+unit: $(unit_programs)
+property: $(property_programs)
+scenario: $(scenario_programs)
+unit property scenario:
+	@tests/checks/programs $($@_programs)
 
+# What follows installs what is missing, then calls make again for what must be compiled.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+deps:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN) $(FUZZ_DEBIAN) valgrind $(LAB_DEBIAN)
+deps-bench:
+	@tests/checks/deps $(BUILD_DEBIAN) $(BENCH_DEBIAN)
+
+# The lab is for root alone.
+test:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN) $(if $(filter 0,$(shell id -u)),$(LAB_DEBIAN))
+	@tests/checks/suite
+
+demo:
+	@tests/checks/deps $(BUILD_DEBIAN) $(DEMO_DEBIAN)
+	@$(MAKE) -s $(PARALLEL)
+	@tests/demo/demo
+
+lint:
+	@tests/checks/deps $(BUILD_DEBIAN) $(LINT_DEBIAN)
+	@$(MAKE) -s $(PARALLEL)
+	@$(MAKE) -s $(PARALLEL) BUILD=build/clang CC=clang
+	@tests/checks/lint
+
+SAN_FLAGS = BUILD=build/san CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
+san:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN)
+	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) all programs
+	@tests/checks/programs $(test_programs:$(BUILD)/%=build/san/%)
+
+valgrind:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) valgrind
+	@$(MAKE) -s $(PARALLEL) programs
+	@tests/checks/programs --valgrind $(unit_programs)
+
+FUZZ_FLAGS = BUILD=build/fuzz CC=clang CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+fuzz:
+	@tests/checks/deps $(BUILD_DEBIAN) $(FUZZ_DEBIAN)
+	@$(MAKE) -s $(PARALLEL) $(FUZZ_FLAGS) fuzz-programs
+	@tests/checks/fuzz $(SECONDS) $(fuzz_programs:$(BUILD)/%=build/fuzz/%)
+
+# Every test program, built and not run; the fuzz targets; the bare client to measure against.
+programs: $(test_programs)
+fuzz-programs: $(fuzz_programs)
+bench-programs: $(bench_programs)
+
+bench:
+	@tests/checks/deps $(BUILD_DEBIAN) $(DEMO_DEBIAN)
+	@$(MAKE) -s $(PARALLEL) all bench-programs
+	@tests/bench/bench
+
+lab:
+	@tests/checks/deps $(LAB_DEBIAN)
+	@tests/lab/lab up 6
+
+MANUALS = $(wildcard src/manual/*.[1-9])
+SHARE = $(DESTDIR)$(PREFIX)/share
+BASH_COMPLETION = $(SHARE)/bash-completion/completions/deployctl
+ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_deployctl
+FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/deployctl.fish
+
+install: $(PROGRAM)
+	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/deployctl
+	@for page in $(MANUALS); do \
+		install -D -m 0644 -v $$page $(SHARE)/man/man$${page##*.}/$${page##*/} || exit 1; done
+	@mkdir -p $(dir $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
+	$(PROGRAM) completion bash >$(BASH_COMPLETION)
+	$(PROGRAM) completion zsh >$(ZSH_COMPLETION)
+	$(PROGRAM) completion fish >$(FISH_COMPLETION)
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/deployctl $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
+	rm -f $(foreach page,$(MANUALS),$(SHARE)/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
+# The lab's cached root file system stays: it takes a minute to make. `rm -rf build` (after `lab down`) is the whole of it.
 clean:
-	rm -rf $(BUILD)/src $(BUILD)/cmd $(BUILD)/tests $(BUILD)/unit $(BUILD)/property $(BUILD)/scenario $(BUILD)/*.o $(BUILD)/*.a $(BUILD)/deployctl $(BUILD)/node_program.c
+	@if [ -d build/lab/hosts ]; then echo "the lab is up; end it first with: tests/lab/lab down" >&2; exit 1; fi
+	[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name lab -exec rm -rf {} +
 
--include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
-.PHONY: all unit clean
+help:
+	@sed -n 's/^# help: //p' Makefile
+# help: make                 build build/deployctl (CC=clang, CFLAGS=, BUILD=DIR; V=1 shows the commands)
+# help: make deps            install what building and testing need (apt-get; as root or through sudo)
+# help: make demo            four local nodes, two rollouts, a bad release that goes back by itself; under a minute
+# help: make test            everything; the last line counts it
+# help: make unit            unit tests; so property, scenario
+# help: make lint            static checks: layers, purity, cppcheck, shellcheck and more
+# help: make san             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# help: make valgrind        unit tests under valgrind
+# help: make fuzz SECONDS=60 fuzz each parser for that long (clang)
+# help: make bench           how much the client costs, beside bare libssh2, pdsh, clush and ansible
+# help: make lab             boot six real hosts on this machine (root); tests/lab/lab help
+# help: make install         binary, manual, completions (DESTDIR, PREFIX); make uninstall
+# help: make clean           remove what was built
+
+-include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
+-include $(patsubst %,%.d,$(test_programs) $(fuzz_programs) $(bench_programs))
+.PHONY: all always unit property scenario deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
+	bench bench-programs lab install uninstall clean help
 .SECONDARY:
+.DELETE_ON_ERROR:
