@@ -50,6 +50,7 @@ struct reply_value {
 };
 /* Borrowed until the callback returns. */
 struct reply {
+    uint32_t id;              /* what session_submit returned */
     const struct err *error;  /* NULL: the node answered */
     enum reply_status status; /* what it said */
     const char *sentence;

@@ -99,6 +99,7 @@ static void pending_answer(struct session *session, struct pending *pending, con
                            enum reply_status status, const char *sentence)
 {
     struct reply reply = {
+        .id = pending->id,
         .error = error,
         .status = status,
         .sentence = sentence,

@@ -1,0 +1,51 @@
+/*
+ * What a node says about a service: the reply to `facts`, as a struct. Reads only; decides only what a preflight must refuse.
+ */
+#ifndef APP_FACTS_H
+#define APP_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/session.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "model/playbook.h"
+
+enum release_state { RELEASE_GOOD, RELEASE_STAGED, RELEASE_FAILED, RELEASE_INCOMPLETE };
+const char *release_state_name(enum release_state state);
+
+struct release_fact {
+    const char *id;
+    enum release_state state;
+};
+
+struct facts {
+    struct arena arena;
+    const char *current;  /* release id; NULL: none */
+    bool current_good;    /* committed */
+    const char *previous; /* where a rollback would go; NULL: nowhere */
+    uint64_t disk_free, disk_total, inodes_free;
+    bool writable;
+    const char *sudo;       /* NULL: not needed; "ok"; else what sudo said */
+    const char *unit_load, *unit_active, *unit_sub; /* NULL without a unit */
+    const char *lock_holder, *lock_rollout;         /* NULL: free */
+    uint64_t lock_age_s, lock_ttl_s;
+    bool lock_expired;
+    const char *open_rollout, *open_step; /* a rollout without an end in the journal */
+    struct release_fact *releases;        /* oldest sequence first */
+    size_t release_count;
+};
+
+/* Always facts_release. ERR_PROTOCOL when a value is malformed. */
+int facts_read(struct facts *out, const struct reply *reply, struct err *err);
+void facts_release(struct facts *facts);
+bool facts_has(const struct facts *facts, const char *release, enum release_state *state);
+
+/* What stands in the way of changing this node: 0, or ERR_REFUSED with a sentence that says what to do. `needed_bytes`: what staging
+ * takes, 0 when nothing is staged. */
+int facts_check(const struct facts *facts, const struct service *service, bool become, uint64_t needed_bytes,
+                struct err *err);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * The nodes of a run with their sessions, and what they share: one loop, one SSH context, one HTTP client.
+ *
+ * Also the plain fan-out that verbs without a machine need: connect to every node, ask one thing, collect. Never decides.
+ */
+#ifndef APP_FLEET_H
+#define APP_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/session.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "io/http.h"
+#include "io/loop.h"
+#include "model/inventory.h"
+#include "model/playbook.h"
+
+struct member {
+    const struct node *node;
+    struct session *session;
+};
+
+struct fleet {
+    struct arena arena;
+    struct loop *loop;
+    struct ssh_context *ssh;
+    struct http_client *http;
+    const struct playbook *playbook; /* NULL: commands only */
+    struct member *members;
+    size_t count;
+};
+
+/* `nodes`: indices into the inventory. Inventory and playbook are borrowed for the fleet's life. */
+int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes, size_t count,
+                 const struct playbook *playbook, struct err *err);
+void fleet_free(struct fleet *fleet);
+
+/* One thing asked of every node. */
+struct fanout {
+    uint32_t forks; /* nodes at work at once */
+    int64_t connect_timeout_ms, request_timeout_ms;
+    /* Builds the request on a connected session (session_begin, session_add...). */
+    void (*build)(void *context, struct session *session, size_t member);
+    /* The answer, or why there is none (reply NULL). Once for each node. */
+    void (*answer)(void *context, size_t member, const struct reply *reply, const struct err *error);
+    void *context;
+};
+/* Runs the loop until every node has answered. An interrupt (SIGINT, SIGTERM) ends it early: returns the signal's number, else 0. */
+int fleet_ask(struct fleet *fleet, const struct fanout *fanout);
+
+/* The variables of a template or of a command's environment for one node: built-in names over inventory variables; `ansible_*` is left out of
+ * the environment, since passwords stand there. */
+struct node_words {
+    const char *release, *slot, *previous, *rollout;
+};
+size_t node_variables(struct variable *out, size_t maximum, const struct playbook *playbook, const struct node *node,
+                      const struct node_words *words, struct arena *arena);
+/* Calls `add` with NAME and value for each: DEPLOYCTL_NODE, DEPLOYCTL_ADDRESS, ..., DEPLOYCTL_<VARIABLE>. */
+void node_environment(const struct playbook *playbook, const struct node *node, const struct node_words *words,
+                      void (*add)(void *context, const char *name, const char *value), void *context);
+
+#endif

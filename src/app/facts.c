@@ -1,0 +1,144 @@
+#include "app/facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+
+static const char *const state_names[] = {"good", "staged", "failed", "incomplete"};
+
+const char *release_state_name(enum release_state state)
+{
+    return state_names[state];
+}
+
+enum fact_kind { FACT_TEXT, FACT_NUMBER, FACT_YES };
+struct fact_key {
+    const char *key;
+    enum fact_kind kind;
+    size_t offset;
+};
+static const struct fact_key fact_keys[] = {
+    {"current", FACT_TEXT, offsetof(struct facts, current)},
+    {"current_good", FACT_YES, offsetof(struct facts, current_good)},
+    {"previous", FACT_TEXT, offsetof(struct facts, previous)},
+    {"disk_free", FACT_NUMBER, offsetof(struct facts, disk_free)},
+    {"disk_total", FACT_NUMBER, offsetof(struct facts, disk_total)},
+    {"inodes_free", FACT_NUMBER, offsetof(struct facts, inodes_free)},
+    {"writable", FACT_YES, offsetof(struct facts, writable)},
+    {"sudo", FACT_TEXT, offsetof(struct facts, sudo)},
+    {"unit_load", FACT_TEXT, offsetof(struct facts, unit_load)},
+    {"unit_active", FACT_TEXT, offsetof(struct facts, unit_active)},
+    {"unit_sub", FACT_TEXT, offsetof(struct facts, unit_sub)},
+    {"lock_holder", FACT_TEXT, offsetof(struct facts, lock_holder)},
+    {"lock_rollout", FACT_TEXT, offsetof(struct facts, lock_rollout)},
+    {"lock_age", FACT_NUMBER, offsetof(struct facts, lock_age_s)},
+    {"lock_ttl", FACT_NUMBER, offsetof(struct facts, lock_ttl_s)},
+    {"lock_expired", FACT_YES, offsetof(struct facts, lock_expired)},
+};
+
+static int read_known(struct facts *facts, const struct reply_value *value, struct err *err)
+{
+    for (size_t i = 0; i < sizeof(fact_keys) / sizeof(fact_keys[0]); i++) {
+        const struct fact_key *key = &fact_keys[i];
+        if (strcmp(key->key, value->key) != 0)
+            continue;
+        void *field = (char *)facts + key->offset;
+        bool none = value->value[0] == '\0' || strcmp(value->value, "-") == 0;
+        if (key->kind == FACT_YES)
+            *(bool *)field = strcmp(value->value, "yes") == 0;
+        else if (key->kind == FACT_TEXT)
+            *(const char **)field = none ? NULL : arena_strdup(&facts->arena, value->value);
+        else if (!none && whole_parse(field, value->value, 0, UINT64_MAX, err) < 0)
+            return err_prefix(err, "facts: %s", value->key);
+        return 0;
+    }
+    return 0;
+}
+
+static int read_release(struct facts *facts, const char *text, struct err *err)
+{
+    const char *blank = strchr(text, ' ');
+    struct release_fact *grown =
+        arena_grow(&facts->arena, facts->releases, facts->release_count, sizeof(*facts->releases));
+    if (!blank || !grown)
+        return err_set(err, ERR_PROTOCOL, "facts: release: malformed value");
+    facts->releases = grown;
+    struct release_fact *fact = &grown[facts->release_count];
+    fact->id = arena_strndup(&facts->arena, text, (size_t)(blank - text));
+    fact->state = RELEASE_INCOMPLETE;
+    for (size_t i = 0; i < sizeof(state_names) / sizeof(state_names[0]); i++)
+        if (strcmp(blank + 1, state_names[i]) == 0)
+            fact->state = (enum release_state)i;
+    facts->release_count++;
+    return 0;
+}
+
+static void read_open(struct facts *facts, const char *text)
+{
+    const char *blank = strchr(text, ' ');
+    size_t length = blank ? (size_t)(blank - text) : strlen(text);
+    facts->open_rollout = arena_strndup(&facts->arena, text, length);
+    facts->open_step = blank ? arena_strdup(&facts->arena, blank + 1) : NULL;
+}
+
+int facts_read(struct facts *out, const struct reply *reply, struct err *err)
+{
+    *out = (struct facts){0};
+    arena_init(&out->arena);
+    for (size_t i = 0; i < reply->value_count; i++) {
+        const struct reply_value *value = &reply->values[i];
+        int rc = 0;
+        if (strcmp(value->key, "release") == 0)
+            rc = read_release(out, value->value, err);
+        else if (strcmp(value->key, "open_rollout") == 0)
+            read_open(out, value->value);
+        else
+            rc = read_known(out, value, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void facts_release(struct facts *facts)
+{
+    arena_release(&facts->arena);
+}
+
+bool facts_has(const struct facts *facts, const char *release, enum release_state *state)
+{
+    for (size_t i = 0; i < facts->release_count; i++) {
+        if (strcmp(facts->releases[i].id, release) != 0)
+            continue;
+        if (state)
+            *state = facts->releases[i].state;
+        return true;
+    }
+    return false;
+}
+
+int facts_check(const struct facts *facts, const struct service *service, bool become,
+                uint64_t needed_bytes, struct err *err)
+{
+    char needed[DURATION_TEXT_MAX], available[DURATION_TEXT_MAX];
+    if (become && facts->sudo && strcmp(facts->sudo, "ok") != 0)
+        return err_set(err, ERR_REFUSED,
+                       "sudo: %s; give the login user a NOPASSWD rule, or set become = no",
+                       facts->sudo);
+    if (!facts->writable)
+        return err_set(err, ERR_REFUSED,
+                       "%s is not writable for the login user; %s", service->root,
+                       become ? "sudo did not help" : "set become = yes, or give it the folder");
+    if (service->unit && facts->unit_load && strcmp(facts->unit_load, "loaded") != 0)
+        return err_set(err, ERR_REFUSED,
+                       "unit %s is %s; install it on the node first (systemctl status %s)",
+                       service->unit, facts->unit_load, service->unit);
+    if (needed_bytes && facts->disk_free < needed_bytes)
+        return err_set(err, ERR_REFUSED, "disk: staging needs %s and %s has %s free",
+                       size_format(needed, needed_bytes), service->root,
+                       size_format(available, facts->disk_free));
+    if (needed_bytes && facts->inodes_free == 0 && facts->disk_total)
+        return err_set(err, ERR_REFUSED, "disk: %s has no free inode", service->root);
+    return 0;
+}

@@ -1,0 +1,289 @@
+#include "app/fleet.h"
+
+#include <ctype.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/text.h"
+
+#define JUMP_DEPTH_MAX 4
+
+/* --- targets --- */
+
+static void target_of(struct ssh_target *target, const struct node *node)
+{
+    const struct connection *connection = &node->connection;
+    *target = (struct ssh_target){
+        .name = node->name,
+        .address = connection->address,
+        .port = connection->port,
+        .user = connection->user,
+        .key = connection->key,
+        .host_keys = connection->host_keys,
+        .host_key_count = connection->host_key_count,
+    };
+}
+
+/* `[user@]host[:port]`, `[v6]:port`. */
+static int parse_jump(struct ssh_target *target, const char *text, struct arena *arena, struct err *err)
+{
+    const char *at = strrchr(text, '@');
+    const char *host = at ? at + 1 : text;
+    const char *colon = host[0] == '[' ? strstr(host, "]:") : strrchr(host, ':');
+    if (colon && host[0] != '[' && strchr(host, ':') != colon)
+        colon = NULL; /* a bare IPv6 address */
+    uint64_t port = 22;
+    const char *digits = colon ? strrchr(colon, ':') + 1 : NULL;
+    if (digits && whole_parse(&port, digits, 1, 65535, err) < 0)
+        return err_prefix(err, "jump host '%s'", text);
+    size_t length = colon ? (size_t)(colon - host) : strlen(host);
+    if (host[0] == '[') {
+        host++;
+        length = strcspn(host, "]");
+    }
+    if (length == 0)
+        return err_set(err, ERR_INPUT, "jump host '%s' has no name", text);
+    target->user = at ? arena_strndup(arena, text, (size_t)(at - text)) : NULL;
+    target->address = arena_strndup(arena, host, length);
+    target->name = arena_strdup(arena, text);
+    target->port = (uint16_t)port;
+    return 0;
+}
+
+static int add_jump(struct ssh_target *target, const struct node *node,
+                    const struct inventory *inventory, struct arena *arena, int depth,
+                    struct err *err)
+{
+    const char *jump = node->connection.jump;
+    if (!jump || strcmp(jump, "none") == 0)
+        return 0;
+    if (depth >= JUMP_DEPTH_MAX)
+        return err_set(err, ERR_INPUT, "node %s: more than %d jump hosts in a row", node->name,
+                       JUMP_DEPTH_MAX);
+    struct ssh_target *through = arena_alloc(arena, sizeof(*through));
+    if (!through)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    const struct node *known = inventory_node(inventory, jump);
+    int rc;
+    if (known) {
+        target_of(through, known);
+        rc = add_jump(through, known, inventory, arena, depth + 1, err);
+    } else {
+        rc = parse_jump(through, jump, arena, err);
+        through->key = node->connection.key;
+    }
+    target->jump = through;
+    return rc;
+}
+
+/* --- life --- */
+
+int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes,
+                 size_t count, const struct playbook *playbook, struct err *err)
+{
+    struct fleet *fleet = calloc(1, sizeof(*fleet));
+    int rc = 0;
+    *out = NULL;
+    if (!fleet)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    arena_init(&fleet->arena);
+    fleet->playbook = playbook;
+    fleet->members = arena_alloc(&fleet->arena, (count ? count : 1) * sizeof(*fleet->members));
+    if (!fleet->members) {
+        rc = err_set(err, ERR_MEMORY, "out of memory");
+        goto out;
+    }
+    struct ssh_settings ssh = {.handshakes_per_address = 8, .handshakes = 64};
+    if ((rc = loop_create(&fleet->loop, err)) < 0 ||
+        (rc = ssh_context_create(&fleet->ssh, fleet->loop, &ssh, err)) < 0 ||
+        (rc = http_client_create(&fleet->http, fleet->loop, err)) < 0)
+        goto out;
+    for (size_t i = 0; i < count; i++) {
+        struct member *member = &fleet->members[i];
+        struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
+        member->node = &inventory->nodes[nodes[i]];
+        settings.service = playbook ? &playbook->service : NULL;
+        settings.become =
+            member->node->connection.become || (playbook && playbook->service.become);
+        target_of(&settings.target, member->node);
+        if ((rc = add_jump(&settings.target, member->node, inventory, &fleet->arena, 0, err)) < 0)
+            goto out;
+        member->session = session_create(&settings);
+        if (!member->session) {
+            rc = err_set(err, ERR_MEMORY, "out of memory");
+            goto out;
+        }
+        fleet->count++;
+    }
+out:
+    if (rc < 0)
+        fleet_free(fleet);
+    else
+        *out = fleet;
+    return rc;
+}
+
+void fleet_free(struct fleet *fleet)
+{
+    if (!fleet)
+        return;
+    for (size_t i = 0; i < fleet->count; i++)
+        session_free(fleet->members[i].session);
+    http_client_free(fleet->http);
+    ssh_context_free(fleet->ssh);
+    loop_free(fleet->loop);
+    arena_release(&fleet->arena);
+    free(fleet);
+}
+
+/* --- asking every node --- */
+
+struct asking {
+    struct fleet *fleet;
+    const struct fanout *fanout;
+    size_t next, open;
+    int signal_number;
+    bool over; /* the signal handlers outlive the asking */
+    struct asked {
+        struct asking *asking;
+        size_t member;
+    } *asked;
+};
+
+static void ask_more(struct asking *asking);
+
+static void answered(struct asked *asked, const struct reply *reply, const struct err *error)
+{
+    struct asking *asking = asked->asking;
+    asking->fanout->answer(asking->fanout->context, asked->member, reply, error);
+    asking->open--;
+    ask_more(asking);
+}
+
+static void on_reply(void *context, const struct reply *reply)
+{
+    answered(context, reply->error ? NULL : reply, reply->error);
+}
+
+static void on_connected(void *context, const struct err *error)
+{
+    struct asked *asked = context;
+    const struct fanout *fanout = asked->asking->fanout;
+    struct session *session = asked->asking->fleet->members[asked->member].session;
+    struct err err;
+    if (error) {
+        answered(asked, NULL, error);
+        return;
+    }
+    fanout->build(fanout->context, session, asked->member);
+    if (!session_submit(session, fanout->request_timeout_ms, on_reply, asked, &err))
+        answered(asked, NULL, &err);
+}
+
+static void ask_more(struct asking *asking)
+{
+    struct fleet *fleet = asking->fleet;
+    while (asking->next < fleet->count && asking->open < asking->fanout->forks) {
+        struct asked *asked = &asking->asked[asking->next];
+        *asked = (struct asked){asking, asking->next};
+        asking->next++;
+        asking->open++;
+        session_connect(fleet->members[asked->member].session, asking->fanout->connect_timeout_ms,
+                        on_connected, asked);
+    }
+    if (asking->open == 0)
+        loop_stop(fleet->loop);
+}
+
+static void interrupted(void *context, int signal_number)
+{
+    struct asking *asking = context;
+    if (asking->over)
+        return;
+    asking->signal_number = signal_number;
+    loop_stop(asking->fleet->loop);
+}
+
+int fleet_ask(struct fleet *fleet, const struct fanout *fanout)
+{
+    struct err err;
+    struct asking *asking = arena_alloc(&fleet->arena, sizeof(*asking));
+    struct asked *asked = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*asked));
+    if (!asking || !asked || fleet->count == 0)
+        return 0;
+    *asking = (struct asking){.fleet = fleet, .fanout = fanout, .asked = asked};
+    loop_on_signal(fleet->loop, SIGINT, interrupted, asking, &err);
+    loop_on_signal(fleet->loop, SIGTERM, interrupted, asking, &err);
+    ask_more(asking);
+    loop_run(fleet->loop);
+    asking->over = true;
+    return asking->signal_number;
+}
+
+/* --- words --- */
+
+size_t node_variables(struct variable *out, size_t maximum, const struct playbook *playbook,
+                      const struct node *node, const struct node_words *words, struct arena *arena)
+{
+    struct variable known[] = {
+        {.name = "node", .value = node->name},
+        {.name = "address", .value = node->connection.address},
+        {.name = "port", .value = arena_printf(arena, "%u", playbook->service.port)},
+        {.name = "service", .value = playbook->service.name},
+        {.name = "root", .value = playbook->service.root},
+        {.name = "release", .value = words->release},
+        {.name = "slot", .value = words->slot ? words->slot : ""},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && count < maximum; i++)
+        if (known[i].value)
+            out[count++] = known[i];
+    return count;
+}
+
+static void add_variable(const struct variable *variable,
+                         void (*add)(void *context, const char *name, const char *value),
+                         void *context)
+{
+    char name[128] = "DEPLOYCTL_";
+    size_t at = strlen(name);
+    for (const char *from = variable->name; *from; from++) {
+        bool fine = isalnum((unsigned char)*from) || *from == '_';
+        if (!fine || at + 1 >= sizeof(name))
+            return;
+        name[at++] = (char)toupper((unsigned char)*from);
+    }
+    name[at] = '\0';
+    add(context, name, variable->value);
+}
+
+void node_environment(const struct playbook *playbook, const struct node *node,
+                      const struct node_words *words,
+                      void (*add)(void *context, const char *name, const char *value),
+                      void *context)
+{
+    struct arena arena;
+    struct variable known[16];
+    static const char *const ours[] = {"node", "address", "port", "service", "root", "release",
+                                       "slot", "previous", "rollout"};
+    arena_init(&arena);
+    for (size_t i = 0; i < node->variables.count; i++) {
+        const struct variable *variable = &node->variables.items[i];
+        bool shadowed = strncmp(variable->name, "ansible_", 8) == 0;
+        for (size_t j = 0; j < sizeof(ours) / sizeof(ours[0]); j++)
+            shadowed = shadowed || strcmp(variable->name, ours[j]) == 0;
+        if (!shadowed)
+            add_variable(variable, add, context);
+    }
+    size_t count = node_variables(known, 14, playbook, node, words, &arena);
+    if (words->previous)
+        known[count++] = (struct variable){.name = "previous", .value = words->previous};
+    if (words->rollout)
+        known[count++] = (struct variable){.name = "rollout", .value = words->rollout};
+    for (size_t i = 0; i < count; i++)
+        add_variable(&known[i], add, context);
+    arena_release(&arena);
+}
