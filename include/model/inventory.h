@@ -5,8 +5,11 @@
  * `ansible-inventory --list` prints for the same text (host and group names, order, variable precedence,
  * quoting and value types of host lines against `:vars` sections).
  *
+ * Only `ansible_ssh_common_args` differs on purpose: of it the jump host is read, and anything else is a fault rather than
+ * ignored. Other connection settings of Ansible are variables like any other.
+ *
  * Invariant after a parse without faults: every group's `nodes` holds indices into `nodes`; group 0 is `all`,
- * group 1 is `ungrouped`; the order of nodes is the order of the file.
+ * group 1 is `ungrouped`; the order of nodes is the order of the file, `all` lists them in Ansible's order.
  */
 #ifndef MODEL_INVENTORY_H
 #define MODEL_INVENTORY_H
@@ -18,6 +21,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "model/fault.h"
+#include "model/names.h"
 
 #define INVENTORY_NODES_MAX 100000 /* a range that would make more is a fault */
 #define NODE_HOST_KEYS_MAX 8
@@ -26,6 +30,7 @@ struct variable {
     const char *name;
     const char *value; /* as text, unquoted as Ansible does */
     int line;
+    const char *written; /* as it stood, for model/literal.h to type; NULL: `value` is plain text */
 };
 
 struct variables {
@@ -60,13 +65,15 @@ struct node {
 struct group {
     const char *name;
     int line;
-    size_t *nodes; /* members, own and of its children, in inventory order, each once */
+    size_t *nodes; /* members in Ansible's inventory order, each once: its own, then level by level its children's */
     size_t node_count;
     size_t *children; /* direct child groups */
     size_t child_count;
     size_t *own_nodes; /* direct members */
     size_t own_count;
     struct variables variables; /* own `:vars`, file order */
+    int64_t priority;           /* ansible_group_priority; 1 by default */
+    size_t depth;               /* longest way up to `all` */
 };
 
 struct inventory {
@@ -76,6 +83,7 @@ struct inventory {
     size_t node_count;
     struct group *groups;
     size_t group_count;
+    struct names node_names, group_names; /* to indices */
 };
 
 /* Parses `length` bytes of `text`. Faults go to `faults` (whose arena is the caller's); returns ERR_INPUT when there was
