@@ -8,6 +8,7 @@
 #ifndef MODEL_HOST_RANGE_H
 #define MODEL_HOST_RANGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,8 @@ struct host_names {
 /* Everything lives in `arena`. More than `maximum` names are ERR_INPUT too. */
 int host_names_expand(struct host_names *out, const char *word, size_t maximum,
                       struct arena *arena, struct err *err);
+
+/* Whether a word is a host, an address or a range of them, perhaps with a port, by Ansible's parse_address. */
+bool host_word_is_valid(const char *word);
 
 #endif

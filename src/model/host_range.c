@@ -1,7 +1,6 @@
 #include "model/host_range.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,4 +286,13 @@ int host_names_expand(struct host_names *out, const char *word, size_t maximum,
     if (!strchr(host, '[') && strchr(host, ']'))
         return err_set(err, ERR_INPUT, "'%.100s' has a bracket without its other", host);
     return expand(&expansion, host);
+}
+
+bool host_word_is_valid(const char *word)
+{
+    const char *start = word, *end = word + strlen(word);
+    uint16_t port;
+    if (take_port(&start, &end, &port, NULL) < 0)
+        return false;
+    return is_host_name(start, end) || is_ipv6(start, end);
 }

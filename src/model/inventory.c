@@ -372,7 +372,7 @@ static bool may_be_host(const char *line)
 {
     const char *close = strchr(line, ']');
     return close && close[1] && !strchr(" \t#;", close[1]) &&
-           memchr(line, ':', (size_t)(close - line));
+           (close[1] == ':' || memchr(line, ':', (size_t)(close - line)));
 }
 
 static void take_line(struct parse *parse, char *line)

@@ -1,9 +1,9 @@
-#include <regex.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "base/units.h"
+#include "model/expression.h"
 #include "model/playbook.h"
 #include "model/playbook_keys.h"
 
@@ -202,13 +202,9 @@ static int store_headers(const struct target *target)
 static int store_regex(const struct target *target)
 {
     regex_t compiled;
-    int failed = regcomp(&compiled, target->text, REG_EXTENDED | REG_NOSUB);
-    if (failed) {
-        char reason[128];
-        regerror(failed, NULL, reason, sizeof(reason));
-        return err_set(target->err, ERR_INPUT, "'%.100s' is not a regular expression: %s",
-                       target->text, reason);
-    }
+    int code = expression_compile(&compiled, target->text, REG_NOSUB, target->err);
+    if (code < 0)
+        return code;
     regfree(&compiled);
     return store_string(target);
 }
