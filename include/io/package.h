@@ -35,6 +35,7 @@ const char *package_release(const struct package *package);     /* the release i
 const char *package_description(const struct package *package); /* `main 1a2b3c4d5e6f "subject"`, or the folder */
 const char *package_manifest(const struct package *package, size_t *length); /* lines `<sha256> <mode> <size> <path>`;
                                                                                * link: sha256 of its target, mode 120000 */
+const char *package_manifest_sha256(const struct package *package); /* hex */
 uint64_t package_unpacked_bytes(const struct package *package);
 uint64_t package_entries(const struct package *package);
 

@@ -1,0 +1,47 @@
+/*
+ * The engine: carries the machine's actions to the nodes and brings back what happened as the next event. Decides nothing: which node is
+ * next, what a failure means, when to wait is core/rollout.h's; what a step is on a node is node.sh's.
+ *
+ * Order of things for one action: record it (runner's journal first), send it, wait for its end, post the event. Events are worked off one by one from
+ * the loop, never recursively.
+ */
+#ifndef APP_ENGINE_H
+#define APP_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/fleet.h"
+#include "app/record.h"
+#include "base/err.h"
+#include "core/rollout.h"
+#include "io/package.h"
+
+struct engine_settings {
+    struct fleet *fleet;
+    const struct playbook *playbook;
+    struct sinks *sinks;
+    struct package *package;     /* NULL: nothing is staged (rollback) */
+    const char *const *targets;  /* release id of each member */
+    bool rollback;               /* the verb: never rolled back itself */
+    const char *rollout;         /* id of this run */
+    const char *holder;          /* who, for locks and journals: one line */
+    const char *description;     /* for the roster */
+    struct waves waves;          /* indices of members */
+    uint32_t forks;
+};
+
+struct engine_outcome {
+    enum rollout_result result;
+    int signal_number; /* what interrupted it, or 0 */
+    bool left_at_once; /* a second signal */
+};
+
+/* Runs the rollout to its end. An error means that it could not even begin. */
+int engine_run(const struct engine_settings *settings, struct engine_outcome *out, struct err *err);
+
+/* The exit code of DESIGN section 2 that an outcome stands for. */
+int engine_exit_code(const struct engine_outcome *outcome);
+
+#endif

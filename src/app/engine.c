@@ -1,0 +1,345 @@
+#include "app/engine.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "engine_internal.h"
+
+#define REDRAW_MS 100
+#define CANCEL_GRACE_MS 20000
+#define INTERRUPT_GRACE_MS 4000
+
+/* --- records --- */
+
+void engine_record(struct engine *engine, struct record *record)
+{
+    record->wall_ms = clock_wall_ms();
+    record->elapsed_ms = loop_now_ms(engine->fleet->loop) - engine->began_ms;
+    record->roster = &engine->roster;
+    sinks_record(engine->settings->sinks, record);
+}
+
+void engine_notice(struct engine *engine, size_t node, const char *format, ...)
+{
+    char text[SENTENCE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    struct record record = {.kind = RECORD_NOTICE, .node = node, .text = text};
+    engine_record(engine, &record);
+}
+
+/* --- events --- */
+
+static void turn(void *context);
+
+void engine_post(struct engine *engine, const struct event *event)
+{
+    if (engine->finished)
+        return;
+    if (engine->event_count == engine->event_capacity)
+        return; /* cannot be: at most one answer, one loss and one tick a node, and the capacity is made for that */
+    size_t at = (engine->event_first + engine->event_count) % engine->event_capacity;
+    engine->events[at] = *event;
+    engine->event_count++;
+    if (!engine->turn)
+        engine->turn = timer_start(engine->fleet->loop, 0, turn, engine);
+}
+
+static void send_tick(void *context)
+{
+    struct engine *engine = context;
+    struct event event = {.kind = EVENT_TICK};
+    engine->tick = NULL;
+    engine_post(engine, &event);
+}
+
+static void plan_tick(struct engine *engine)
+{
+    timer_stop(engine->tick);
+    engine->tick = NULL;
+    int64_t at = rollout_next_tick_ms(engine->machine);
+    if (at == INT64_MAX)
+        return;
+    int64_t delay = at - loop_now_ms(engine->fleet->loop);
+    engine->tick = timer_start(engine->fleet->loop, delay > 0 ? delay : 0, send_tick, engine);
+}
+
+static void tell_machine(struct engine *engine, struct event *event)
+{
+    struct update update;
+    event->now_ms = loop_now_ms(engine->fleet->loop);
+    rollout_step(engine->machine, event, &update);
+    for (size_t i = 0; i < update.note_count; i++)
+        engine_report_note(engine, &update.notes[i]);
+    for (size_t i = 0; i < update.action_count; i++)
+        engine_carry(engine, &update.actions[i]);
+}
+
+static void turn(void *context)
+{
+    struct engine *engine = context;
+    engine->turn = NULL;
+    while (engine->event_count && !engine->finished) {
+        struct event event = engine->events[engine->event_first];
+        engine->event_first = (engine->event_first + 1) % engine->event_capacity;
+        engine->event_count--;
+        tell_machine(engine, &event);
+        if (rollout_result(engine->machine) != RESULT_RUNNING)
+            engine->finished = true;
+    }
+    if (engine->finished)
+        loop_stop(engine->fleet->loop);
+    else
+        plan_tick(engine);
+}
+
+void engine_answer(struct worker *worker, const struct step_result *result)
+{
+    struct engine *engine = worker->engine;
+    if (!worker->busy)
+        return;
+    struct event event = {.kind = EVENT_DONE,
+                          .node = worker->action.node,
+                          .action_id = worker->action.id,
+                          .status = result->status,
+                          .retryable = result->retryable};
+    if (worker->has_facts) {
+        const char *current = worker->facts.current;
+        event.has_release = current != NULL;
+        event.at_target = current && worker->facts.current_good && worker->target &&
+                          strcmp(current, worker->target) == 0;
+    }
+    snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
+    worker->busy = false;
+    worker->request = 0;
+    timer_stop(worker->cancel_timer);
+    worker->cancel_timer = NULL;
+    engine_post(engine, &event);
+}
+
+/* --- interrupts --- */
+
+static void interrupted(void *context, int signal_number)
+{
+    struct engine *engine = context;
+    if (engine->finished)
+        return;
+    if (engine->outcome.signal_number) {
+        engine->outcome.left_at_once = true;
+        engine->finished = true;
+        loop_stop(engine->fleet->loop);
+        return;
+    }
+    engine->outcome.signal_number = signal_number;
+    engine_notice(engine, SIZE_MAX,
+                  "interrupted: starting nothing new, waiting for the steps under way; "
+                  "once more leaves at once");
+    struct event event = {.kind = EVENT_INTERRUPT};
+    engine_post(engine, &event);
+}
+
+static void redraw(void *context)
+{
+    struct engine *engine = context;
+    sinks_tick(engine->settings->sinks, loop_now_ms(engine->fleet->loop) - engine->began_ms);
+    engine->redraw = timer_start(engine->fleet->loop, REDRAW_MS, redraw, engine);
+}
+
+/* --- setting up --- */
+
+static void session_lost(void *context, const struct err *error)
+{
+    struct worker *worker = context;
+    snprintf(worker->sentence, sizeof(worker->sentence), "%s", error->message);
+    struct event event = {.kind = EVENT_LOST, .node = worker->index};
+    engine_post(worker->engine, &event);
+}
+
+static int make_workers(struct engine *engine, struct err *err)
+{
+    const struct engine_settings *settings = engine->settings;
+    size_t count = engine->fleet->count;
+    engine->workers = arena_alloc(&engine->arena, count * sizeof(*engine->workers));
+    if (!engine->workers)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        struct worker *worker = &engine->workers[i];
+        worker->engine = engine;
+        worker->index = i;
+        worker->member = &engine->fleet->members[i];
+        worker->target = settings->targets[i];
+        worker->words = (struct node_words){.release = worker->target, .rollout = settings->rollout};
+        worker->prober = prober_create(engine->fleet, i, &worker->words);
+        if (!worker->prober)
+            return err_set(err, ERR_MEMORY, "out of memory");
+        session_on_lost(worker->member->session, session_lost, worker);
+    }
+    engine->runner = (struct worker){.engine = engine, .index = NO_NODE};
+    return 0;
+}
+
+static int make_hooks(struct engine *engine, struct err *err)
+{
+    const struct playbook *playbook = engine->playbook;
+    engine->hooks = arena_alloc(&engine->arena, (playbook->hook_count + 1) * sizeof(*engine->hooks));
+    if (!engine->hooks)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < playbook->hook_count; i++) {
+        const struct hook *hook = &playbook->hooks[i];
+        engine->hooks[i] = (struct rollout_hook){
+            .moment = (enum hook_moment)hook->when, /* same order in both headers */
+            .place = (enum hook_place)hook->on,
+            .timeout_ms = hook->timeout_ms,
+            .ignore_failure = hook->ignore_failure,
+        };
+    }
+    return 0;
+}
+
+static void set_timeouts(struct rollout_config *config, const struct playbook *playbook)
+{
+    const struct retry *retry = &playbook->retry;
+    static const int64_t quick_ms = 30000;
+    for (int step = 0; step < STEP_KINDS; step++)
+        config->timeout_ms[step] = quick_ms;
+    config->timeout_ms[STEP_CONNECT] = retry->connect_timeout_ms * 2 + 5000;
+    config->timeout_ms[STEP_STAGE] = retry->step_timeout_ms;
+    config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
+    config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
+    config->timeout_ms[STEP_PROBE] = playbook->health.timeout_ms + 5000;
+}
+
+static int make_machine(struct engine *engine, struct err *err)
+{
+    const struct playbook *playbook = engine->playbook;
+    const struct health *health = &playbook->health;
+    size_t count = engine->fleet->count;
+    uint32_t unavailable = amount_of(playbook->strategy.max_unavailable, (uint32_t)count);
+    struct rollout_config config = {
+        .node_count = count,
+        .waves = engine->settings->waves,
+        .max_unavailable = unavailable ? unavailable : 1,
+        .max_failures = amount_tolerated(playbook->failure.max_failures, (uint32_t)count),
+        .unreachable = (enum on_unreachable)playbook->failure.unreachable,
+        .action = (enum on_failure)playbook->failure.action,
+        .undo_allowed = !engine->settings->rollback,
+        .stages = engine->settings->package != NULL,
+        .probed = prober_has_checks(playbook),
+        .health = {.rise = health->rise,
+                   .fall = health->fall,
+                   .interval_ms = health->interval_ms,
+                   .timeout_ms = health->timeout_ms,
+                   .min_healthy_time_ms = health->min_healthy_time_ms,
+                   .healthy_deadline_ms = health->healthy_deadline_ms},
+        .bake_ms = playbook->strategy.bake_ms,
+        .progress_deadline_ms = health->progress_deadline_ms,
+        .backoff = {.base_ms = playbook->retry.base_ms, .max_ms = playbook->retry.max_ms},
+        .attempts = playbook->retry.attempts,
+        .max_retries = playbook->retry.max_retries,
+        .forks = engine->settings->forks,
+        .cancel_grace_ms = CANCEL_GRACE_MS,
+        .interrupt_grace_ms = INTERRUPT_GRACE_MS,
+        .hooks = engine->hooks,
+        .hook_count = playbook->hook_count,
+        .seed = clock_random(),
+    };
+    set_timeouts(&config, playbook);
+    return rollout_create(&engine->machine, &config, &engine->arena, err);
+}
+
+static int make_roster(struct engine *engine, struct err *err)
+{
+    const struct engine_settings *settings = engine->settings;
+    size_t count = engine->fleet->count;
+    const char **names = arena_alloc(&engine->arena, (count + 1) * sizeof(*names));
+    size_t *waves = arena_alloc(&engine->arena, (count + 1) * sizeof(*waves));
+    engine->event_capacity = count * 8 + 64;
+    engine->events = arena_alloc(&engine->arena, engine->event_capacity * sizeof(*engine->events));
+    if (!names || !waves || !engine->events)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        names[i] = engine->fleet->members[i].node->name;
+    for (size_t wave = 0; wave < settings->waves.count; wave++)
+        for (size_t i = 0; i < settings->waves.items[wave].count; i++)
+            waves[settings->waves.items[wave].nodes[i]] = wave;
+    engine->roster = (struct roster){
+        .verb = settings->rollback ? "rollback" : "rollout",
+        .service = engine->playbook->service.name,
+        .rollout = settings->rollout,
+        .release = settings->package ? package_release(settings->package) : NULL,
+        .description = settings->description,
+        .nodes = names,
+        .waves = waves,
+        .node_count = count,
+        .wave_count = settings->waves.count,
+    };
+    return 0;
+}
+
+static void release(struct engine *engine)
+{
+    engine->finished = true;
+    timer_stop(engine->turn);
+    timer_stop(engine->tick);
+    timer_stop(engine->redraw);
+    if (engine->workers)
+        for (size_t i = 0; i < engine->fleet->count; i++)
+            engine_worker_release(&engine->workers[i]);
+    engine_worker_release(&engine->runner);
+}
+
+/* On the heap, since signal handlers keep it until the loop ends; freed with the fleet's arena. */
+int engine_run(const struct engine_settings *settings, struct engine_outcome *out, struct err *err)
+{
+    int rc;
+    struct engine *engine = arena_alloc(&settings->fleet->arena, sizeof(*engine));
+    *out = (struct engine_outcome){0};
+    if (!engine)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    engine->settings = settings;
+    engine->fleet = settings->fleet;
+    engine->playbook = settings->playbook;
+    engine->began_ms = loop_now_ms(settings->fleet->loop);
+    arena_init(&engine->arena);
+    if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
+        (rc = make_hooks(engine, err)) < 0 || (rc = make_machine(engine, err)) < 0)
+        goto out;
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        if ((rc = loop_on_signal(engine->fleet->loop, signals[i], interrupted, engine, err)) < 0)
+            goto out;
+    struct record started = {.kind = RECORD_STARTED, .node = SIZE_MAX,
+                             .text = settings->description};
+    engine_record(engine, &started);
+    struct event start = {.kind = EVENT_START};
+    engine_post(engine, &start);
+    redraw(engine);
+    loop_run(engine->fleet->loop);
+    engine->outcome.result = rollout_result(engine->machine);
+    engine_report_end(engine);
+    *out = engine->outcome;
+out:
+    release(engine);
+    arena_release(&engine->arena);
+    return rc;
+}
+
+int engine_exit_code(const struct engine_outcome *outcome)
+{
+    static const int codes[] = {
+        [RESULT_RUNNING] = 130,     [RESULT_DONE] = 0,        [RESULT_NOTHING] = 0,
+        [RESULT_ROLLED_BACK] = 1,   [RESULT_NEEDS_CARE] = 2,  [RESULT_HELD] = 3,
+        [RESULT_REFUSED] = 4,       [RESULT_UNREACHABLE] = 69, [RESULT_INTERRUPTED] = 130,
+    };
+    bool cut_short =
+        outcome->result == RESULT_RUNNING || outcome->result == RESULT_INTERRUPTED;
+    if (cut_short && outcome->signal_number)
+        return 128 + outcome->signal_number;
+    return codes[outcome->result];
+}

@@ -1,0 +1,77 @@
+/* What the engine's files share. Nobody else includes this. */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include "app/delivery.h"
+#include "app/engine.h"
+#include "app/facts.h"
+#include "app/prober.h"
+#include "app/step.h"
+
+#define SENTENCE_MAX ERR_MESSAGE_MAX
+
+struct engine;
+
+/* One node's side of the run. */
+struct worker {
+    struct engine *engine;
+    size_t index;
+    struct member *member;
+    struct prober *prober;
+    struct delivery *delivery;
+    struct facts facts;
+    bool has_facts;
+    const char *target;
+    const char *previous;  /* release before us; NULL: none */
+    const char *serving;   /* what is current as far as we know; NULL: none */
+    struct node_words words; /* of the release at hand */
+    struct action action;  /* in flight when `busy` */
+    bool busy;
+    uint32_t request;      /* of the node's program, for cancel; 0: none */
+    struct child *child;   /* a hook on the runner */
+    struct timer *cancel_timer;
+    struct timer *heartbeat;
+    bool renewing;
+    uint64_t fence;        /* 0: no lock */
+    bool refused;          /* connected, but the node's program cannot work there: told at preflight */
+    char sentence[SENTENCE_MAX]; /* why the last step or probe failed */
+    char trouble[SENTENCE_MAX];  /* the first trouble's sentence */
+};
+
+struct engine {
+    const struct engine_settings *settings;
+    const struct playbook *playbook;
+    struct fleet *fleet;
+    struct arena arena;
+    struct rollout *machine;
+    struct worker *workers;
+    struct worker runner;  /* for hooks that belong to no node */
+    struct rollout_hook *hooks;
+    struct roster roster;
+    struct event *events;  /* a ring of what is still to be told to the machine */
+    size_t event_first, event_count, event_capacity;
+    struct timer *turn, *tick, *redraw;
+    bool finished;
+    int64_t began_ms;
+    struct engine_outcome outcome;
+};
+
+/* Posts an event; the machine sees it on the loop's next turn. */
+void engine_post(struct engine *engine, const struct event *event);
+/* Ends the worker's action: keeps the sentence, records output, posts EVENT_DONE. `facts`: for preflight. */
+void engine_answer(struct worker *worker, const struct step_result *result);
+/* A record with the run's times and roster filled in. */
+void engine_record(struct engine *engine, struct record *record);
+void engine_notice(struct engine *engine, size_t node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Carries one action out: engine_steps.c. */
+void engine_carry(struct engine *engine, const struct action *action);
+/* Ends heartbeats, deliveries, probes of a worker. */
+void engine_worker_release(struct worker *worker);
+/* Last lines of the service's journal, as output records. */
+void engine_ask_evidence(struct worker *worker);
+/* What became of each node, and the last sentence: engine_report.c. */
+void engine_report_note(struct engine *engine, const struct note *note);
+void engine_report_end(struct engine *engine);
+
+#endif

@@ -1,0 +1,233 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "engine_internal.h"
+
+static struct worker *worker_of(struct engine *engine, size_t node)
+{
+    return node == NO_NODE ? &engine->runner : &engine->workers[node];
+}
+
+static const char *known_trouble(struct worker *worker, const struct note *note)
+{
+    if (worker->sentence[0])
+        return worker->sentence;
+    return node_trouble_name((enum node_trouble)note->value);
+}
+
+static void report_trouble(struct engine *engine, const struct note *note)
+{
+    struct worker *worker = worker_of(engine, note->node);
+    enum node_trouble trouble = (enum node_trouble)note->value;
+    char text[SENTENCE_MAX + 64];
+    const char *phase = step_name(worker->action.step);
+    if (note->node != NO_NODE) {
+        struct node_view view;
+        rollout_node(engine->machine, note->node, &view);
+        phase = step_name(view.trouble_step);
+    }
+    bool gate = trouble == TROUBLE_GATE_CLOSED || trouble == TROUBLE_FELL_IN_BAKE;
+    if (gate)
+        snprintf(text, sizeof(text), "%s: last probe: %s", node_trouble_name(trouble),
+                 known_trouble(worker, note));
+    else
+        snprintf(text, sizeof(text), "%s", known_trouble(worker, note));
+    snprintf(worker->trouble, sizeof(worker->trouble), "%.*s", SENTENCE_MAX - 1, text);
+    struct record record = {
+        .kind = RECORD_TROUBLE, .node = note->node, .phase = gate ? "gate" : phase, .text = text};
+    engine_record(engine, &record);
+    if (gate && note->node != NO_NODE)
+        engine_ask_evidence(worker);
+}
+
+static void report_phase(struct engine *engine, const struct note *note)
+{
+    struct worker *worker = worker_of(engine, note->node);
+    struct record record = {.kind = RECORD_PHASE,
+                            .node = note->node,
+                            .phase = node_phase_name((enum node_phase)note->value),
+                            .release = worker->serving};
+    engine_record(engine, &record);
+}
+
+void engine_report_note(struct engine *engine, const struct note *note)
+{
+    struct worker *worker = note->kind == NOTE_STATE || note->kind == NOTE_RESULT
+                                ? &engine->runner
+                                : worker_of(engine, note->node);
+    struct record record = {.node = note->node};
+    switch (note->kind) {
+    case NOTE_STATE:
+        record.kind = RECORD_STATE;
+        record.node = SIZE_MAX;
+        record.state = rollout_state_name((enum rollout_state)note->value);
+        break;
+    case NOTE_WAVE:
+        record.kind = RECORD_WAVE;
+        record.node = SIZE_MAX;
+        record.wave = note->wave;
+        record.wave_count = engine->roster.wave_count;
+        break;
+    case NOTE_PHASE:
+        report_phase(engine, note);
+        return;
+    case NOTE_PROBE:
+        record.kind = RECORD_PROBE;
+        record.healthy = note->value != 0;
+        record.text = worker->sentence;
+        break;
+    case NOTE_RETRY:
+        record.kind = RECORD_RETRY;
+        record.phase = step_name(worker->action.step);
+        record.done = (uint64_t)note->delay_ms;
+        record.text = worker->sentence;
+        break;
+    case NOTE_TROUBLE:
+        report_trouble(engine, note);
+        return;
+    case NOTE_OUTCOME:
+        record.kind = RECORD_OUTCOME;
+        record.outcome = node_outcome_name((enum node_outcome)note->value);
+        record.release = worker->serving;
+        break;
+    case NOTE_BUDGET_SPENT:
+        record.kind = RECORD_NOTICE;
+        record.node = SIZE_MAX;
+        record.text = engine->settings->rollback ? "too many nodes failed: no further node is touched"
+                      : engine->playbook->failure.action == FAILURE_ROLLBACK
+                          ? "the failure budget is spent: going back to the previous release"
+                          : "the failure budget is spent: no further node is touched";
+        break;
+    case NOTE_BLOCKED:
+        record.kind = RECORD_NOTICE;
+        record.node = SIZE_MAX;
+        record.text = "waiting: max_unavailable allows no further node to be out of service";
+        break;
+    case NOTE_RESULT:
+        return; /* engine_report_end tells it, after the nodes */
+    }
+    engine_record(engine, &record);
+}
+
+/* --- the end --- */
+
+struct counts {
+    size_t of[NODE_OUTCOMES];
+};
+
+static void what_to_do(struct strbuf *out, struct engine *engine, struct worker *worker,
+                       const struct node_view *view)
+{
+    const char *service = engine->playbook->service.name;
+    const char *node = worker->member->node->name;
+    const char *trouble = worker->trouble[0] ? worker->trouble : "";
+    switch (view->outcome) {
+    case NODE_NEEDS_CARE:
+        strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
+        if (engine->settings->rollback)
+            strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s --to %s",
+                        service, node, worker->target ? worker->target : "RELEASE");
+        else
+            strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s", service, node);
+        break;
+    case NODE_SKIPPED:
+    case NODE_UNREACHABLE:
+        strbuf_addf(out, "%s", trouble);
+        break;
+    case NODE_REFUSED:
+    case NODE_FAILED:
+    case NODE_RESTORED:
+        strbuf_adds(out, trouble);
+        break;
+    default:
+        if (view->unhealthy_before && view->outcome == NODE_PENDING)
+            strbuf_adds(out, "was unhealthy before the rollout");
+        break;
+    }
+}
+
+static void report_node(struct engine *engine, struct worker *worker, struct counts *counts)
+{
+    struct node_view view;
+    struct strbuf advice;
+    rollout_node(engine->machine, worker->index, &view);
+    counts->of[view.outcome]++;
+    strbuf_init(&advice, 2 * SENTENCE_MAX);
+    what_to_do(&advice, engine, worker, &view);
+    struct record record = {.kind = RECORD_OUTCOME,
+                            .node = worker->index,
+                            .outcome = node_outcome_name(view.outcome),
+                            .release = worker->serving,
+                            .text = advice.length ? advice.text : NULL,
+                            .final = true};
+    engine_record(engine, &record);
+    strbuf_release(&advice);
+}
+
+static void list_counts(struct strbuf *out, const struct counts *counts)
+{
+    for (int outcome = 0; outcome < NODE_OUTCOMES; outcome++)
+        if (counts->of[outcome])
+            strbuf_addf(out, "%s%zu %s", out->length ? ", " : "", counts->of[outcome],
+                        node_outcome_name((enum node_outcome)outcome));
+}
+
+static void result_sentence(struct strbuf *out, const struct engine *engine, const struct counts *counts)
+{
+    const char *service = engine->playbook->service.name;
+    struct strbuf list;
+    strbuf_init(&list, 512);
+    list_counts(&list, counts);
+    switch (engine->outcome.result) {
+    case RESULT_DONE:
+        strbuf_addf(out, "done: %s", list.text);
+        break;
+    case RESULT_NOTHING:
+        strbuf_addf(out, "nothing to do: every node runs the release already");
+        break;
+    case RESULT_ROLLED_BACK:
+        strbuf_addf(out, "failed, and every touched node is back on its previous release: %s", list.text);
+        break;
+    case RESULT_NEEDS_CARE:
+        strbuf_addf(out, "failed, and some nodes need care: %s", list.text);
+        break;
+    case RESULT_HELD:
+        strbuf_addf(out, "held (action = pause): %s; `deployctl rollback %s` undoes it, "
+                    "`deployctl rollout %s` goes on", list.text, service, service);
+        break;
+    case RESULT_REFUSED:
+        strbuf_addf(out, "refused before anything was changed: %s", list.text);
+        break;
+    case RESULT_UNREACHABLE:
+        strbuf_addf(out, "nodes unreachable, nothing was changed: %s", list.text);
+        break;
+    case RESULT_INTERRUPTED:
+    case RESULT_RUNNING:
+        strbuf_addf(out, "interrupted: %s; `deployctl status %s` shows the nodes, `deployctl %s %s` goes on%s%s%s",
+                    list.text, service, engine->roster.verb, service,
+                    engine->settings->rollback ? "" : ", `deployctl rollback ",
+                    engine->settings->rollback ? "" : service,
+                    engine->settings->rollback ? "" : "` goes back");
+        break;
+    }
+    strbuf_release(&list);
+}
+
+void engine_report_end(struct engine *engine)
+{
+    struct counts counts = {{0}};
+    struct strbuf sentence;
+    strbuf_init(&sentence, 2048);
+    for (size_t i = 0; i < engine->fleet->count; i++)
+        report_node(engine, &engine->workers[i], &counts);
+    result_sentence(&sentence, engine, &counts);
+    struct record record = {.kind = RECORD_RESULT,
+                            .node = SIZE_MAX,
+                            .result = rollout_result_name(engine->outcome.result),
+                            .exit_code = engine_exit_code(&engine->outcome),
+                            .text = sentence.text};
+    engine_record(engine, &record);
+    strbuf_release(&sentence);
+}

@@ -1,0 +1,547 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/text.h"
+#include "engine_internal.h"
+
+#define QUICK_TIMEOUT_MS 25000
+#define KILL_GRACE_MS 15000 /* the node's program: TERM, 3 s, KILL, waits up to 10 s */
+#define LOCK_TTL_S 60
+#define HEARTBEAT_MS 5000
+#define HEARTBEAT_TIMEOUT_MS 15000
+#define CANCEL_ANSWER_MS 18000
+#define RUNNER_OUTPUT_MAX 8192
+#define EVIDENCE_LINES 10
+
+/* --- ends of steps --- */
+
+static void end_with(struct worker *worker, enum done_status status, const char *sentence)
+{
+    struct step_result result = {.status = status, .sentence = sentence, .output = ""};
+    engine_answer(worker, &result);
+}
+
+static void end_with_error(struct worker *worker, const struct err *error)
+{
+    struct step_result result = step_from_error(error);
+    engine_answer(worker, &result);
+}
+
+static void record_output(struct worker *worker, const char *output)
+{
+    while (*output) {
+        size_t length = strcspn(output, "\n");
+        char line[1024];
+        snprintf(line, sizeof(line), "%.*s", (int)(length < 1000 ? length : 1000), output);
+        struct record record = {.kind = RECORD_OUTPUT,
+                                .node = worker->index,
+                                .phase = step_name(worker->action.step),
+                                .text = line};
+        engine_record(worker->engine, &record);
+        output += length + (output[length] == '\n');
+    }
+}
+
+static void step_ended(void *context, const struct step_result *result)
+{
+    struct worker *worker = context;
+    if (!worker->busy)
+        return;
+    record_output(worker, result->output);
+    engine_answer(worker, result);
+}
+
+static void replied(void *context, const struct reply *reply)
+{
+    struct step_result result = step_from_reply(reply);
+    step_ended(context, &result);
+}
+
+/* --- requests --- */
+
+static void add_env(void *context, const char *name, const char *value)
+{
+    session_env(context, name, value);
+}
+
+/* Begins a request that changes something: fenced, and with a token by which the node knows a repeated one. */
+static struct session *begin_change(struct worker *worker, const char *verb)
+{
+    struct session *session = worker->member->session;
+    char token[64];
+    snprintf(token, sizeof(token), "%s.%" PRIu32, worker->engine->settings->rollout,
+             worker->action.token);
+    session_begin(session, verb);
+    session_add(session, "rollout", worker->engine->settings->rollout);
+    session_add(session, "token", token);
+    session_addu(session, "fence", worker->fence);
+    return session;
+}
+
+static void submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn)
+{
+    struct err err;
+    worker->request = session_submit(worker->member->session, timeout_ms, fn, worker, &err);
+    if (!worker->request)
+        end_with_error(worker, &err);
+}
+
+/* The release that an action is about: the target, or what the node ran before us. NULL: none. */
+static const char *release_of(const struct worker *worker, const struct action *action)
+{
+    return action->release == RELEASE_TARGET ? worker->target : worker->previous;
+}
+
+/* --- connect, preflight, lock --- */
+
+static void connected(void *context, const struct err *error)
+{
+    struct worker *worker = context;
+    worker->refused = error && error->code == ERR_REFUSED;
+    if (!error) {
+        end_with(worker, DONE_OK, "");
+    } else if (worker->refused) {
+        snprintf(worker->trouble, sizeof(worker->trouble), "%s", error->message);
+        end_with(worker, DONE_OK, "");
+    } else {
+        struct step_result result = step_from_error(error);
+        /* Asking again with the same key or against the same host key only makes the node's sshd suspicious. */
+        if (error->code == ERR_AUTH || error->code == ERR_HOST_KEY)
+            result.status = DONE_FAILED;
+        engine_answer(worker, &result);
+    }
+}
+
+static void carry_connect(struct worker *worker)
+{
+    session_connect(worker->member->session,
+                    worker->engine->playbook->retry.connect_timeout_ms, connected, worker);
+}
+
+static int check_facts(struct worker *worker, struct err *err)
+{
+    const struct engine *engine = worker->engine;
+    struct package *package = engine->settings->package;
+    enum release_state state = RELEASE_INCOMPLETE;
+    bool there = worker->target && facts_has(&worker->facts, worker->target, &state) &&
+                 state != RELEASE_INCOMPLETE;
+    uint64_t needed = package && !there ? delivery_needs_bytes(package) : 0;
+    int rc = facts_check(&worker->facts, &engine->playbook->service,
+                         engine->playbook->service.become || worker->member->node->connection.become,
+                         needed, err);
+    if (rc < 0)
+        return rc;
+    if (engine->settings->rollback && !worker->target)
+        return err_set(err, ERR_REFUSED,
+                       "there is no previous good release to go back to; name one with --to, or leave "
+                       "the node out with --limit");
+    if (engine->settings->rollback && !there)
+        return err_set(err, ERR_REFUSED, "release %s is not on the node; `deployctl status` lists what is",
+                       worker->target);
+    return 0;
+}
+
+static void facts_came(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    struct err err;
+    if (!worker->busy)
+        return;
+    if (result.status != DONE_OK) {
+        engine_answer(worker, &result);
+        return;
+    }
+    if (worker->has_facts)
+        facts_release(&worker->facts);
+    worker->has_facts = true;
+    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0) {
+        end_with(worker, DONE_REFUSED, err.message);
+        return;
+    }
+    worker->previous = worker->facts.current;
+    worker->serving = worker->facts.current;
+    worker->words.previous = worker->previous;
+    end_with(worker, DONE_OK, "");
+}
+
+static void carry_preflight(struct worker *worker)
+{
+    if (worker->refused) {
+        end_with(worker, DONE_REFUSED, worker->trouble);
+        return;
+    }
+    session_begin(worker->member->session, "facts");
+    submit(worker, QUICK_TIMEOUT_MS, facts_came);
+}
+
+static void renewed(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    worker->renewing = false;
+    if (reply->error || reply->status == REPLY_OK)
+        return;
+    snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
+    struct event event = {.kind = EVENT_LEASE_LOST, .node = worker->index};
+    engine_post(worker->engine, &event);
+}
+
+/* Keeps the lease, and finds a node that answers nothing although its connection stands. */
+static void heartbeat(void *context)
+{
+    struct worker *worker = context;
+    struct session *session = worker->member->session;
+    struct err err;
+    worker->heartbeat =
+        timer_start(worker->engine->fleet->loop, HEARTBEAT_MS, heartbeat, worker);
+    if (worker->renewing || !worker->fence || !session_is_connected(session))
+        return;
+    session_begin(session, "renew");
+    session_addu(session, "fence", worker->fence);
+    worker->renewing = session_submit(session, HEARTBEAT_TIMEOUT_MS, renewed, worker, &err) != 0;
+}
+
+static void locked(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    const char *generation = reply->error ? NULL : reply_get(reply, "generation");
+    struct err err;
+    if (generation && whole_parse(&worker->fence, generation, 1, UINT64_MAX, &err) == 0 &&
+        !worker->heartbeat)
+        worker->heartbeat =
+            timer_start(worker->engine->fleet->loop, HEARTBEAT_MS, heartbeat, worker);
+    replied(worker, reply);
+}
+
+static void carry_lock(struct worker *worker)
+{
+    struct session *session = worker->member->session;
+    session_begin(session, "lock");
+    session_add(session, "rollout", worker->engine->settings->rollout);
+    session_add(session, "holder", worker->engine->settings->holder);
+    session_add(session, "release", worker->target);
+    session_addu(session, "ttl", LOCK_TTL_S);
+    submit(worker, QUICK_TIMEOUT_MS, locked);
+}
+
+/* --- stage --- */
+
+static void staging(void *context, uint64_t sent, uint64_t total)
+{
+    struct worker *worker = context;
+    struct record record = {.kind = RECORD_PROGRESS,
+                            .node = worker->index,
+                            .phase = step_name(STEP_STAGE),
+                            .done = sent,
+                            .total = total};
+    engine_record(worker->engine, &record);
+}
+
+static void carry_stage(struct worker *worker)
+{
+    struct engine *engine = worker->engine;
+    char *token = arena_printf(&engine->arena, "%s.%" PRIu32, engine->settings->rollout,
+                               worker->action.token);
+    struct delivery_order order = {
+        .session = worker->member->session,
+        .package = engine->settings->package,
+        .rollout = engine->settings->rollout,
+        .token = token,
+        .fence = worker->fence,
+        .timeout_ms = worker->action.timeout_ms,
+    };
+    delivery_free(worker->delivery);
+    worker->delivery = delivery_start(&order, staging, step_ended, worker);
+    if (!worker->delivery)
+        end_with(worker, DONE_FAILED, "out of memory");
+}
+
+/* --- activate, hooks, commit, release --- */
+
+static void activated(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    if (!reply->error && reply->status == REPLY_OK)
+        worker->serving = release_of(worker, &worker->action);
+    replied(worker, reply);
+}
+
+static void carry_activate(struct worker *worker)
+{
+    const char *release = release_of(worker, &worker->action);
+    struct session *session = begin_change(worker, "activate");
+    worker->words.release = release ? release : "";
+    session_add(session, "release", release ? release : "-");
+    session_addu(session, "timeout", (uint64_t)worker->action.timeout_ms);
+    node_environment(worker->engine->playbook, worker->member->node, &worker->words, add_env, session);
+    submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
+}
+
+struct environment {
+    struct arena *arena;
+    const char **items;
+    size_t count;
+};
+
+static void add_runner_env(void *context, const char *name, const char *value)
+{
+    struct environment *environment = context;
+    const char **grown = arena_grow(environment->arena, environment->items, environment->count,
+                                    sizeof(*environment->items));
+    char *item = arena_printf(environment->arena, "%s=%s", name, value);
+    if (!grown || !item)
+        return;
+    environment->items = grown;
+    grown[environment->count++] = item;
+}
+
+static void runner_hook_ended(void *context, const struct child_result *child)
+{
+    struct worker *worker = context;
+    struct strbuf output;
+    char sentence[160] = "";
+    struct step_result result = {.status = DONE_FAILED, .sentence = sentence};
+    worker->child = NULL;
+    strbuf_init(&output, RUNNER_OUTPUT_MAX * 4);
+    text_sanitize(&output, child->output, child->output_length, true);
+    result.output = output.text;
+    if (child->timed_out) {
+        result.status = DONE_TIMED_OUT;
+        snprintf(sentence, sizeof(sentence), "it did not end in time and was killed");
+    } else if (child->signal_number) {
+        snprintf(sentence, sizeof(sentence), "ended by signal %d", child->signal_number);
+    } else if (child->status != 0) {
+        snprintf(sentence, sizeof(sentence), "exit %d", child->status);
+    } else {
+        result.status = DONE_OK;
+    }
+    step_ended(worker, &result);
+    strbuf_release(&output);
+}
+
+extern char **environ;
+
+static void carry_runner_hook(struct worker *worker, const struct hook *hook)
+{
+    struct engine *engine = worker->engine;
+    struct arena arena;
+    struct environment environment = {.arena = &arena};
+    struct err err;
+    const char *const argv[] = {"/bin/sh", "-c", hook->run, NULL};
+    arena_init(&arena);
+    for (char **item = environ; *item; item++)
+        if (strncmp(*item, "DEPLOYCTL_", 10) != 0) {
+            const char **grown =
+                arena_grow(&arena, environment.items, environment.count, sizeof(*environment.items));
+            if (grown) {
+                environment.items = grown;
+                grown[environment.count++] = *item;
+            }
+        }
+    const struct node *node = worker->member ? worker->member->node : NULL;
+    if (node) {
+        node_environment(engine->playbook, node, &worker->words, add_runner_env, &environment);
+    } else {
+        add_runner_env(&environment, "DEPLOYCTL_SERVICE", engine->playbook->service.name);
+        add_runner_env(&environment, "DEPLOYCTL_ROLLOUT", engine->settings->rollout);
+        add_runner_env(&environment, "DEPLOYCTL_RELEASE",
+                       engine->roster.release ? engine->roster.release : "");
+    }
+    const char **all =
+        arena_grow(&arena, environment.items, environment.count, sizeof(*environment.items));
+    if (all) {
+        all[environment.count] = NULL;
+        worker->child = child_start(engine->fleet->loop, argv, all, hook->timeout_ms,
+                                    RUNNER_OUTPUT_MAX, runner_hook_ended, worker, &err);
+    } else {
+        err_set(&err, ERR_MEMORY, "out of memory");
+    }
+    arena_release(&arena);
+    if (!worker->child)
+        end_with_error(worker, &err);
+}
+
+static void carry_hook(struct worker *worker)
+{
+    const struct hook *hook = &worker->engine->playbook->hooks[worker->action.hook];
+    const char *release = release_of(worker, &worker->action);
+    if (worker->member)
+        worker->words.release = release ? release : "";
+    if (hook->on == HOOK_ON_RUNNER || !worker->member) {
+        carry_runner_hook(worker, hook);
+        return;
+    }
+    struct session *session = begin_change(worker, "run");
+    session_add(session, "name", hook->name);
+    session_add(session, "command", hook->run);
+    session_addu(session, "timeout", (uint64_t)hook->timeout_ms);
+    node_environment(worker->engine->playbook, worker->member->node, &worker->words, add_env, session);
+    submit(worker, hook->timeout_ms + KILL_GRACE_MS, replied);
+}
+
+static void carry_commit(struct worker *worker)
+{
+    struct session *session = begin_change(worker, "commit");
+    session_add(session, "release", worker->target);
+    session_add(session, "kind", worker->engine->settings->rollback ? "rollback" : "rollout");
+    session_addu(session, "timeout", (uint64_t)worker->action.timeout_ms);
+    submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, replied);
+}
+
+static void ignore_reply(void *context, const struct reply *reply)
+{
+    (void)context;
+    (void)reply;
+}
+
+static void released(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    worker->fence = 0;
+    timer_stop(worker->heartbeat);
+    worker->heartbeat = NULL;
+    replied(worker, reply);
+}
+
+static void carry_release(struct worker *worker)
+{
+    struct node_view view;
+    struct err err;
+    rollout_node(worker->engine->machine, worker->index, &view);
+    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target) {
+        struct session *session = begin_change(worker, "failed");
+        session_add(session, "release", worker->target);
+        session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);
+    }
+    struct session *session = begin_change(worker, "finish");
+    session_add(session, "release", worker->serving ? worker->serving : "-");
+    session_add(session, "result", rollout_result_name(worker->action.result));
+    session_add(session, "outcome", node_outcome_name(view.outcome));
+    submit(worker, QUICK_TIMEOUT_MS, released);
+}
+
+/* --- probes --- */
+
+static void probed(void *context, bool healthy, const char *evidence, const struct err *error)
+{
+    struct worker *worker = context;
+    struct step_result result = {
+        .status = healthy ? DONE_OK : DONE_FAILED, .sentence = evidence, .output = ""};
+    if (error)
+        result = step_from_error(error);
+    if (error)
+        result.status = DONE_UNREACHABLE;
+    engine_answer(worker, &result);
+}
+
+static void carry_probe(struct worker *worker)
+{
+    if (worker->serving)
+        worker->words.release = worker->serving;
+    prober_start(worker->prober, probed, worker);
+}
+
+static void evidence_came(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    if (!reply->error)
+        record_output(worker, reply->output);
+}
+
+void engine_ask_evidence(struct worker *worker)
+{
+    struct session *session = worker->member->session;
+    struct err err;
+    if (!session_is_connected(session))
+        return;
+    session_begin(session, "evidence");
+    session_addu(session, "lines", EVIDENCE_LINES);
+    session_submit(session, QUICK_TIMEOUT_MS, evidence_came, worker, &err);
+}
+
+/* --- cancel --- */
+
+static void cancel_overdue(void *context)
+{
+    struct worker *worker = context;
+    worker->cancel_timer = NULL;
+    if (worker->member)
+        session_drop(worker->member->session, "the node did not end a cancelled step in time");
+}
+
+static void cancel(struct worker *worker)
+{
+    if (!worker->busy)
+        return;
+    if (worker->child) {
+        child_stop(worker->child);
+        return;
+    }
+    if (worker->action.step == STEP_PROBE) {
+        prober_cancel(worker->prober);
+        end_with(worker, DONE_CANCELLED, "cancelled");
+        return;
+    }
+    uint32_t request = worker->delivery && worker->action.step == STEP_STAGE
+                           ? delivery_request(worker->delivery)
+                           : worker->request;
+    struct session *session = worker->member->session;
+    struct err err;
+    if (!request || !session_is_connected(session)) {
+        session_drop(session, "cancelled");
+        return;
+    }
+    session_begin(session, "cancel");
+    session_addu(session, "target", request);
+    session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);
+    worker->cancel_timer =
+        timer_start(worker->engine->fleet->loop, CANCEL_ANSWER_MS, cancel_overdue, worker);
+}
+
+/* --- the table --- */
+
+/* No balancer in this version: traffic follows the service itself, so these steps have nothing to do. */
+static void carry_nothing(struct worker *worker)
+{
+    end_with(worker, DONE_OK, "");
+}
+
+static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
+    [STEP_CONNECT] = carry_connect,   [STEP_PREFLIGHT] = carry_preflight, [STEP_LOCK] = carry_lock,
+    [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_nothing,
+    [STEP_ACTIVATE] = carry_activate, [STEP_ENABLE] = carry_nothing,      [STEP_HOOK] = carry_hook,
+    [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
+};
+
+void engine_carry(struct engine *engine, const struct action *action)
+{
+    struct worker *worker =
+        action->node == NO_NODE ? &engine->runner : &engine->workers[action->node];
+    if (action->kind == ACTION_CANCEL) {
+        if (worker->busy && worker->action.id == action->id)
+            cancel(worker);
+        return;
+    }
+    worker->action = *action;
+    worker->busy = true;
+    worker->request = 0;
+    carriers[action->step](worker);
+}
+
+void engine_worker_release(struct worker *worker)
+{
+    timer_stop(worker->heartbeat);
+    timer_stop(worker->cancel_timer);
+    worker->heartbeat = NULL;
+    worker->cancel_timer = NULL;
+    prober_free(worker->prober);
+    worker->prober = NULL;
+    delivery_free(worker->delivery);
+    worker->delivery = NULL;
+    if (worker->has_facts)
+        facts_release(&worker->facts);
+    worker->has_facts = false;
+}
