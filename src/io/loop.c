@@ -57,8 +57,9 @@ void loop_free(struct loop *loop)
         uv_close((uv_handle_t *)&watch->handle, on_signal_closed);
     }
     /* Handles give their memory back in their close callbacks, which need a turn. */
-    while (uv_loop_close(&loop->uv) == UV_EBUSY && uv_run(&loop->uv, UV_RUN_ONCE) != 0) {
+    while (uv_run(&loop->uv, UV_RUN_ONCE) != 0) {
     }
+    uv_loop_close(&loop->uv);
     free(loop);
 }
 
