@@ -1,6 +1,6 @@
 /*
- * Verbs and options as data. One table of verbs (cmd/main.c), one array of option specs a verb; parsing, help, usage, errors and
- * completion all come from these arrays. A verb's file holds no work itself: it reads files, builds model structs and hands them to app/.
+ * Verbs and options as data. One table of verbs (cmd/verbs.c), one of option specs (cmd/options.c); parsing, help, usage, errors and
+ * completion all come from these two tables. A verb's file holds no work itself: it reads files, builds model structs and hands them to app/.
  */
 #ifndef CMD_COMMAND_H
 #define CMD_COMMAND_H
@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "core/waves.h"
 #include "model/inventory.h"
 #include "model/playbook.h"
 
@@ -21,10 +22,13 @@ enum exit_code {
 
 struct options {
     const char *inventory;   /* -i, else $DEPLOYCTL_INVENTORY, else inventory.ini */
+    const char *inventory_from; /* `--inventory` or `$DEPLOYCTL_INVENTORY`; NULL: nobody named one, it is the default */
     const char *limit;       /* -l */
     uint32_t forks;          /* -f; 64 */
     bool json;               /* -o json */
-    bool quiet, verbose, no_color;
+    bool quiet, verbose;
+    bool no_color; /* --no-color, a NO_COLOR that is not empty, or TERM=dumb; whether the stream is a terminal is asked where it is used */
+    bool help;     /* --help: print help and do nothing */
     const struct playbook_override *overrides; /* --set */
     size_t override_count;
     const char *ref;          /* rollout, plan */
@@ -42,8 +46,8 @@ struct options {
 struct verb {
     const char *name;
     const char *summary;    /* one line, lower case, no stop */
-    const char *arguments;  /* for the usage line, e.g. "PLAYBOOK" */
-    const char *options;    /* letters or names of the option specs it takes: see options.c */
+    const char *arguments;  /* for the usage line, e.g. "PLAYBOOK", "[PATTERN]"; how many a verb takes is read from it */
+    const char *options;    /* long names of the options it takes, one blank between */
     const char *details;    /* paragraphs for `help VERB`: what it does, exit codes, an example */
     int (*run)(const struct options *options);
 };
@@ -68,13 +72,21 @@ struct inputs {
     struct inventory inventory;
     struct playbook playbook;
     bool has_playbook;
-    size_t *nodes; /* the playbook's hosts (or the pattern's), cut by --limit, in order */
+    const char *playbook_path; /* what was opened, relative to where we are; NULL without a playbook */
+    size_t *nodes; /* the playbook's hosts (or the pattern's), cut by --limit; in the order of strategy.order */
     size_t node_count;
 };
 /* `playbook_name`: a path, or NAME for playbooks/NAME.ini; NULL: none wanted. `pattern`: nodes when there is no playbook (NULL: all).
  * Returns 0 or an exit code (65, 64) after printing. Always inputs_release. An empty selection is a fault. */
 int inputs_read(struct inputs *inputs, const struct options *options, const char *playbook_name, const char *pattern);
 void inputs_release(struct inputs *inputs);
+
+/* Where the source is: source.location with `~/` expanded and made relative to where we are (see model/playbook.h for the rule); a URL stays as
+ * it is. Lives in inputs->arena; NULL when out of memory. */
+const char *inputs_source_path(struct inputs *inputs);
+
+/* The waves of the nodes in `inputs`, amounts resolved and zones kept apart; indices into inputs->nodes. Lives in inputs->arena. */
+int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err);
 
 /* Prints `deployctl: <message>` to stderr, and returns the exit code that belongs to the error's class. */
 int report_error(const struct err *err);

@@ -1,0 +1,96 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "inputs.h"
+
+/* What can be known of the source without reading it; NULL when nothing is wrong. */
+static const char *source_trouble(struct inputs *inputs, int *line)
+{
+    static const char *const keys[] = {[SOURCE_GIT] = "git", [SOURCE_DIR] = "dir",
+                                       [SOURCE_ARCHIVE] = "archive"};
+    const struct source *source = &inputs->playbook.source;
+    const char *path = inputs_source_path(inputs), *key = keys[source->kind];
+    bool folder = source->kind != SOURCE_ARCHIVE;
+    struct stat status;
+    *line = playbook_line(&inputs->playbook, "source", key);
+    if (!path || (source->kind == SOURCE_GIT && strstr(path, "://")))
+        return NULL;
+    if (stat(path, &status) != 0)
+        return arena_printf(&inputs->arena, "%s = %s: there is no %s here", key, source->location,
+                            path);
+    if (folder && !S_ISDIR(status.st_mode))
+        return arena_printf(&inputs->arena, "%s = %s: %s is not a folder", key, source->location,
+                            path);
+    if (!folder && !S_ISREG(status.st_mode))
+        return arena_printf(&inputs->arena, "%s = %s: %s is not a file", key, source->location,
+                            path);
+    return NULL;
+}
+
+static const char *node_at(const struct inputs *inputs, const struct wave *wave, size_t index)
+{
+    return inputs->inventory.nodes[inputs->nodes[wave->nodes[index]]].name;
+}
+
+static void print_text(const struct inputs *inputs, const struct waves *waves)
+{
+    printf("ok: %s: service %s, %zu node%s in %zu wave%s:", inputs->playbook_path,
+           inputs->playbook.service.name, inputs->node_count, inputs->node_count == 1 ? "" : "s",
+           waves->count, waves->count == 1 ? "" : "s");
+    for (size_t i = 0; i < waves->count; i++) {
+        for (size_t k = 0; k < waves->items[i].count; k++)
+            printf(" %s", node_at(inputs, &waves->items[i], k));
+        if (i + 1 < waves->count)
+            printf(" |");
+    }
+    putchar('\n');
+}
+
+static void print_json(const struct inputs *inputs, const struct waves *waves)
+{
+    const struct playbook *playbook = &inputs->playbook;
+    uint32_t count = (uint32_t)inputs->node_count;
+    json_t *lists = json_array();
+    for (size_t i = 0; i < waves->count; i++) {
+        json_t *names = json_array();
+        for (size_t k = 0; k < waves->items[i].count; k++)
+            json_array_append_new(names, json_string(node_at(inputs, &waves->items[i], k)));
+        json_array_append_new(lists, names);
+    }
+    json_t *line =
+        json_pack("{s:i, s:s, s:b, s:s, s:s, s:s, s:i, s:i, s:i, s:o}", "v", 1, "event", "check",
+                  "ok", 1, "playbook", inputs->playbook_path, "inventory", inputs->inventory.file,
+                  "service", playbook->service.name, "nodes", (int)count, "max_unavailable",
+                  (int)amount_of(playbook->strategy.max_unavailable, count), "max_failures",
+                  (int)amount_tolerated(playbook->failure.max_failures, count), "waves", lists);
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+int verb_check(const struct options *options)
+{
+    struct inputs inputs;
+    struct waves waves;
+    struct err err = {0};
+    int code = inputs_read(&inputs, options, options->arguments[0], NULL);
+    if (code)
+        goto out;
+    if (inputs_waves(&waves, &inputs, &err)) {
+        code = report_error(&err);
+        goto out;
+    }
+    struct fault warning = {.file = inputs.playbook_path};
+    warning.message = source_trouble(&inputs, &warning.line);
+    if (warning.message)
+        fault_print(&warning, "warning", options->json);
+    if (options->json)
+        print_json(&inputs, &waves);
+    else
+        print_text(&inputs, &waves);
+out:
+    inputs_release(&inputs);
+    return code;
+}

@@ -1,0 +1,229 @@
+#include "inputs.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "io/files.h"
+#include "model/pattern.h"
+
+void fault_print(const struct fault *fault, const char *event, bool json)
+{
+    struct strbuf text;
+    strbuf_init(&text, INPUT_FILE_MAX);
+    text_sanitize(&text, fault->message, strlen(fault->message), false);
+    bool warning = strcmp(event, "warning") == 0;
+    if (json) {
+        json_t *line = json_pack("{s:i, s:s, s:s, s:i, s:s}", "v", 1, "event", event, "file",
+                                 fault->file, "line", fault->line, "message", text.text);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    } else if (fault->line) {
+        fprintf(stderr, "%s:%d: %s%s\n", fault->file, fault->line, warning ? "warning: " : "",
+                text.text);
+    } else {
+        fprintf(stderr, "%s: %s%s\n", fault->file, warning ? "warning: " : "", text.text);
+    }
+    strbuf_release(&text);
+}
+
+/* Every fault, then how many. */
+static int print_faults(const struct faults *faults, bool json)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        fault_print(&faults->items[i], "fault", json);
+    const char *more = faults->total > faults->count ? ", the first of them above" : "";
+    fprintf(stderr, "deployctl: %zu fault%s%s; nothing was done\n", faults->total,
+            faults->total == 1 ? "" : "s", more);
+    return EXIT_BAD_INPUT;
+}
+
+static int read_file(struct strbuf *out, const char *path, const char *what, struct err *err)
+{
+    int status = file_read(out, path, err);
+    return status ? err_prefix(err, "%s", what) : 0;
+}
+
+static int read_inventory(struct inputs *inputs, const struct options *options,
+                          struct faults *faults, struct err *err)
+{
+    struct strbuf text;
+    strbuf_init(&text, INPUT_FILE_MAX);
+    int status = 0;
+    if (!options->inventory_from && access(options->inventory, F_OK) != 0)
+        status = err_set(err, ERR_INPUT,
+                         "no inventory: there is no %s here; name one with --inventory FILE or "
+                         "$DEPLOYCTL_INVENTORY",
+                         options->inventory);
+    else
+        status = read_file(&text, options->inventory,
+                           options->inventory_from ? options->inventory_from : "inventory", err);
+    if (!status && inventory_parse(&inputs->inventory, options->inventory, text.text, text.length,
+                                   faults, err) == ERR_MEMORY)
+        status = ERR_MEMORY;
+    strbuf_release(&text);
+    return status;
+}
+
+static int read_playbook(struct inputs *inputs, const struct options *options, const char *name,
+                         struct faults *faults, struct err *err)
+{
+    struct strbuf text;
+    strbuf_init(&text, INPUT_FILE_MAX);
+    int status = playbook_path(&inputs->playbook_path, name, &inputs->arena, err);
+    if (!status)
+        status = read_file(&text, inputs->playbook_path, "playbook", err);
+    if (!status) {
+        inputs->has_playbook = true;
+        status = playbook_parse(&inputs->playbook, inputs->playbook_path, text.text, text.length,
+                                options->overrides, options->override_count,
+                                faults->total ? NULL : &inputs->inventory, faults, err);
+        status = status == ERR_MEMORY ? status : 0;
+    }
+    strbuf_release(&text);
+    return status;
+}
+
+static int by_name(const void *left, const void *right, void *inventory)
+{
+    const struct node *nodes = ((const struct inventory *)inventory)->nodes;
+    return strcmp(nodes[*(const size_t *)left].name, nodes[*(const size_t *)right].name);
+}
+
+static void order_nodes(struct inputs *inputs)
+{
+    enum order_kind order =
+        inputs->has_playbook ? inputs->playbook.strategy.order : ORDER_INVENTORY;
+    size_t count = inputs->node_count;
+    if (order == ORDER_SORTED)
+        qsort_r(inputs->nodes, count, sizeof *inputs->nodes, by_name, &inputs->inventory);
+    for (size_t i = 0; order == ORDER_REVERSE && i < count / 2; i++) {
+        size_t other = inputs->nodes[i];
+        inputs->nodes[i] = inputs->nodes[count - 1 - i];
+        inputs->nodes[count - 1 - i] = other;
+    }
+}
+
+/* Keeps the nodes that the limit names, in the order they have. */
+static int limit_nodes(struct inputs *inputs, const char *limit, struct err *err)
+{
+    size_t *wanted = NULL, wanted_count = 0, kept = 0;
+    int status = pattern_resolve(&wanted, &wanted_count, &inputs->inventory, limit, &inputs->arena,
+                                 err);
+    if (status)
+        return err_prefix(err, "--limit");
+    bool *in = arena_alloc(&inputs->arena, inputs->inventory.node_count + 1);
+    if (!in)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < wanted_count; i++)
+        in[wanted[i]] = true;
+    for (size_t i = 0; i < inputs->node_count; i++)
+        if (in[inputs->nodes[i]])
+            inputs->nodes[kept++] = inputs->nodes[i];
+    inputs->node_count = kept;
+    return kept ? 0 : err_set(err, ERR_NOT_FOUND, "--limit %s leaves no node", limit);
+}
+
+/* The nodes of the playbook's `hosts`: what is wrong with them belongs to a line of the file. */
+static int select_hosts(struct inputs *inputs, struct faults *faults, struct err *err)
+{
+    struct err reason = {0};
+    const char *hosts = inputs->playbook.service.hosts;
+    int line = playbook_line(&inputs->playbook, "service", "hosts");
+    int status = pattern_resolve(&inputs->nodes, &inputs->node_count, &inputs->inventory, hosts,
+                                 &inputs->arena, &reason);
+    if (status == ERR_MEMORY)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    if (status)
+        faults_add(faults, inputs->playbook_path, line, "hosts = %s: %s", hosts, reason.message);
+    else if (inputs->node_count == 0)
+        faults_add(faults, inputs->playbook_path, line, "hosts = %s: no node in %s", hosts,
+                   inputs->inventory.file);
+    return 0;
+}
+
+/* Returns an exit code; what the command line asked for in vain is a usage error. */
+static int select_nodes(struct inputs *inputs, const struct options *options, const char *pattern,
+                        struct err *err)
+{
+    int status = 0;
+    if (!inputs->has_playbook) {
+        pattern = pattern ? pattern : "all";
+        status = pattern_resolve(&inputs->nodes, &inputs->node_count, &inputs->inventory, pattern,
+                                 &inputs->arena, err);
+        if (status)
+            err_prefix(err, "pattern");
+        else if (inputs->node_count == 0)
+            status = err_set(err, ERR_NOT_FOUND, "pattern %s: no node in %s", pattern,
+                             inputs->inventory.file);
+    }
+    if (!status && options->limit)
+        status = limit_nodes(inputs, options->limit, err);
+    if (!status)
+        order_nodes(inputs);
+    return status;
+}
+
+/* A file that cannot be read is bad input, whatever the reason. */
+static int unreadable(const struct err *err)
+{
+    int code = report_error(err);
+    return err->code == ERR_MEMORY ? code : EXIT_BAD_INPUT;
+}
+
+int inputs_read(struct inputs *inputs, const struct options *options, const char *playbook_name,
+                const char *pattern)
+{
+    struct faults faults;
+    struct err err = {0};
+    memset(inputs, 0, sizeof *inputs);
+    arena_init(&inputs->arena);
+    arena_init(&inputs->inventory.arena);
+    arena_init(&inputs->playbook.arena);
+    faults_init(&faults, &inputs->arena);
+    if (read_inventory(inputs, options, &faults, &err))
+        return unreadable(&err);
+    bool readable = faults.total == 0;
+    if (playbook_name && read_playbook(inputs, options, playbook_name, &faults, &err)) {
+        if (faults.total)
+            print_faults(&faults, options->json);
+        return unreadable(&err);
+    }
+    if (playbook_name && readable && inputs->playbook.service.hosts &&
+        select_hosts(inputs, &faults, &err))
+        return report_error(&err);
+    if (faults.total)
+        return print_faults(&faults, options->json);
+    if (select_nodes(inputs, options, pattern, &err)) {
+        report_error(&err);
+        return err.code == ERR_MEMORY ? EXIT_REFUSED : EXIT_USAGE;
+    }
+    return 0;
+}
+
+void inputs_release(struct inputs *inputs)
+{
+    inventory_release(&inputs->inventory);
+    if (inputs->has_playbook)
+        playbook_release(&inputs->playbook);
+    arena_release(&inputs->arena);
+}
+
+int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
+{
+    const struct strategy *strategy = &inputs->playbook.strategy;
+    const char **zones = NULL;
+    if (strategy->spread) {
+        zones = arena_alloc(&inputs->arena, inputs->node_count * sizeof *zones);
+        if (!zones)
+            return err_set(err, ERR_MEMORY, "out of memory");
+        for (size_t i = 0; i < inputs->node_count; i++)
+            zones[i] = node_variable(&inputs->inventory.nodes[inputs->nodes[i]], strategy->spread);
+    }
+    return waves_compile(out, inputs->node_count, zones, strategy->batch, strategy->batch_count,
+                         &inputs->arena, err);
+}

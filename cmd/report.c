@@ -1,0 +1,33 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "command.h"
+
+static enum exit_code exit_code_of(int error)
+{
+    switch (error) {
+    case ERR_INPUT:
+    case ERR_NOT_FOUND:
+        return EXIT_BAD_INPUT;
+    case ERR_UNREACHABLE:
+    case ERR_AUTH:
+    case ERR_HOST_KEY:
+    case ERR_TIMEOUT:
+        return EXIT_UNREACHABLE;
+    case ERR_CANCELLED:
+        return EXIT_INTERRUPTED;
+    default:
+        return EXIT_REFUSED;
+    }
+}
+
+int report_error(const struct err *err)
+{
+    struct strbuf text;
+    strbuf_init(&text, 4 * ERR_MESSAGE_MAX);
+    text_sanitize(&text, err->message, strnlen(err->message, sizeof err->message), false);
+    fprintf(stderr, "deployctl: %s\n", text.text);
+    strbuf_release(&text);
+    return exit_code_of(err->code);
+}

@@ -1,0 +1,139 @@
+#include "command.h"
+
+#define SELECT "inventory limit"
+#define SHOW "output quiet verbose no-color"
+
+const struct verb verbs[] = {
+    {"rollout", "move the service to a release", "PLAYBOOK",
+     SELECT " ref require-plan forks set " SHOW,
+     "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
+     "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
+     "only when its health gate is passed and the wave has baked. More failures than\n"
+     "[failure] max_failures allows, and every touched node goes back to the release\n"
+     "it had, newest first.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    done and healthy, or nothing to do\n"
+     "  1    failed; every touched node is back on its previous release and healthy\n"
+     "  2    failed, and some node needs care: each is named, with what to do\n"
+     "  3    held: [failure] action = pause\n"
+     "  4    refused before anything changed: lock held, plan differs, preflight\n"
+     "  69   nodes unreachable, nothing changed\n"
+     "  130  interrupted (143: terminated); the state is safe and said\n"
+     "\n"
+     "Examples:\n"
+     "  deployctl rollout shop\n"
+     "  deployctl rollout shop --ref v1.4.2 --limit 'web:&eu'\n"
+     "  deployctl rollout shop --set strategy.batch=1,10%,50%\n",
+     verb_rollout},
+    {"rollback", "move every node back to its previous good release", "PLAYBOOK",
+     SELECT " to require-plan yes forks set " SHOW,
+     "Moves each node back to its own previous good release, or all of them to the\n"
+     "release that --to names, through the same waves and gates as a rollout. A\n"
+     "rollback is never rolled back: a node that then fails needs care and is named.\n"
+     "On a terminal it first shows what it will do and asks.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    done and healthy, or nothing to do\n"
+     "  2    some node needs care: each is named, with what to do\n"
+     "  4    refused before anything changed: lock held, plan differs, no such release\n"
+     "  69   nodes unreachable, nothing changed\n"
+     "  130  interrupted (143: terminated); the state is safe and said\n"
+     "\n"
+     "Examples:\n"
+     "  deployctl rollback shop\n"
+     "  deployctl rollback shop --to 20261120T101112Z-1a2b3c4d5e6f --yes\n",
+     verb_rollback},
+    {"plan", "connect, change nothing, and say what a rollout would do", "PLAYBOOK",
+     SELECT " ref forks set " SHOW,
+     "Connects to every node and reads: its current release and the target, drift,\n"
+     "free disk, sudo, the lock, and whether it could go back. Prints the waves and a\n"
+     "plan hash; `rollout --require-plan HASH` refuses to run when the plan is no\n"
+     "longer the same.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    the rollout could start, or has nothing to do\n"
+     "  4    it would be refused: lock held, preflight\n"
+     "  69   nodes unreachable\n"
+     "\n"
+     "Example:\n"
+     "  deployctl plan shop --ref v1.4.2\n",
+     verb_plan},
+    {"check", "report every fault of inventory and playbook, without connecting", "PLAYBOOK",
+     SELECT " set output quiet",
+     "Reads both files and reports every fault as file:line: message, all in one run.\n"
+     "Then says which nodes change in which wave. Connects to nothing.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    no fault; there may be warnings\n"
+     "  65   faults, each with file:line\n"
+     "\n"
+     "Example:\n"
+     "  deployctl check shop && deployctl rollout shop\n",
+     verb_check},
+    {"status", "what runs where, and how healthy it is", "PLAYBOOK",
+     SELECT " forks set " SHOW,
+     "Asks every node which release is current, when it came, whether it is healthy\n"
+     "now, and who holds the lock.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    every node answered and is healthy\n"
+     "  2    some node needs care: each is named\n"
+     "  69   no node could be reached\n"
+     "\n"
+     "Example:\n"
+     "  deployctl status shop --output json\n",
+     verb_status},
+    {"history", "past rollouts: who, when, what, and the result", "PLAYBOOK",
+     SELECT " count forks set " SHOW,
+     "Reads the journals of the nodes and merges them: one line a rollout, the newest\n"
+     "first.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    printed\n"
+     "  69   no node could be reached\n"
+     "\n"
+     "Example:\n"
+     "  deployctl history shop --count 5\n",
+     verb_history},
+    {"inventory", "list nodes, groups and variables", "[PATTERN]", SELECT " output no-color",
+     "Prints the tree of groups and the nodes with address, port and user. With\n"
+     "`--output json`, what `ansible-inventory --list` prints. Connects to nothing.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    printed\n"
+     "  64   the pattern names nothing\n"
+     "  65   faults in the inventory, each with file:line\n"
+     "\n"
+     "Example:\n"
+     "  deployctl inventory 'web:!web3'\n",
+     verb_inventory},
+    {"exec", "run a command on nodes", "PATTERN -- COMMAND [ARGUMENT...]",
+     SELECT " forks timeout " SHOW,
+     "Runs the command on every node of the pattern, at most --forks at once. Each\n"
+     "line of output carries its node's name; lines are never mixed.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    the command succeeded on every node\n"
+     "  2    it failed on some node: each is named with its exit status\n"
+     "  69   no node could be reached\n"
+     "\n"
+     "Example:\n"
+     "  deployctl exec web -- uptime\n",
+     verb_exec},
+    {"completion", "print the completion of a shell", "bash|zsh|fish", "",
+     "Prints a script that completes verbs, options, playbooks, nodes and groups.\n"
+     "\n"
+     "Examples:\n"
+     "  source <(deployctl completion bash)\n"
+     "  deployctl completion zsh > \"${fpath[1]}/_deployctl\"\n"
+     "  deployctl completion fish > ~/.config/fish/completions/deployctl.fish\n",
+     verb_completion},
+    {"version", "print the version and those of the libraries", "", "output",
+     "Prints the version of deployctl, and of the libraries it runs with.\n", verb_version},
+    {"help", "explain a verb", "[VERB]", "",
+     "Explains a verb: what it does, its options and exit codes. Without VERB, lists\n"
+     "all verbs.\n",
+     verb_help},
+};
+const size_t verb_count = sizeof verbs / sizeof *verbs;
