@@ -17,7 +17,7 @@
  *   without a release) counts as out from the start, so changing it costs nothing. A node that could not be reached at setup is skipped or
  *   ends the run; it is not counted as out.
  * - When only nodes that were unhealthy before, in later waves, keep the present wave from starting, they join the present wave.
- * - A failed node within the failure budget is undone alone, at once; the rollout goes on. Result: NEEDS_CARE is only for nodes that are not
+ * - A failed node within the failure budget is undone alone, at once; the rollout goes on. Outcome NEEDS_CARE is only for nodes that are not
  *   back; the rollout's result is then still RESULT_NEEDS_CARE (some node is not on the target), each node named.
  * - An untouched node that cannot be reached follows `unreachable`; a touched one always counts as a failure.
  * - Once the budget is spent: action rollback undoes all touched nodes, newest first, within max_unavailable. A node whose undo has
@@ -30,6 +30,33 @@
  * - Every action has a deadline. When it passes without an answer the machine sends ACTION_CANCEL for it once; the answer must come within
  *   `cancel_grace_ms` (the engine's part: it answers UNREACHABLE by itself then); after that the machine goes on as if UNREACHABLE had come, and the
  *   node must connect again (which proves that its last step has ended) before anything else happens there.
+ * Rules of setup, stage and settle:
+ * - In setup a connect that is unreachable or silent makes a node unreachable; any other failure there is a refusal. Either is looked for on all nodes, then
+ *   ends the run before anything changed (refused before unreachable). A node without a release has no baseline.
+ * - After setup an untouched node that cannot be reached and is not skipped counts against max_failures, as does a failed stage or hook; the class stays its own.
+ * - The whole fleet commits once the last wave has baked: a release is good when the rollout is (Nomad's Stable). A failed commit undoes nothing: that
+ *   node needs care. Pause and stop leave their nodes uncommitted. A failed release or on_failure hook is told and changes no outcome.
+ * - A bake does not end on a bad probe: it waits for a good one or the fall. Without health checks it only waits.
+ * - A drain that timed out is over: the change goes on. One that failed is a failure.
+ * - An unreachable probe is a bad one, in a gate and in a bake; the node connects again before the next.
+ * - A late OK, even after a cancel, is an OK.
+ * Rules of hooks: nodes that come to a PLACE_FIRST hook wait until it has ended. When a hook that runs once a rollout fails, the budget is spent: what it
+ * does for the fleet is missing. A runner hook is never repeated; UNREACHABLE is its failure.
+ * Rules of capacity and undo:
+ * - A node counts as out from when it is let into its change, or its undo, until it has passed gate and enable there. A node that fell in its
+ *   bake, or needs care, is out. Within a wave, nodes that are out already go first.
+ * - In the undo of the fleet, nodes that are out anyway go before those that serve, newest first among each: they cost nothing and give capacity back.
+ * - When no node under way can bring capacity back, and nodes wait for it, the rollout is blocked (NOTE_BLOCKED): the budget is spent. In an undo it goes on
+ *   one node at a time instead.
+ * - The progress deadline runs while a wave changes, from its start and from each node that came (back) into service; when it passes, the budget is spent and the
+ *   nodes that were too slow are named. Steps of nodes that are under way still end before their undo begins.
+ * - An undo passes over what was not done: no drain for what is drained, no activation for what was not activated. Back to no release there is no
+ *   gate and no enable. A node that was unhealthy before and does not pass the gate of its undo needs care.
+ * - Without rollback (pause, stop, undo_allowed = false) the node that spends the budget is left as it is and needs care.
+ * Rules of the end: lease lost: cancels may still be sent, and the result is NEEDS_CARE if a node was touched, else REFUSED. Interrupt: the release is sent, each
+ * node once. HELD only with action = pause and the budget spent. Everything untouched and only unreachable: UNREACHABLE. Failures, but no node
+ * on the target and none that needs care: ROLLED_BACK. Any other failure: NEEDS_CARE.
+ * EVENT_LOST answers, with UNREACHABLE, what is in flight over the node's connection (not drain, enable, runner hooks); a later answer is ignored.
  */
 #ifndef CORE_ROLLOUT_H
 #define CORE_ROLLOUT_H
@@ -179,11 +206,14 @@ struct event {
 
 /* What happened, for the sinks; in order. */
 enum note_kind { NOTE_STATE, NOTE_WAVE, NOTE_PHASE, NOTE_PROBE, NOTE_RETRY, NOTE_TROUBLE, NOTE_OUTCOME, NOTE_BUDGET_SPENT, NOTE_BLOCKED, NOTE_RESULT };
+enum spend_reason { SPENT_BY_FAILURES, SPENT_BY_PROGRESS_DEADLINE, SPENT_BY_CAPACITY, SPENT_BY_HOOK };
+const char *spend_reason_name(enum spend_reason reason);
 struct note {
     enum note_kind kind;
     size_t node;         /* or NO_NODE */
     size_t wave;         /* NOTE_WAVE: 0-based */
-    int value;           /* the enum value that belongs to the kind: state, phase, trouble, outcome, result; NOTE_PROBE: 1 healthy, 0 not */
+    int value;           /* the enum value that belongs to the kind: state, phase, trouble, outcome, result; NOTE_BUDGET_SPENT: enum spend_reason;
+                          * NOTE_PROBE: 1 healthy, 0 not */
     int64_t delay_ms;    /* NOTE_RETRY */
 };
 

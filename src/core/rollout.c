@@ -1,0 +1,355 @@
+#include "rollout_internal.h"
+
+bool rollout_halted(const struct rollout *rollout)
+{
+    return rollout->interrupted || rollout->lease_lost;
+}
+
+bool rollout_has_hook(const struct rollout *rollout, enum hook_moment moment)
+{
+    for (size_t i = 0; i < rollout->config.hook_count; i++)
+        if (rollout->config.hooks[i].moment == moment)
+            return true;
+    return false;
+}
+
+bool rollout_hook_is_fleetwide(const struct rollout *rollout, const struct rollout_hook *hook)
+{
+    (void)rollout;
+    return hook->place == PLACE_RUNNER && (hook->moment == MOMENT_AFTER_STAGE || hook->moment == MOMENT_ON_FAILURE);
+}
+
+static struct note *add_note(struct rollout *rollout)
+{
+    if (rollout->note_count >= rollout->note_capacity)
+        __builtin_trap();
+    return &rollout->notes[rollout->note_count++];
+}
+
+void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int value)
+{
+    *add_note(rollout) = (struct note){.kind = kind, .node = node, .wave = rollout->wave, .value = value};
+}
+
+void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms)
+{
+    *add_note(rollout) = (struct note){.kind = NOTE_RETRY, .node = node, .wave = rollout->wave, .delay_ms = delay_ms};
+}
+
+/* The states of the fleet: what begins on entry, who may begin later, and where it goes once everyone rests. */
+struct fleet_state {
+    void (*enter)(struct rollout *rollout);
+    void (*admit)(struct rollout *rollout);
+    enum rollout_state (*next)(struct rollout *rollout);
+};
+
+static void begin_all(struct rollout *rollout, enum track_kind track, bool (*wanted)(const struct rollout *, const struct walker *))
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[rollout->order[i]];
+
+        if (wanted(rollout, walker))
+            walker_begin(rollout, walker, track);
+    }
+}
+
+static bool wants_setup(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    (void)walker;
+    return true;
+}
+
+static bool wants_change(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    return walker->work;
+}
+
+static bool wants_bake(const struct rollout *rollout, const struct walker *walker)
+{
+    return walker->outcome == NODE_UPDATED && walker->wave == rollout->wave;
+}
+
+static bool wants_commit(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    return walker->outcome == NODE_UPDATED;
+}
+
+static bool wants_failure_hook(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    return walker->touched && walker->connected;
+}
+
+static bool wants_release(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    return walker->locked;
+}
+
+static struct walker *runner(struct rollout *rollout)
+{
+    return &rollout->walkers[rollout->config.node_count];
+}
+
+static void enter_setup(struct rollout *rollout)
+{
+    begin_all(rollout, TRACK_SETUP, wants_setup);
+}
+
+static void enter_staging(struct rollout *rollout)
+{
+    begin_all(rollout, TRACK_STAGE, wants_change);
+}
+
+static void enter_staged_hooks(struct rollout *rollout)
+{
+    begin_all(rollout, TRACK_STAGED, wants_change);
+    walker_begin(rollout, runner(rollout), TRACK_STAGED);
+}
+
+static size_t next_wave(const struct rollout *rollout)
+{
+    size_t next = SIZE_MAX;
+
+    for (size_t i = 0; i < rollout->config.node_count; i++)
+        if (rollout->walkers[i].work && rollout->walkers[i].wave < next)
+            next = rollout->walkers[i].wave;
+    return next;
+}
+
+static void enter_wave(struct rollout *rollout)
+{
+    rollout->wave = next_wave(rollout);
+    rollout->progress_by = rollout->now + rollout->config.progress_deadline_ms;
+    rollout_note(rollout, NOTE_WAVE, NO_NODE, (int)rollout->wave);
+}
+
+static void enter_bake(struct rollout *rollout)
+{
+    rollout->bake_until = rollout->now + rollout->config.bake_ms;
+    begin_all(rollout, TRACK_BAKE, wants_bake);
+}
+
+static void enter_commit(struct rollout *rollout)
+{
+    begin_all(rollout, TRACK_COMMIT, wants_commit);
+}
+
+static void enter_undo(struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->touched_count; i++) {
+        struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
+        bool settled = walker->outcome == NODE_RESTORED || walker->outcome == NODE_NEEDS_CARE;
+
+        walker->undo_due = walker->track != TRACK_UNDO && !settled;
+    }
+}
+
+static void enter_on_failure(struct rollout *rollout)
+{
+    begin_all(rollout, TRACK_FAILURE, wants_failure_hook);
+    walker_begin(rollout, runner(rollout), TRACK_FAILURE);
+}
+
+static void enter_release(struct rollout *rollout)
+{
+    failure_freeze(rollout);
+    rollout->planned = failure_result(rollout);
+    begin_all(rollout, TRACK_RELEASE, wants_release);
+}
+
+static void enter_finished(struct rollout *rollout)
+{
+    failure_freeze(rollout);
+    if (rollout->planned == RESULT_RUNNING)
+        rollout->planned = failure_result(rollout);
+    rollout->result = rollout->planned;
+    rollout_note(rollout, NOTE_RESULT, NO_NODE, (int)rollout->result);
+}
+
+static void admit_nobody(struct rollout *rollout)
+{
+    (void)rollout;
+}
+
+static enum rollout_state after_undo(struct rollout *rollout)
+{
+    return rollout_has_hook(rollout, MOMENT_ON_FAILURE) ? ROLLOUT_ON_FAILURE : ROLLOUT_RELEASE;
+}
+
+static enum rollout_state after_failure(struct rollout *rollout)
+{
+    return failure_rolls_back(rollout) ? ROLLOUT_UNDO : after_undo(rollout);
+}
+
+static enum rollout_state to_wave(struct rollout *rollout)
+{
+    if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
+        return after_failure(rollout);
+    return next_wave(rollout) == SIZE_MAX ? ROLLOUT_COMMIT : ROLLOUT_WAVE;
+}
+
+static enum rollout_state after_setup(struct rollout *rollout)
+{
+    if (rollout->setup_refused || rollout->setup_unreachable || next_wave(rollout) == SIZE_MAX)
+        return ROLLOUT_RELEASE;
+    return rollout->config.stages ? ROLLOUT_STAGING : to_wave(rollout);
+}
+
+static enum rollout_state after_staging(struct rollout *rollout)
+{
+    bool hooks = rollout_has_hook(rollout, MOMENT_AFTER_STAGE);
+
+    return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS : to_wave(rollout);
+}
+
+static enum rollout_state after_wave(struct rollout *rollout)
+{
+    return !rollout->spent && rollout->config.bake_ms > 0 ? ROLLOUT_BAKE : to_wave(rollout);
+}
+
+static enum rollout_state to_release(struct rollout *rollout)
+{
+    (void)rollout;
+    return ROLLOUT_RELEASE;
+}
+
+static enum rollout_state to_finished(struct rollout *rollout)
+{
+    (void)rollout;
+    return ROLLOUT_FINISHED;
+}
+
+static const struct fleet_state states[] = {
+    [ROLLOUT_SETUP] = {enter_setup, admit_nobody, after_setup},
+    [ROLLOUT_STAGING] = {enter_staging, admit_nobody, after_staging},
+    [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, admit_nobody, to_wave},
+    [ROLLOUT_WAVE] = {enter_wave, capacity_admit_wave, after_wave},
+    [ROLLOUT_BAKE] = {enter_bake, admit_nobody, to_wave},
+    [ROLLOUT_COMMIT] = {enter_commit, admit_nobody, to_release},
+    [ROLLOUT_UNDO] = {enter_undo, capacity_admit_undo, after_undo},
+    [ROLLOUT_ON_FAILURE] = {enter_on_failure, admit_nobody, to_release},
+    [ROLLOUT_RELEASE] = {enter_release, admit_nobody, to_finished},
+    [ROLLOUT_FINISHED] = {enter_finished, admit_nobody, to_finished},
+};
+
+static void enter(struct rollout *rollout, enum rollout_state state)
+{
+    rollout->state = state;
+    rollout_note(rollout, NOTE_STATE, NO_NODE, (int)state);
+    states[state].enter(rollout);
+}
+
+static enum rollout_state next_state(struct rollout *rollout)
+{
+    if (rollout_halted(rollout) && rollout->state < ROLLOUT_RELEASE)
+        return rollout->lease_lost && !mutant(MUTANT_RELEASE_WITHOUT_LEASE) ? ROLLOUT_FINISHED : ROLLOUT_RELEASE;
+    return states[rollout->state].next(rollout);
+}
+
+/* Starts what may start and moves the fleet on until someone is under way. */
+static void settle(struct rollout *rollout)
+{
+    while (rollout->state != ROLLOUT_FINISHED) {
+        bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout) && !mutant(MUTANT_SPENT_GOES_ON);
+
+        if (undoes && rollout->state < ROLLOUT_UNDO)
+            enter(rollout, ROLLOUT_UNDO);
+        action_launch_ready(rollout);
+        if (!rollout_halted(rollout))
+            states[rollout->state].admit(rollout);
+        if (rollout->active > 0)
+            return;
+        enter(rollout, next_state(rollout));
+    }
+}
+
+static void take_done(struct rollout *rollout, const struct event *event)
+{
+    size_t place = event->node == NO_NODE ? rollout->config.node_count : event->node;
+    struct walker *walker;
+
+    if (place > rollout->config.node_count || event->status > DONE_UNREACHABLE)
+        return;
+    walker = &rollout->walkers[place];
+    if (walker->walk == WALK_FLYING && walker->action_id == event->action_id)
+        action_answered(rollout, walker, event);
+}
+
+static void take_event(struct rollout *rollout, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_START:
+        if (!rollout->started)
+            enter(rollout, ROLLOUT_SETUP);
+        rollout->started = true;
+        break;
+    case EVENT_DONE:
+        take_done(rollout, event);
+        break;
+    case EVENT_LOST:
+        if (event->node < rollout->config.node_count)
+            action_lost(rollout, &rollout->walkers[event->node]);
+        break;
+    case EVENT_INTERRUPT:
+        rollout->interrupted = true;
+        time_halt(rollout);
+        break;
+    case EVENT_LEASE_LOST:
+        rollout->lease_lost = true;
+        time_halt(rollout);
+        break;
+    case EVENT_TICK:
+        break;
+    }
+}
+
+void rollout_step(struct rollout *rollout, const struct event *event, struct update *out)
+{
+    rollout->action_count = 0;
+    rollout->note_count = 0;
+    if (event->now_ms > rollout->now)
+        rollout->now = event->now_ms;
+    if (rollout->state != ROLLOUT_FINISHED) {
+        take_event(rollout, event);
+        if (rollout->started) {
+            time_expire(rollout);
+            settle(rollout);
+        }
+    }
+    *out = (struct update){rollout->actions, rollout->action_count, rollout->notes, rollout->note_count};
+}
+
+enum rollout_state rollout_state(const struct rollout *rollout)
+{
+    return rollout->state;
+}
+
+enum rollout_result rollout_result(const struct rollout *rollout)
+{
+    return rollout->result;
+}
+
+size_t rollout_wave(const struct rollout *rollout)
+{
+    return rollout->wave;
+}
+
+void rollout_node(const struct rollout *rollout, size_t node, struct node_view *out)
+{
+    const struct walker *walker = &rollout->walkers[node];
+
+    *out = (struct node_view){
+        .phase = walker->phase,
+        .outcome = walker->outcome,
+        .trouble = walker->trouble,
+        .trouble_step = walker->trouble_step,
+        .wave = walker->wave,
+        .touched = walker->touched,
+        .unhealthy_before = walker->unhealthy_before,
+        .gate = &walker->gate,
+    };
+}

@@ -1,0 +1,120 @@
+#include "rollout_internal.h"
+
+void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
+{
+    if (out && !walker->out)
+        rollout->out_count++;
+    if (!out && walker->out)
+        rollout->out_count--;
+    walker->out = out;
+}
+
+bool capacity_allows(const struct rollout *rollout, const struct walker *walker)
+{
+    uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
+
+    return walker->out || rollout->out_count < limit;
+}
+
+bool capacity_forks_left(const struct rollout *rollout)
+{
+    return rollout->flying < rollout->config.forks;
+}
+
+static void admit(struct rollout *rollout, struct walker *walker, enum track_kind track)
+{
+    walker->work = false;
+    walker->undo_due = false;
+    if (track == TRACK_UNDO && walker->outcome != NODE_PENDING)
+        walker->outcome = NODE_PENDING;
+    capacity_set_out(rollout, walker, true);
+    walker_begin(rollout, walker, track);
+    action_launch(rollout, walker);
+}
+
+static void admit_some(struct rollout *rollout, bool out)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[rollout->order[i]];
+
+        if (!walker->work || walker->wave != rollout->wave || walker->out != out)
+            continue;
+        if (!capacity_allows(rollout, walker) || !capacity_forks_left(rollout))
+            return;
+        admit(rollout, walker, TRACK_CHANGE);
+    }
+}
+
+static bool wave_waits(const struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++)
+        if (rollout->walkers[i].work && rollout->walkers[i].wave == rollout->wave)
+            return true;
+    return false;
+}
+
+/* Nodes that were out before we came, and keep this wave from starting, come into it. */
+static bool join_later_ones(struct rollout *rollout)
+{
+    bool joined = false;
+
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[i];
+
+        if (!walker->work || !walker->out || walker->wave == rollout->wave)
+            continue;
+        walker->wave = rollout->wave;
+        joined = true;
+    }
+    return joined;
+}
+
+void capacity_admit_wave(struct rollout *rollout)
+{
+    if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
+        return;
+    admit_some(rollout, true);
+    admit_some(rollout, false);
+    if (rollout->active > 0 || !wave_waits(rollout))
+        return;
+    if (join_later_ones(rollout)) {
+        admit_some(rollout, true);
+    } else {
+        rollout_note(rollout, NOTE_BLOCKED, NO_NODE, 0);
+        failure_spend(rollout, SPENT_BY_CAPACITY);
+    }
+}
+
+static struct walker *touched_at(struct rollout *rollout, size_t place)
+{
+    size_t newest = rollout->touched_count - 1;
+
+    return &rollout->walkers[rollout->touch_order[mutant(MUTANT_UNDO_OLDEST_FIRST) ? place : newest - place]];
+}
+
+static bool may_be_undone(const struct walker *walker)
+{
+    return walker->undo_due && (walker->walk == WALK_RESTING || mutant(MUTANT_UNDO_IN_FLIGHT));
+}
+
+/* Newest first. False when one had to wait. */
+static bool undo_some(struct rollout *rollout, bool out)
+{
+    for (size_t i = 0; i < rollout->touched_count; i++) {
+        struct walker *walker = touched_at(rollout, i);
+        bool alone = rollout->active == 0;
+
+        if (!may_be_undone(walker) || walker->out != out)
+            continue;
+        if (!capacity_forks_left(rollout) || (!capacity_allows(rollout, walker) && !alone))
+            return false;
+        admit(rollout, walker, TRACK_UNDO);
+    }
+    return true;
+}
+
+void capacity_admit_undo(struct rollout *rollout)
+{
+    if (undo_some(rollout, true))
+        undo_some(rollout, false);
+}

@@ -1,0 +1,186 @@
+#include "rollout_internal.h"
+
+bool failure_rolls_back(const struct rollout *rollout)
+{
+    return rollout->config.action == ON_FAILURE_ROLLBACK && rollout->config.undo_allowed;
+}
+
+void failure_spend(struct rollout *rollout, enum spend_reason reason)
+{
+    if (rollout->spent)
+        return;
+    rollout->spent = true;
+    rollout_note(rollout, NOTE_BUDGET_SPENT, NO_NODE, (int)reason);
+    if (mutant(MUTANT_SPENT_GOES_ON))
+        return;
+    for (size_t i = 0; i <= rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[i];
+
+        if (walker->walk == WALK_RESTING || walker->walk == WALK_FLYING || walker_may_go_on(rollout, walker))
+            continue;
+        walker_rest(rollout, walker);
+    }
+}
+
+void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    if (walker->trouble == TROUBLE_NONE || walker->trouble == TROUBLE_UNHEALTHY_BEFORE) {
+        const struct track_step *step = walker_step(walker);
+
+        walker->trouble = trouble;
+        walker->trouble_step = step ? step->kind : STEP_CONNECT;
+    }
+    rollout_note(rollout, NOTE_TROUBLE, walker->node, (int)trouble);
+}
+
+void walker_outcome(struct rollout *rollout, struct walker *walker, enum node_outcome outcome)
+{
+    walker->outcome = outcome;
+    rollout_note(rollout, NOTE_OUTCOME, walker->node, (int)outcome);
+}
+
+static void count_failure(struct rollout *rollout, struct walker *walker)
+{
+    if (walker->failed)
+        return;
+    walker->failed = true;
+    rollout->failures++;
+    if (rollout->failures > rollout->config.max_failures)
+        failure_spend(rollout, SPENT_BY_FAILURES);
+}
+
+/* A hook that runs once did for the fleet what is now missing. */
+static bool hook_ran_once(const struct rollout *rollout, const struct walker *walker)
+{
+    const struct track_step *step = walker_step(walker);
+
+    return walker->node == NO_NODE ||
+           (step && step->kind == STEP_HOOK && walker->hook < rollout->config.hook_count &&
+            rollout->config.hooks[walker->hook].place == PLACE_FIRST &&
+            rollout->hook_holder[walker->hook] == walker->node);
+}
+
+void walker_failed(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    const struct track *track = &tracks[walker->track];
+    bool once = track->failed && hook_ran_once(rollout, walker);
+
+    walker_trouble(rollout, walker, trouble);
+    walker_rest(rollout, walker);
+    if (rollout_halted(rollout))
+        return;
+    if (once)
+        failure_spend(rollout, SPENT_BY_HOOK);
+    if (track->failed && walker->node != NO_NODE)
+        track->failed(rollout, walker, trouble);
+}
+
+void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    if (trouble != TROUBLE_UNREACHABLE) {
+        walker->locked = false;
+        rollout->setup_refused = true;
+        walker_outcome(rollout, walker, NODE_REFUSED);
+    } else if (rollout->config.unreachable == ON_UNREACHABLE_SKIP) {
+        walker_outcome(rollout, walker, NODE_SKIPPED);
+    } else {
+        rollout->setup_unreachable = true;
+        walker_outcome(rollout, walker, NODE_UNREACHABLE);
+    }
+}
+
+void failure_untouched(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    walker->work = false;
+    if (trouble != TROUBLE_UNREACHABLE || mutant(MUTANT_ONE_CLASS)) {
+        walker_outcome(rollout, walker, NODE_FAILED);
+    } else if (rollout->config.unreachable == ON_UNREACHABLE_SKIP) {
+        walker_outcome(rollout, walker, NODE_SKIPPED);
+        return;
+    } else {
+        walker_outcome(rollout, walker, NODE_UNREACHABLE);
+    }
+    count_failure(rollout, walker);
+}
+
+void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    (void)trouble;
+    if (mutant(MUTANT_UNDO_TWICE) && walker->track == TRACK_UNDO && walker->trouble != TROUBLE_INTERRUPTED) {
+        walker->trouble = TROUBLE_INTERRUPTED;
+        walker_begin(rollout, walker, TRACK_UNDO);
+        return;
+    }
+    walker_outcome(rollout, walker, NODE_NEEDS_CARE);
+}
+
+static bool was_out_before(const struct walker *walker)
+{
+    return walker->unhealthy_before || !walker->has_release;
+}
+
+void failure_in_change(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    if (!walker->touched) {
+        capacity_set_out(rollout, walker, was_out_before(walker));
+        failure_untouched(rollout, walker, trouble);
+        return;
+    }
+    capacity_set_out(rollout, walker, true);
+    walker->outcome = NODE_PENDING;
+    count_failure(rollout, walker);
+    if (!rollout->config.undo_allowed || (rollout->spent && !failure_rolls_back(rollout)))
+        walker_outcome(rollout, walker, NODE_NEEDS_CARE);
+    else if (!rollout->spent)
+        walker_begin(rollout, walker, TRACK_UNDO);
+}
+
+/* The end of all changes: a touched node that is neither updated nor restored needs care. */
+void failure_freeze(struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[i];
+
+        if (!walker->touched || walker->outcome != NODE_PENDING)
+            continue;
+        if (rollout_halted(rollout) && walker->trouble == TROUBLE_NONE)
+            walker_trouble(rollout, walker, rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
+        walker_outcome(rollout, walker, NODE_NEEDS_CARE);
+    }
+}
+
+static enum rollout_result result_of_failure(const struct rollout *rollout, const size_t *count)
+{
+    bool touched = rollout->touched_count > 0;
+
+    if (rollout->config.action == ON_FAILURE_PAUSE && rollout->spent)
+        return RESULT_HELD;
+    if (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0)
+        return RESULT_NEEDS_CARE;
+    if (!touched && count[NODE_UNREACHABLE] > 0 && count[NODE_FAILED] == 0)
+        return RESULT_UNREACHABLE;
+    return RESULT_ROLLED_BACK;
+}
+
+enum rollout_result failure_result(const struct rollout *rollout)
+{
+    size_t count[NODE_OUTCOMES] = {0};
+    size_t failed;
+
+    for (size_t i = 0; i < rollout->config.node_count; i++)
+        count[rollout->walkers[i].outcome]++;
+    if (rollout->interrupted)
+        return RESULT_INTERRUPTED;
+    if (rollout->lease_lost)
+        return rollout->touched_count > 0 ? RESULT_NEEDS_CARE : RESULT_REFUSED;
+    if (rollout->setup_refused)
+        return RESULT_REFUSED;
+    if (rollout->setup_unreachable)
+        return RESULT_UNREACHABLE;
+    failed = count[NODE_NEEDS_CARE] + count[NODE_FAILED] + count[NODE_RESTORED] + count[NODE_UNREACHABLE];
+    if (rollout->spent || failed > 0)
+        return result_of_failure(rollout, count);
+    if (count[NODE_UPDATED] > 0)
+        return RESULT_DONE;
+    return count[NODE_UNCHANGED] > 0 || count[NODE_SKIPPED] == 0 ? RESULT_NOTHING : RESULT_UNREACHABLE;
+}

@@ -1,0 +1,187 @@
+/*
+ * Inside the rollout machine: shared by rollout*.c only.
+ *
+ * A walker is a node (or the runner, for hooks that belong to no node) on its way along a track. One function assigns how it
+ * stands (walker_set), one lets it go on (walker_advance), one takes a failure (walker_failed), one looks at the time (time_expire).
+ * Invariants: `active` counts walkers that do not rest; `flying` counts actions in flight that count for forks; `out_count` counts walkers
+ * with `out`; a walker has at most one action in flight.
+ */
+#ifndef CORE_ROLLOUT_INTERNAL_H
+#define CORE_ROLLOUT_INTERNAL_H
+
+#include "core/rollout.h"
+
+enum track_kind {
+    TRACK_NONE, TRACK_SETUP, TRACK_STAGE, TRACK_STAGED, TRACK_CHANGE, TRACK_BAKE, TRACK_COMMIT, TRACK_UNDO, TRACK_FAILURE,
+    TRACK_RELEASE, TRACKS
+};
+
+enum walk {
+    WALK_RESTING,  /* on no track, or at its end */
+    WALK_READY,    /* its next action may be sent */
+    WALK_FLYING,   /* an action is in flight until `deadline` */
+    WALK_WAITING,  /* backs off until `wake_at` */
+    WALK_WATCHING  /* between two probes, until `wake_at` */
+};
+
+enum watch { WATCH_ONCE, WATCH_GATE, WATCH_BAKE };
+
+struct walker {
+    size_t node; /* NO_NODE: the runner */
+    size_t wave;
+    enum track_kind track;
+    size_t at;   /* step of the track */
+    size_t hook; /* first hook not yet passed, in a hook step */
+    enum walk walk;
+    bool watching; /* the gate of the present step is open */
+    enum step_kind flying;
+    uint32_t action_id, token;
+    int64_t deadline, wake_at;
+    bool cancelled, counts;
+    uint32_t tries, connect_tries;
+
+    enum node_phase phase;
+    enum node_outcome outcome;
+    enum node_trouble trouble;
+    enum step_kind trouble_step;
+
+    bool connected, locked, touched, activated, drained, out;
+    bool at_target, has_release, unhealthy_before;
+    bool work;     /* still has to be changed */
+    bool undo_due; /* still has to be undone */
+    bool failed;   /* counted in `failures` */
+    struct gate gate;
+};
+
+struct track_step {
+    enum step_kind kind;
+    enum node_phase phase;
+    bool (*applies)(const struct rollout *rollout, const struct walker *walker); /* NULL: always */
+    enum watch watch;         /* STEP_PROBE */
+    enum hook_moment moment;  /* STEP_HOOK */
+    bool in_service;          /* past this step the node serves again */
+};
+
+struct track {
+    const struct track_step *steps;
+    size_t count;
+    enum release_choice release;
+    bool undo;
+    bool forward; /* ends when the budget is spent */
+    bool finishes; /* but is finished by a touched node when nothing is rolled back */
+    void (*ended)(struct rollout *rollout, struct walker *walker);
+    void (*failed)(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+};
+
+struct step_rule {
+    const char *name;
+    bool retry_failed; /* repeated after FAILED with retryable */
+    bool counts;       /* for forks */
+    bool connected;    /* goes over the node's connection: a lost connection answers it */
+    bool touches;      /* its first one in a change touches the node */
+};
+
+struct rollout {
+    struct rollout_config config;
+    struct random random;
+    struct walker *walkers; /* one a node, then the runner */
+    size_t *order;          /* nodes, wave by wave */
+    size_t *touch_order;    /* touched nodes, oldest first */
+    size_t touched_count;
+    size_t *hook_holder;    /* who runs a hook that runs once, or NO_NODE */
+    bool *hook_ended;
+
+    enum rollout_state state;
+    enum rollout_result result;  /* what rollout_result tells */
+    enum rollout_result planned; /* what it will be */
+    size_t wave;
+    int64_t now, progress_by, bake_until;
+    size_t active, flying;
+    uint32_t out_count, failures, retries, ids, tokens;
+    bool started, spent, interrupted, lease_lost, setup_refused, setup_unreachable;
+
+    struct action *actions;
+    size_t action_count, action_capacity;
+    struct note *notes;
+    size_t note_count, note_capacity;
+};
+
+extern const struct step_rule step_rules[STEP_KINDS];
+extern const struct track tracks[TRACKS];
+
+/* rollout_walk.c: one node's way */
+void walker_set(struct rollout *rollout, struct walker *walker, enum walk walk);
+void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kind track);
+void walker_advance(struct rollout *rollout, struct walker *walker);
+/* The present step is done: on to the next. */
+void walker_passed(struct rollout *rollout, struct walker *walker);
+void walker_watch(struct rollout *rollout, struct walker *walker);
+void walker_rest(struct rollout *rollout, struct walker *walker);
+/* Whether the state of the fleet still lets it take its next step. */
+bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker);
+const struct track_step *walker_step(const struct walker *walker);
+/* The present step is a hook that runs on the runner. */
+bool walker_on_runner(const struct rollout *rollout, const struct walker *walker);
+
+/* rollout_actions.c: actions out, answers in */
+void action_launch(struct rollout *rollout, struct walker *walker);
+void action_launch_ready(struct rollout *rollout);
+void action_cancel(struct rollout *rollout, struct walker *walker);
+void action_answered(struct rollout *rollout, struct walker *walker, const struct event *event);
+void action_lost(struct rollout *rollout, struct walker *walker);
+
+/* rollout_capacity.c: how many may be out */
+void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out);
+bool capacity_allows(const struct rollout *rollout, const struct walker *walker);
+bool capacity_forks_left(const struct rollout *rollout);
+/* Lets nodes of the present wave begin. */
+void capacity_admit_wave(struct rollout *rollout);
+/* Lets due undos begin, as the rules order them. */
+void capacity_admit_undo(struct rollout *rollout);
+
+/* rollout_failure.c: failures, the budget and what comes of it all */
+void walker_failed(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void walker_outcome(struct rollout *rollout, struct walker *walker, enum node_outcome outcome);
+void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void failure_untouched(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void failure_in_change(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void failure_spend(struct rollout *rollout, enum spend_reason reason);
+bool failure_rolls_back(const struct rollout *rollout);
+void failure_freeze(struct rollout *rollout);
+enum rollout_result failure_result(const struct rollout *rollout);
+
+/* rollout_time.c */
+void time_expire(struct rollout *rollout);
+void time_halt(struct rollout *rollout);
+
+/* rollout.c */
+bool rollout_halted(const struct rollout *rollout);
+bool rollout_has_hook(const struct rollout *rollout, enum hook_moment moment);
+/* Once a rollout on the runner, not once a node. */
+bool rollout_hook_is_fleetwide(const struct rollout *rollout, const struct rollout_hook *hook);
+void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int value);
+void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms);
+
+/* Deliberate faults for tests/property/mutants.sh: each must be found by the law it breaks. None exists in a normal build. */
+enum mutant {
+    MUTANT_NONE, MUTANT_NO_CANCEL, MUTANT_ONE_TOO_MANY_OUT, MUTANT_SPENT_GOES_ON, MUTANT_UNDO_OLDEST_FIRST, MUTANT_UNDO_WITHOUT_GATE,
+    MUTANT_UNDO_TWICE, MUTANT_UNDO_IN_FLIGHT, MUTANT_NO_RECONNECT, MUTANT_NO_GATE, MUTANT_NO_DRAIN, MUTANT_FRESH_TOKEN,
+    MUTANT_ONE_CLASS, MUTANT_RELEASE_WITHOUT_LEASE, MUTANT_UNREPEATABLE, MUTANTS
+};
+#ifdef DEPLOYCTL_MUTANTS
+extern enum mutant rollout_mutant;
+static inline bool mutant(enum mutant which)
+{
+    return rollout_mutant == which;
+}
+#else
+static inline bool mutant(enum mutant which)
+{
+    (void)which;
+    return false;
+}
+#endif
+
+#endif

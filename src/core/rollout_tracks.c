@@ -1,0 +1,155 @@
+#include "rollout_internal.h"
+
+const struct step_rule step_rules[STEP_KINDS] = {
+    [STEP_CONNECT] = {.name = "connect", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_PREFLIGHT] = {.name = "preflight", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_LOCK] = {.name = "lock", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_PROBE] = {.name = "probe", .connected = true},
+    [STEP_STAGE] = {.name = "stage", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_DRAIN] = {.name = "drain", .counts = true, .touches = true},
+    [STEP_ACTIVATE] = {.name = "activate", .counts = true, .connected = true, .touches = true},
+    [STEP_ENABLE] = {.name = "enable", .counts = true},
+    [STEP_HOOK] = {.name = "hook", .counts = true, .connected = true},
+    [STEP_COMMIT] = {.name = "commit", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_RELEASE] = {.name = "release", .counts = true, .connected = true},
+};
+
+static bool not_connected(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    return !walker->connected;
+}
+
+static bool runs_something(const struct rollout *rollout, const struct walker *walker)
+{
+    return rollout->config.probed && walker->has_release;
+}
+
+static bool is_staged(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return rollout->config.stages;
+}
+
+static bool is_balanced(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return rollout->config.balanced;
+}
+
+static bool drains(const struct rollout *rollout, const struct walker *walker)
+{
+    return is_balanced(rollout, walker) && !mutant(MUTANT_NO_DRAIN);
+}
+
+static bool is_probed(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return rollout->config.probed && !mutant(MUTANT_NO_GATE);
+}
+
+static bool still_serves(const struct rollout *rollout, const struct walker *walker)
+{
+    return rollout->config.balanced && !walker->drained;
+}
+
+static bool was_activated(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)rollout;
+    return walker->activated;
+}
+
+static bool previous_is_probed(const struct rollout *rollout, const struct walker *walker)
+{
+    return rollout->config.probed && walker->has_release && !mutant(MUTANT_UNDO_WITHOUT_GATE);
+}
+
+static bool previous_is_balanced(const struct rollout *rollout, const struct walker *walker)
+{
+    return rollout->config.balanced && walker->has_release;
+}
+
+static void setup_ended(struct rollout *rollout, struct walker *walker)
+{
+    bool sick = walker->unhealthy_before || !walker->has_release;
+
+    walker->work = !(walker->at_target && !sick);
+    if (sick)
+        capacity_set_out(rollout, walker, true);
+    if (!walker->work)
+        walker_outcome(rollout, walker, NODE_UNCHANGED);
+}
+
+static void change_ended(struct rollout *rollout, struct walker *walker)
+{
+    walker_outcome(rollout, walker, NODE_UPDATED);
+}
+
+static void undo_ended(struct rollout *rollout, struct walker *walker)
+{
+    walker_outcome(rollout, walker, NODE_RESTORED);
+}
+
+static const struct track_step setup_steps[] = {
+    {.kind = STEP_CONNECT, .phase = PHASE_CONNECT, .applies = not_connected},
+    {.kind = STEP_PREFLIGHT, .phase = PHASE_PREFLIGHT},
+    {.kind = STEP_LOCK, .phase = PHASE_LOCK},
+    {.kind = STEP_PROBE, .phase = PHASE_BASELINE, .applies = runs_something, .watch = WATCH_ONCE},
+};
+
+static const struct track_step stage_steps[] = {
+    {.kind = STEP_STAGE, .phase = PHASE_STAGE, .applies = is_staged},
+};
+
+static const struct track_step staged_steps[] = {
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_STAGE},
+};
+
+static const struct track_step change_steps[] = {
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_DRAIN},
+    {.kind = STEP_DRAIN, .phase = PHASE_DRAIN, .applies = drains},
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_ACTIVATE},
+    {.kind = STEP_ACTIVATE, .phase = PHASE_ACTIVATE},
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ACTIVATE},
+    {.kind = STEP_PROBE, .phase = PHASE_GATE, .applies = is_probed, .watch = WATCH_GATE},
+    {.kind = STEP_ENABLE, .phase = PHASE_ENABLE, .applies = is_balanced, .in_service = true},
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ENABLE},
+};
+
+static const struct track_step bake_steps[] = {
+    {.kind = STEP_PROBE, .phase = PHASE_BAKE, .watch = WATCH_BAKE},
+};
+
+static const struct track_step commit_steps[] = {
+    {.kind = STEP_COMMIT, .phase = PHASE_COMMIT},
+};
+
+static const struct track_step undo_steps[] = {
+    {.kind = STEP_HOOK, .phase = PHASE_UNDO_HOOK, .moment = MOMENT_BEFORE_ROLLBACK},
+    {.kind = STEP_DRAIN, .phase = PHASE_UNDO_DRAIN, .applies = still_serves},
+    {.kind = STEP_ACTIVATE, .phase = PHASE_UNDO_ACTIVATE, .applies = was_activated},
+    {.kind = STEP_PROBE, .phase = PHASE_UNDO_GATE, .applies = previous_is_probed, .watch = WATCH_GATE},
+    {.kind = STEP_ENABLE, .phase = PHASE_UNDO_ENABLE, .applies = previous_is_balanced, .in_service = true},
+    {.kind = STEP_HOOK, .phase = PHASE_UNDO_HOOK, .moment = MOMENT_AFTER_ROLLBACK},
+};
+
+static const struct track_step failure_steps[] = {
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_ON_FAILURE},
+};
+
+static const struct track_step release_steps[] = {
+    {.kind = STEP_RELEASE, .phase = PHASE_RELEASE},
+};
+
+#define STEPS(array) .steps = (array), .count = sizeof(array) / sizeof((array)[0])
+const struct track tracks[TRACKS] = {
+    [TRACK_SETUP] = {STEPS(setup_steps), .forward = true, .ended = setup_ended, .failed = failure_in_setup},
+    [TRACK_STAGE] = {STEPS(stage_steps), .forward = true, .failed = failure_untouched},
+    [TRACK_STAGED] = {STEPS(staged_steps), .forward = true, .failed = failure_untouched},
+    [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended, .failed = failure_in_change},
+    [TRACK_BAKE] = {STEPS(bake_steps), .forward = true, .failed = failure_in_change},
+    [TRACK_COMMIT] = {STEPS(commit_steps), .failed = failure_needs_care},
+    [TRACK_UNDO] = {STEPS(undo_steps), .release = RELEASE_PREVIOUS, .undo = true, .ended = undo_ended, .failed = failure_needs_care},
+    [TRACK_FAILURE] = {STEPS(failure_steps)},
+    [TRACK_RELEASE] = {STEPS(release_steps)},
+};

@@ -1,0 +1,229 @@
+#include "rollout_internal.h"
+
+void walker_set(struct rollout *rollout, struct walker *walker, enum walk walk)
+{
+    if (walker->walk == WALK_RESTING && walk != WALK_RESTING)
+        rollout->active++;
+    if (walker->walk != WALK_RESTING && walk == WALK_RESTING)
+        rollout->active--;
+    walker->walk = walk;
+}
+
+const struct track_step *walker_step(const struct walker *walker)
+{
+    const struct track *track = &tracks[walker->track];
+
+    return walker->at < track->count ? &track->steps[walker->at] : NULL;
+}
+
+bool walker_on_runner(const struct rollout *rollout, const struct walker *walker)
+{
+    const struct track_step *step = walker_step(walker);
+
+    return step && step->kind == STEP_HOOK && walker->hook < rollout->config.hook_count &&
+           rollout->config.hooks[walker->hook].place == PLACE_RUNNER;
+}
+
+bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker)
+{
+    const struct track *track = &tracks[walker->track];
+
+    if (mutant(MUTANT_RELEASE_WITHOUT_LEASE) && walker->track == TRACK_RELEASE)
+        return true;
+    if (rollout->lease_lost)
+        return false;
+    if (rollout->interrupted)
+        return walker->track == TRACK_RELEASE;
+    if (!rollout->spent || !track->forward)
+        return true;
+    return track->finishes && walker->touched && !failure_rolls_back(rollout);
+}
+
+static void set_phase(struct rollout *rollout, struct walker *walker, enum node_phase phase)
+{
+    if (walker->phase == phase)
+        return;
+    walker->phase = phase;
+    rollout_note(rollout, NOTE_PHASE, walker->node, (int)phase);
+}
+
+static bool hook_is_for(const struct rollout *rollout, const struct walker *walker, size_t index)
+{
+    const struct rollout_hook *hook = &rollout->config.hooks[index];
+    bool is_runner = walker->node == NO_NODE;
+
+    if (hook->place == PLACE_RUNNER)
+        return rollout_hook_is_fleetwide(rollout, hook) == is_runner;
+    if (hook->place == PLACE_FIRST && rollout->hook_ended[index])
+        return false;
+    return !is_runner;
+}
+
+/* Moves walker->hook on to the next hook of this moment that is for it. */
+static bool find_hook(const struct rollout *rollout, struct walker *walker, enum hook_moment moment)
+{
+    for (size_t i = walker->hook; i < rollout->config.hook_count; i++) {
+        if (rollout->config.hooks[i].moment != moment || !hook_is_for(rollout, walker, i))
+            continue;
+        walker->hook = i;
+        return true;
+    }
+    return false;
+}
+
+static bool step_applies(const struct rollout *rollout, struct walker *walker, const struct track_step *step)
+{
+    if (step->kind == STEP_HOOK)
+        return find_hook(rollout, walker, step->moment);
+    return !step->applies || step->applies(rollout, walker);
+}
+
+static void forget_step(struct walker *walker)
+{
+    walker->tries = 0;
+    walker->token = 0;
+    walker->watching = false;
+}
+
+static void came_back_into_service(struct rollout *rollout, struct walker *walker)
+{
+    if (walker->track == TRACK_UNDO && !walker->has_release)
+        return;
+    capacity_set_out(rollout, walker, false);
+    rollout->progress_by = rollout->now + rollout->config.progress_deadline_ms;
+}
+
+static void step_over(struct rollout *rollout, struct walker *walker)
+{
+    if (walker_step(walker)->in_service)
+        came_back_into_service(rollout, walker);
+    forget_step(walker);
+    walker->hook = 0;
+    walker->at++;
+}
+
+static void release_hook(struct rollout *rollout, const struct walker *walker)
+{
+    const struct track_step *step = walker_step(walker);
+
+    if (!step || step->kind != STEP_HOOK || walker->hook >= rollout->config.hook_count)
+        return;
+    if (rollout->hook_holder[walker->hook] == walker->node)
+        rollout->hook_ended[walker->hook] = true;
+}
+
+void walker_rest(struct rollout *rollout, struct walker *walker)
+{
+    release_hook(rollout, walker);
+    forget_step(walker);
+    walker_set(rollout, walker, WALK_RESTING);
+}
+
+static void track_ended(struct rollout *rollout, struct walker *walker)
+{
+    static const enum node_phase phase_after[TRACKS] = {
+        [TRACK_SETUP] = PHASE_WAITING, [TRACK_STAGE] = PHASE_STAGED, [TRACK_STAGED] = PHASE_STAGED, [TRACK_CHANGE] = PHASE_BAKE,
+        [TRACK_BAKE] = PHASE_BAKE,     [TRACK_COMMIT] = PHASE_COMMIT, [TRACK_UNDO] = PHASE_ENDED,   [TRACK_FAILURE] = PHASE_ENDED,
+        [TRACK_RELEASE] = PHASE_ENDED,
+    };
+    const struct track *track = &tracks[walker->track];
+
+    walker_rest(rollout, walker);
+    if (walker->node == NO_NODE)
+        return;
+    if (track->count > 0)
+        set_phase(rollout, walker, phase_after[walker->track]);
+    if (track->ended)
+        track->ended(rollout, walker);
+}
+
+/* Opens the watch of a gate or bake that begins; then lets its probes decide. */
+static void enter_watch(struct rollout *rollout, struct walker *walker, enum watch watch)
+{
+    const struct health_rules *rules = &rollout->config.health;
+
+    if (!walker->watching) {
+        walker->watching = true;
+        if (watch == WATCH_BAKE)
+            gate_open_healthy(&walker->gate, rules, rollout->now);
+        else
+            gate_open(&walker->gate, rules, rollout->now);
+        if (!rollout->config.probed)
+            walker->gate.next_probe_at = INT64_MAX;
+    }
+    walker_watch(rollout, walker);
+}
+
+void walker_advance(struct rollout *rollout, struct walker *walker)
+{
+    const struct track_step *step;
+
+    for (; (step = walker_step(walker)) != NULL; step_over(rollout, walker)) {
+        if (!step_applies(rollout, walker, step))
+            continue;
+        if (!walker_may_go_on(rollout, walker)) {
+            walker_rest(rollout, walker);
+            return;
+        }
+        if (walker->node != NO_NODE)
+            set_phase(rollout, walker, step->phase);
+        if (step->watch == WATCH_ONCE)
+            walker_set(rollout, walker, WALK_READY);
+        else
+            enter_watch(rollout, walker, step->watch);
+        return;
+    }
+    track_ended(rollout, walker);
+}
+
+void walker_passed(struct rollout *rollout, struct walker *walker)
+{
+    if (walker_step(walker)->kind == STEP_HOOK) {
+        release_hook(rollout, walker);
+        forget_step(walker);
+        walker->hook++;
+    } else {
+        step_over(rollout, walker);
+    }
+    walker_advance(rollout, walker);
+}
+
+void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kind track)
+{
+    walker->track = track;
+    walker->at = 0;
+    walker->hook = 0;
+    forget_step(walker);
+    walker_set(rollout, walker, WALK_READY);
+    walker_advance(rollout, walker);
+}
+
+static enum gate_verdict bake_verdict(const struct rollout *rollout, const struct walker *walker)
+{
+    if (!walker->gate.up)
+        return GATE_CLOSED;
+    if (rollout->now < rollout->bake_until)
+        return GATE_WAITING;
+    return gate_steady(&walker->gate, &rollout->config.health) ? GATE_PASSED : GATE_WAITING;
+}
+
+void walker_watch(struct rollout *rollout, struct walker *walker)
+{
+    const struct health_rules *rules = &rollout->config.health;
+    bool bakes = walker_step(walker)->watch == WATCH_BAKE;
+    enum gate_verdict verdict = bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
+    int64_t verdict_at = bakes ? rollout->bake_until : gate_deadline(&walker->gate, rules);
+
+    if (verdict == GATE_PASSED) {
+        walker_passed(rollout, walker);
+    } else if (verdict == GATE_CLOSED) {
+        walker_failed(rollout, walker, bakes ? TROUBLE_FELL_IN_BAKE : TROUBLE_GATE_CLOSED);
+    } else if (walker->gate.next_probe_at <= rollout->now) {
+        walker_set(rollout, walker, WALK_READY);
+    } else {
+        walker->wake_at = walker->gate.next_probe_at;
+        if (verdict_at > rollout->now && verdict_at < walker->wake_at)
+            walker->wake_at = verdict_at;
+        walker_set(rollout, walker, WALK_WATCHING);
+    }
+}
