@@ -31,7 +31,7 @@ struct session *session_create(const struct session_settings *settings);
 /* Ends the connection at once and frees. No callback comes after. */
 void session_free(struct session *session);
 
-/* Connects, starts the node's program, and has it prove that what it last ran there has ended. When connected already, `fn` is called all the same.
+/* Connects and starts the node's program; nothing on the node changes by that. When connected already, `fn` is called all the same.
  * An error of class ERR_REFUSED means: connected, and the node's program says why it cannot work there (sudo, tools). */
 typedef void session_connected_fn(void *context, const struct err *error);
 void session_connect(struct session *session, int64_t timeout_ms, session_connected_fn *fn, void *context);

@@ -97,11 +97,21 @@ static const char *release_of(const struct worker *worker, const struct action *
 
 /* --- connect, preflight, lock --- */
 
+/* Nothing new on a node before what ran there has ended: with the lock in hand the node's program ends it, or says that it cannot. */
+static void settle(struct worker *worker)
+{
+    session_begin(worker->member->session, "settle");
+    session_addu(worker->member->session, "fence", worker->fence);
+    submit(worker, QUICK_TIMEOUT_MS, replied);
+}
+
 static void connected(void *context, const struct err *error)
 {
     struct worker *worker = context;
     worker->refused = error && error->code == ERR_REFUSED;
-    if (!error) {
+    if (!error && worker->fence) {
+        settle(worker);
+    } else if (!error) {
         end_with(worker, DONE_OK, "");
     } else if (worker->refused) {
         snprintf(worker->trouble, sizeof(worker->trouble), "%s", error->message);
@@ -209,11 +219,18 @@ static void locked(void *context, const struct reply *reply)
     struct worker *worker = context;
     const char *generation = reply->error ? NULL : reply_get(reply, "generation");
     struct err err;
-    if (generation && whole_parse(&worker->fence, generation, 1, UINT64_MAX, &err) == 0 &&
-        !worker->heartbeat)
+    if (!generation || reply->status != REPLY_OK ||
+        whole_parse(&worker->fence, generation, 1, UINT64_MAX, &err) < 0) {
+        replied(worker, reply);
+        return;
+    }
+    if (!worker->heartbeat)
         worker->heartbeat =
             timer_start(worker->engine->fleet->loop, HEARTBEAT_MS, heartbeat, worker);
-    replied(worker, reply);
+    const char *taken_over = reply_get(reply, "taken_over");
+    if (taken_over)
+        engine_notice(worker->engine, worker->index, "the lock was %s", taken_over);
+    settle(worker);
 }
 
 static void carry_lock(struct worker *worker)
@@ -223,6 +240,7 @@ static void carry_lock(struct worker *worker)
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "holder", worker->engine->settings->holder);
     session_add(session, "release", worker->target);
+    session_add(session, "token", worker->engine->settings->rollout);
     session_addu(session, "ttl", LOCK_TTL_S);
     submit(worker, QUICK_TIMEOUT_MS, locked);
 }
@@ -275,7 +293,7 @@ static void carry_activate(struct worker *worker)
     struct session *session = begin_change(worker, "activate");
     worker->words.release = release ? release : "";
     session_add(session, "release", release ? release : "-");
-    session_addu(session, "timeout", (uint64_t)worker->action.timeout_ms);
+    session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     node_environment(worker->engine->playbook, worker->member->node, &worker->words, add_env, session);
     submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
@@ -377,7 +395,7 @@ static void carry_hook(struct worker *worker)
     struct session *session = begin_change(worker, "run");
     session_add(session, "name", hook->name);
     session_add(session, "command", hook->run);
-    session_addu(session, "timeout", (uint64_t)hook->timeout_ms);
+    session_addu(session, "timeout_ms", (uint64_t)hook->timeout_ms);
     node_environment(worker->engine->playbook, worker->member->node, &worker->words, add_env, session);
     submit(worker, hook->timeout_ms + KILL_GRACE_MS, replied);
 }
@@ -387,7 +405,7 @@ static void carry_commit(struct worker *worker)
     struct session *session = begin_change(worker, "commit");
     session_add(session, "release", worker->target);
     session_add(session, "kind", worker->engine->settings->rollback ? "rollback" : "rollout");
-    session_addu(session, "timeout", (uint64_t)worker->action.timeout_ms);
+    session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, replied);
 }
 
@@ -418,8 +436,8 @@ static void carry_release(struct worker *worker)
     }
     struct session *session = begin_change(worker, "finish");
     session_add(session, "release", worker->serving ? worker->serving : "-");
+    session_add(session, "status", node_outcome_name(view.outcome));
     session_add(session, "result", rollout_result_name(worker->action.result));
-    session_add(session, "outcome", node_outcome_name(view.outcome));
     submit(worker, QUICK_TIMEOUT_MS, released);
 }
 

@@ -328,7 +328,7 @@ static void start_asking(struct prober *prober, enum check check)
     session_begin(session, check == CHECK_COMMAND ? "probe" : "unit");
     if (check == CHECK_COMMAND) {
         session_add(session, "command", health->command);
-        session_addu(session, "timeout", (uint64_t)health->timeout_ms);
+        session_addu(session, "timeout_ms", (uint64_t)health->timeout_ms);
         node_environment(prober->fleet->playbook, member_of(prober)->node, prober->words, add_env,
                          session);
     }

@@ -335,28 +335,6 @@ static void keep_traits(struct session *session, const struct reply *reply)
     }
 }
 
-static void on_settled(void *context, const struct reply *reply)
-{
-    struct session *session = context;
-    if (reply->error)
-        return; /* lose_now answers the connect */
-    if (reply->status == REPLY_OK) {
-        connected(session, NULL);
-        return;
-    }
-    struct err error;
-    err_set(&error, ERR_REFUSED, "a step of an earlier run has not ended: %s", reply->sentence);
-    connected(session, &error);
-}
-
-static void settle(struct session *session)
-{
-    struct err err;
-    session_begin(session, "settle");
-    if (!submit(session, "settle", session->connect_timeout_ms, on_settled, session, &err))
-        session_lose(session, &err);
-}
-
 static void on_opened(void *context, const struct reply *reply)
 {
     struct session *session = context;
@@ -369,10 +347,7 @@ static void on_opened(void *context, const struct reply *reply)
         connected(session, &error);
         return;
     }
-    if (session->settings.service)
-        settle(session);
-    else
-        connected(session, NULL);
+    connected(session, NULL);
 }
 
 static void send_open(struct session *session)

@@ -1,0 +1,35 @@
+/*
+ * Asks every node where it stands, changes nothing: facts, and a round of health checks for nodes that run something.
+ * What `plan`, `status` and `rollback` know before they decide.
+ */
+#ifndef APP_SURVEY_H
+#define APP_SURVEY_H
+
+#include <stdbool.h>
+
+#include "app/facts.h"
+#include "app/fleet.h"
+
+struct surveyed {
+    bool answered;
+    struct err error; /* why not; or the refusal of the node's program */
+    struct facts facts;
+    bool probed, healthy;
+    char evidence[400];
+};
+
+struct survey {
+    struct surveyed *nodes; /* one a member of the fleet */
+    size_t count;
+};
+
+/* Returns 0, or a signal's number when interrupted. Sessions stay connected. `out` lives in the fleet's arena; survey_release frees what the facts hold. */
+int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err);
+void survey_release(struct survey *survey);
+size_t survey_unanswered(const struct survey *survey);
+
+/* Where `rollback` takes each node. When any node's current release is not committed, a rollout is half done: only those nodes go back, to their own
+ * previous good release, and the others stay. Else every node goes to its own. `out[i]` NULL: the node has nowhere to go back to. */
+void survey_rollback_targets(const struct survey *survey, const char **out);
+
+#endif

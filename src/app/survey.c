@@ -1,0 +1,134 @@
+#include "app/survey.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/prober.h"
+
+#define REQUEST_TIMEOUT_MS 30000
+
+struct surveying {
+    struct fleet *fleet;
+    struct survey *survey;
+    size_t waiting;
+};
+
+static void build(void *context, struct session *session, size_t member)
+{
+    (void)context;
+    (void)member;
+    session_begin(session, "facts");
+}
+
+static void answer(void *context, size_t member, const struct reply *reply, const struct err *error)
+{
+    struct surveying *surveying = context;
+    struct surveyed *node = &surveying->survey->nodes[member];
+    if (error) {
+        node->error = *error;
+    } else if (reply->status != REPLY_OK) {
+        err_set(&node->error, ERR_REFUSED, "%s", reply->sentence);
+    } else if (facts_read(&node->facts, reply, &node->error) == 0) {
+        node->answered = true;
+    } else {
+        facts_release(&node->facts);
+    }
+}
+
+struct probing {
+    struct surveying *surveying;
+    size_t member;
+    struct prober *prober;
+    struct node_words words;
+};
+
+static void probed(void *context, bool healthy, const char *evidence, const struct err *error)
+{
+    struct probing *probing = context;
+    struct surveyed *node = &probing->surveying->survey->nodes[probing->member];
+    node->probed = true;
+    node->healthy = healthy && !error;
+    snprintf(node->evidence, sizeof(node->evidence), "%.*s", (int)sizeof(node->evidence) - 1,
+             error ? error->message : evidence);
+    if (--probing->surveying->waiting == 0)
+        loop_stop(probing->surveying->fleet->loop);
+}
+
+static int probe_all(struct surveying *surveying, struct err *err)
+{
+    struct fleet *fleet = surveying->fleet;
+    struct probing *all = arena_alloc(&fleet->arena, fleet->count * sizeof(*all));
+    if (!all)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < fleet->count; i++) {
+        struct surveyed *node = &surveying->survey->nodes[i];
+        if (!node->answered || !node->facts.current)
+            continue;
+        all[i] = (struct probing){.surveying = surveying, .member = i};
+        all[i].words.release = node->facts.current;
+        all[i].prober = prober_create(fleet, i, &all[i].words);
+        if (!all[i].prober)
+            continue;
+        surveying->waiting++;
+        prober_start(all[i].prober, probed, &all[i]);
+    }
+    if (surveying->waiting)
+        loop_run(fleet->loop);
+    for (size_t i = 0; i < fleet->count; i++)
+        prober_free(all[i].prober);
+    return 0;
+}
+
+int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err)
+{
+    struct surveying surveying = {.fleet = fleet, .survey = out};
+    struct fanout fanout = {
+        .forks = forks,
+        .connect_timeout_ms = fleet->playbook->retry.connect_timeout_ms,
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
+        .build = build,
+        .answer = answer,
+        .context = &surveying,
+    };
+    out->count = fleet->count;
+    out->nodes = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*out->nodes));
+    if (!out->nodes)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    int signal_number = fleet_ask(fleet, &fanout);
+    if (signal_number || !probe || !prober_has_checks(fleet->playbook))
+        return signal_number;
+    return probe_all(&surveying, err);
+}
+
+void survey_release(struct survey *survey)
+{
+    for (size_t i = 0; survey->nodes && i < survey->count; i++)
+        if (survey->nodes[i].answered)
+            facts_release(&survey->nodes[i].facts);
+    survey->nodes = NULL;
+}
+
+size_t survey_unanswered(const struct survey *survey)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < survey->count; i++)
+        count += !survey->nodes[i].answered;
+    return count;
+}
+
+void survey_rollback_targets(const struct survey *survey, const char **out)
+{
+    bool half_done = false;
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct surveyed *node = &survey->nodes[i];
+        half_done = half_done || (node->answered && node->facts.current && !node->facts.current_good);
+    }
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct surveyed *node = &survey->nodes[i];
+        out[i] = NULL;
+        if (!node->answered)
+            continue;
+        bool stays = half_done && (node->facts.current_good || !node->facts.current);
+        out[i] = stays ? node->facts.current : node->facts.previous;
+    }
+}
