@@ -28,7 +28,8 @@ pam() {
 }
 
 begin_node() {
-    local address=$1 home=$place/$(name_of "$1")
+    local address=$1 home
+    home=$place/$(name_of "$1")
     mkdir -p "$home"
     ssh-keygen -q -t ed25519 -N '' -C "$(name_of "$address")" -f "$home/host_key" || return 1
     cat >"$home/sshd.conf" <<END
@@ -51,7 +52,7 @@ begin_nodes() {
     ssh_port=$(free_port) && http_port=$(free_port) || return 1
     ssh-keygen -q -t ed25519 -N '' -C demo -f "$place/key" || return 1
     if [ "$(id -u)" = 0 ] && [ ! -d /run/sshd ]; then
-        mkdir -p -m 0755 /run/sshd
+        mkdir -m 0755 /run/sshd
         made_run_sshd=yes
     fi
     for address in $nodes; do

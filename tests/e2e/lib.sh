@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# What the scripts on real hosts share: the fleet, its reset, deployctl with a bound, assertions, and the count.
+# A script defines functions test_some_sentence and calls run_tests; each test begins with the whole fleet on release 1.1
+# (1.0 before it), and ends at its first assertion that does not hold.
+
+house=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$house" || exit 1
+lab=$house/tests/lab/lab
+work=${E2E_DIR:-$house/build/e2e}
+shop=$work/shop
+LAB_NET=${LAB_NET:-10.203.0}
+fleet=(web1 web2 web3 web4 web5 web6)
+export HOME=$work/home XDG_STATE_HOME=$work/state NO_COLOR=1
+unset SSH_AUTH_SOCK DEPLOYCTL_INVENTORY XDG_CONFIG_HOME
+# short, so that a rollout over six hosts takes seconds
+quick=(--set "source.git=$shop" --set health.interval=200ms --set health.timeout=1s --set health.min_healthy_time=500ms
+    --set health.healthy_deadline=6s --set strategy.bake=1s --set retry.connect_timeout=4s --set retry.base=200ms)
+
+address() { echo "$LAB_NET.$((10 + ${1#web}))"; }
+on() { timeout 60 "$lab" run "$@"; }
+
+# CMD...: for every host at once, with the host's name as the last argument.
+everywhere() {
+    local host pids=() bad=0 pid
+    for host in "${fleet[@]}"; do
+        "$@" "$host" &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || bad=1; done
+    return $bad
+}
+
+# --- assertions: each ends the test with a sentence when it does not hold
+
+fail() {
+    echo "  $*"
+    exit 1
+}
+
+# CODE ARGUMENTS...: runs deployctl on the lab, within LIMIT_S; wants that exit code; leaves what it said in $output.
+deployctl() {
+    local wanted=$1 code begun=$SECONDS
+    shift
+    echo "  \$ deployctl $*"
+    timeout -k 5 "${LIMIT_S:-60}" "$house/build/deployctl" "$@" >"$output" 2>&1 </dev/null
+    code=$?
+    sed 's/^/  | /' "$output"
+    echo "  (exit code $code after $((SECONDS - begun)) s)"
+    [ $code = "$wanted" ] || fail "exit code $code, wanted $wanted"
+}
+
+# CODE VERB ARGUMENTS...: the same for a verb on the rolling playbook.
+shop() {
+    local wanted=$1 verb=$2
+    shift 2
+    deployctl "$wanted" "$verb" -i "${inventory:-$work/inventory.ini}" "${quick[@]}" "$@" playbooks/rolling.ini
+}
+
+# The same in the background, for tests that do something meanwhile. Its own group, so that signals act as from a terminal.
+begin_shop() {
+    local verb=$1
+    shift
+    echo "  \$ deployctl $verb $* playbooks/rolling.ini (in the background)"
+    set -m
+    timeout --foreground -k 5 "${LIMIT_S:-60}" "$house/build/deployctl" "$verb" -i "$work/inventory.ini" "${quick[@]}" "$@" \
+        playbooks/rolling.ini >"$output" 2>&1 </dev/null &
+    background=$!
+    set +m
+}
+# REGEX [SECONDS]: until what runs in the background has said so.
+wait_said() {
+    local end=$((SECONDS + ${2:-30}))
+    until grep -qE -- "$1" "$output"; do
+        kill -0 "$background" 2>/dev/null || { sed 's/^/  | /' "$output"; fail "it ended before it said: $1"; }
+        [ $SECONDS -lt $end ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
+        sleep 0.05
+    done
+}
+# CODE: until what runs in the background has ended.
+ended() {
+    local code
+    wait "$background"
+    code=$?
+    sed 's/^/  | /' "$output"
+    [ $code = "$1" ] || fail "exit code $code, wanted $1"
+}
+background_child() { cat "/proc/$background/task/$background/children"; }
+
+# REGEX...: each stands in what it said last.
+says() {
+    local regex
+    for regex in "$@"; do
+        grep -qE -- "$regex" "$output" || fail "it did not say: $regex"
+    done
+}
+says_not() { ! grep -qE -- "$1" "$output" || fail "it said: $1"; }
+
+http() { curl -s -m 3 "http://$(address "$1"):8080/healthz"; }
+
+# HOST VERSION: over HTTP from outside, and by the link on its disk; `-` for VERSION: nothing at all.
+state_is() {
+    local host=$1 wanted=$2 served linked
+    served=$(http "$host")
+    linked=$(on "$host" cat /srv/shop/current/VERSION 2>/dev/null)
+    if [ "$wanted" = - ]; then
+        [ -z "$served$linked" ] || { echo "  $host serves '$served', its current release is '$linked', wanted none"; return 1; }
+        on "$host" test ! -L /srv/shop/current || { echo "  $host still has a link current"; return 1; }
+    else
+        [ "$served" = "ok $wanted" ] && [ "$linked" = "$wanted" ] ||
+            { echo "  $host serves '$served', its current release is '$linked', wanted $wanted"; return 1; }
+    fi
+}
+# VERSION HOST...: those hosts, all of them when none is named.
+serve() {
+    local version=$1 host bad=0 hosts
+    shift
+    hosts=("$@")
+    [ $# -gt 0 ] || hosts=("${fleet[@]}")
+    for host in "${hosts[@]}"; do
+        state_is "$host" "$version" || bad=1
+    done
+    [ $bad = 0 ] || fail "the fleet is not as it must be"
+}
+
+# What would differ after any change to a host's files or any restart of its service.
+mark_of() {
+    on "$1" sh -c 'find /srv/shop -printf "%p %l %T@ %s %U %m\n" | sort; systemctl show -p MainPID,NRestarts shop.service'
+}
+remember() { local host; for host in "$@"; do mark_of "$host" >"$work/mark.$host"; done; }
+untouched() {
+    local host
+    for host in "$@"; do
+        mark_of "$host" | diff "$work/mark.$host" - || fail "$host was touched"
+    done
+}
+# A service's process, to see whether it was restarted, whatever else was written.
+remember_process() { local host; for host in "$@"; do on "$host" systemctl show -p MainPID shop.service >"$work/process.$host"; done; }
+same_process() {
+    local host
+    for host in "$@"; do
+        [ "$(on "$host" systemctl show -p MainPID shop.service)" = "$(cat "$work/process.$host")" ] || fail "$host: its service was restarted"
+    done
+}
+
+# --- the fleet
+
+# A fleet that serves 1.1, with 1.0 before it: as two rollouts leave it. Each test begins there.
+host_reset() {
+    timeout 30 "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service
+        rm -rf /srv/shop && cp -a /var/lib/shop.saved /srv/shop && systemctl start shop.service' 2>&1
+}
+host_save() { timeout 30 "$lab" run "$1" sh -c 'rm -rf /var/lib/shop.saved && cp -a /srv/shop /var/lib/shop.saved'; }
+host_wipe() {
+    timeout 30 "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service; rm -rf /srv/shop' 2>&1
+}
+host_answers() { local i; for i in {1..50}; do [ -n "$(http "$1")" ] && return; sleep 0.1; done; echo "  $1 does not answer after its reset ($i tries)"; return 1; }
+
+reset_fleet() {
+    rm -rf "$XDG_STATE_HOME"
+    [ ! -d "$work/state.saved" ] || cp -a "$work/state.saved" "$XDG_STATE_HOME"
+    everywhere host_reset && everywhere host_answers
+}
+
+# HOST...: their lines of the inventory, for user USER.
+inventory_for() { "$lab" inventory "$1"; }
+
+# --- the runner
+
+# Each test_ function of the calling script, in its order, in a shell of its own; arguments choose some.
+run_tests() {
+    local script=$1 name sentence passed=0 failed=0 started chosen
+    shift
+    output=$work/output
+    while read -r name; do
+        chosen=no
+        [ $# -gt 0 ] || chosen=yes
+        for sentence in "$@"; do [[ $name == *$sentence* ]] && chosen=yes; done
+        [ $chosen = yes ] || continue
+        started=$SECONDS
+        sentence=${name#test_}
+        sentence=${sentence//_/ }
+        : >"$output"
+        if ! reset_fleet >"$work/log" 2>&1; then
+            echo "  the fleet could not be reset before this test" >>"$work/log"
+            failed=$((failed + 1))
+        elif (set -u; "$name") >>"$work/log" 2>&1; then
+            passed=$((passed + 1))
+            printf 'ok      %s (%d s)\n' "$sentence" $((SECONDS - started))
+            [ -z "${E2E_VERBOSE:-}" ] || cat "$work/log"
+            continue
+        else
+            failed=$((failed + 1))
+        fi
+        printf 'FAILED  %s (%d s)\n' "$sentence" $((SECONDS - started))
+        tail -n 80 "$work/log"
+    done < <(sed -n 's/^\(test_[a-z0-9_]*\)().*/\1/p' "$script")
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+}
