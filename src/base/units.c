@@ -203,10 +203,11 @@ const char *size_format(char out[DURATION_TEXT_MAX], uint64_t bytes)
         divisor *= 1024;
         power++;
     }
+    unsigned whole = (unsigned)(bytes / divisor);
+    unsigned tenths = power ? (unsigned)(bytes % divisor / (divisor / 1024) * 10 / 1024) : 0;
     if (power == 0)
-        snprintf(out, DURATION_TEXT_MAX, "%" PRIu64 " B", bytes);
+        snprintf(out, DURATION_TEXT_MAX, "%u B", whole);
     else
-        snprintf(out, DURATION_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " %s", bytes / divisor,
-                 bytes % divisor / (divisor / 1024) * 10 / 1024, names[power]);
+        snprintf(out, DURATION_TEXT_MAX, "%u.%u %s", whole, tenths, names[power]);
     return out;
 }

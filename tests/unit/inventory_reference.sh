@@ -66,5 +66,5 @@ COMPARE
         cp "$work/$name.json" "$here/inventories/$name.json"
     fi
 done
-[ $failed = 0 ] && echo "all $count inventories agree with $(ansible-inventory --version | head -1)"
+[ $failed = 0 ] && echo "all $count inventories agree with $(ansible-inventory --version | sed -n 1p)"
 exit $failed
