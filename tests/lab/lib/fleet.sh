@@ -50,10 +50,15 @@ fleet_cgroup_names() {
     find "$(cgroup_top)" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' 2>/dev/null
 }
 
-# SIGTERM to nspawn's own process is the power button. A frozen host could not react to it.
+# SIGTERM to nspawn's own process is the power button. A frozen host could not react to it, and one
+# whose nspawn was killed has none.
 fleet_power_off() {
     local box pid
     box=$(cgroup_of "$1")/box
+    if [ -z "$(cat "$box/supervisor/cgroup.procs" 2>/dev/null)" ]; then
+        host_kill "$1"
+        return
+    fi
     [ ! -e "$box/payload/cgroup.freeze" ] || echo 0 >"$box/payload/cgroup.freeze"
     while read -r pid; do
         kill -TERM "$pid" 2>/dev/null
