@@ -112,7 +112,7 @@ test_a_node_that_is_down_is_skipped_when_the_playbook_says_so() {
 
 test_a_second_rollout_at_once_is_refused() {
     begin_shop rollout --ref v2.0 --set strategy.bake=4s
-    wait_said 'web1.*(activate|gate)'
+    wait_said 'web1 +(activate|gate)'
     local first=$output
     output=$work/output.second
     shop 4 rollout --ref v2.4

@@ -27,8 +27,8 @@ interrupted() {
     serve 2.4
 }
 
-test_ctrl_c_while_staging() { interrupted INT 130 'web[0-9].*stag'; }
-test_ctrl_c_in_the_bake() { interrupted INT 130 'web1.*bak'; }
-test_sigterm_in_the_gate_of_a_node() { interrupted TERM 143 'web1.*(activate|gate)'; }
+test_ctrl_c_while_staging() { interrupted INT 130 'web[0-9] +stage'; }
+test_ctrl_c_in_the_bake() { interrupted INT 130 'web1 +bake'; }
+test_sigterm_in_the_gate_of_a_node() { interrupted TERM 143 'web1 +(activate|gate)'; }
 
 run_tests "$0" "$@"

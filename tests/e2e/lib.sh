@@ -56,13 +56,13 @@ shop() {
     deployctl "$wanted" "$verb" -i "${inventory:-$work/inventory.ini}" "${quick[@]}" "$@" playbooks/rolling.ini
 }
 
-# The same in the background, for tests that do something meanwhile. Its own group, so that signals act as from a terminal.
+# The same in the background, saying each phase, for tests that do something meanwhile. Its own group, so that signals act as from a terminal.
 begin_shop() {
     local verb=$1
     shift
     echo "  \$ deployctl $verb $* playbooks/rolling.ini (in the background)"
     set -m
-    timeout --foreground -k 5 "${LIMIT_S:-60}" "$house/build/deployctl" "$verb" -i "$work/inventory.ini" "${quick[@]}" "$@" \
+    timeout --foreground -k 5 "${LIMIT_S:-60}" "$house/build/deployctl" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
         playbooks/rolling.ini >"$output" 2>&1 </dev/null &
     background=$!
     set +m
