@@ -1,0 +1,1596 @@
+#!/bin/sh
+# The node's program: everything that deployctl does on a node. Sent once over one channel, stays resident, and is driven by the
+# framed requests of include/node/frames.h on stdin. It never decides what happens next, and never builds a command from a value:
+# values are lines of requests, and commands of the playbook run by `sh -c` with values in their environment.
+#
+# Needs: a POSIX sh (dash, busybox ash, bash), coreutils or busybox, setsid, awk, tar, gzip or zstd, Linux's /proc.
+#
+# Processes
+#   main        reads requests; answers the short ones itself; never waits for a step, so that `renew` and `cancel` work meanwhile
+#   supervisor  one for each step, a subshell: starts the leader, ends the group at the timeout or on `cancel`, records, replies
+#   leader      the step itself, this program again under setsid: its pid is the process group that everything of the step is in.
+#               A process that leaves the group by a setsid of its own is not followed.
+# A step outlives the connection: its supervisor goes on, and the result is found in <root>/.deployctl/step.
+#
+# <root>/.deployctl/
+#   lock/N        the lock of generation N, made by link(2): who takes N+1 first has it. The highest N is the one that counts;
+#   lock/N.beat   its last renewal, in this node's own uptime and boot id; lock/N.end: given back or broken. The highest N stays, so
+#                 that generations only grow; `generation` repeats the number in case somebody removes the folder.
+#   step          the last changing step: a line when it begins, its result values, a line when it ended
+#   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB
+#   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
+#   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
+#   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
+#   incoming/     received archives; reserve: 64 KiB, given up when the disk is full, so that going back is always possible
+#   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation
+#
+# Why a step of a lost session and a new session never both act: a leader writes its record first and looks at the lock after; a new
+# session takes the lock first and looks at the record (`settle`) after. One of the two sees the other.
+#
+# Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
+# it, file or folder; what no release has is made as an empty folder.
+
+LC_ALL=C
+export LC_ALL
+umask 022
+IFS=' 	
+'
+nl='
+'
+protocol=1
+# The same constant as node_bootstrap() in src/node/program.c.
+# shellcheck disable=SC2016
+bootstrap='IFS= read -r m;p=$(while IFS= read -r l;do case $l in ("$m")break;;esac;printf "%s\n" "$l";done);eval "$p"'
+
+# --- replies -------------------------------------------------------------------------------------------------------------------
+
+# A result value. A leader's go to its supervisor, over a file.
+value() {
+    if [ -n "$in_step" ]; then
+        printf '= %s %s\n' "$1" "${2%%"$nl"*}" >&3
+    else
+        printf '%s = %s %s\n' "$id" "$1" "${2%%"$nl"*}" 2>/dev/null
+    fi
+}
+
+# The last line of a reply; in a leader also the end of the process.
+reply() {
+    if [ -n "$in_step" ]; then
+        printf '. %s %s\n' "$1" "${2%%"$nl"*}" >&3
+        [ "$1" = ok ]
+        exit
+    fi
+    printf '%s . %s %s\n' "$id" "$1" "${2%%"$nl"*}" 2>/dev/null
+}
+
+# --- names, clocks, small things -----------------------------------------------------------------------------------------------
+
+is_name() {
+    case $1 in
+    '' | .* | -* | *[!A-Za-z0-9._-]*) return 1 ;;
+    esac
+    [ "${#1}" -le 64 ]
+}
+
+is_number() {
+    case $1 in
+    '' | *[!0-9]*) return 1 ;;
+    esac
+    [ "${#1}" -le 15 ]
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# This node's uptime in whole seconds: leases are judged by it, never by the wall clock.
+uptime_now() {
+    read -r up _ </proc/uptime
+    up=${up%%.*}
+}
+
+# The epoch without a process: the offset of the two clocks is taken once a session.
+epoch_now() {
+    uptime_now
+    epoch=$((up + s_offset))
+}
+
+# Fields 3 and on of /proc/PID/stat as $stat_*; 1 when there is no such process.
+read_stat() {
+    stat_line=
+    { while IFS= read -r stat_part; do stat_line=$stat_line$stat_part; done <"/proc/$1/stat"; } 2>/dev/null || return 1
+    [ -n "$stat_line" ] || return 1
+    # shellcheck disable=SC2086
+    set -- ${stat_line##*") "}
+    stat_state=$1 stat_group=$3 stat_start=${20}
+}
+
+# The nearest existing folder at or above $1.
+nearest_folder() {
+    near=$1
+    while [ ! -d "$near" ]; do
+        near=${near%/*}
+        [ -n "$near" ] || near=/
+    done
+}
+
+# The first line of a file into $line; empty when there is none.
+first_line() {
+    line=
+    { IFS= read -r line <"$1"; } 2>/dev/null || [ -n "$line" ]
+}
+
+# --- writing when the disk may be full -----------------------------------------------------------------------------------------
+
+free_reserve() {
+    [ -e "$state/reserve" ] && rm -f -- "$state/reserve"
+}
+
+make_reserve() {
+    [ -s "$state/reserve" ] && return 0
+    head -c 65536 /dev/zero >"$state/reserve" 2>/dev/null || rm -f -- "$state/reserve"
+}
+
+# $2 becomes the contents of file $1.
+write_file() {
+    { printf '%s\n' "$2" >"$1"; } 2>/dev/null && return 0
+    free_reserve && { printf '%s\n' "$2" >"$1"; } 2>/dev/null
+}
+
+# $2 is added to file $1 as whole lines.
+append_file() {
+    { printf '%s\n' "$2" >>"$1"; } 2>/dev/null && return 0
+    free_reserve && { printf '\n%s\n' "$2" >>"$1"; } 2>/dev/null
+}
+
+# $2 becomes the contents of file $1, which has the old or the new contents at any moment.
+replace_file() {
+    write_file "$1.new" "$2" && mv -f -- "$1.new" "$1"
+}
+
+# Points the link $2 at $1 by rename(2).
+replace_link() {
+    rm -f -- "$state/link.new"
+    ln -s -- "$1" "$state/link.new" 2>/dev/null || { free_reserve && ln -s -- "$1" "$state/link.new"; } || return 1
+    mv -fT -- "$state/link.new" "$2" 2>/dev/null || { free_reserve && mv -fT -- "$state/link.new" "$2"; }
+}
+
+# journal STEP begin|end RELEASE STATUS SENTENCE: on the disk when it returns 0.
+journal() {
+    epoch_now
+    journal_file=$state/journal
+    append_file "$journal_file" "1 $epoch $lock_top ${lock_rollout:--} $1 $2 ${3:--} $4 ${5%%"$nl"*}" || return 1
+    sync "$journal_file" 2>/dev/null || sync
+}
+
+# A line torn by a crash ends here; a journal past its bound is put aside.
+mend_journal() {
+    [ -s "$state/journal" ] || return 0
+    [ -z "$(tail -c 1 "$state/journal")" ] || printf '\n' >>"$state/journal"
+    [ "$(($(wc -c <"$state/journal")))" -le 262144 ] || mv -f -- "$state/journal" "$state/journal.1"
+}
+
+# --- the lock ------------------------------------------------------------------------------------------------------------------
+
+# $lock_top: the highest generation; 0 before the first lock.
+find_top() {
+    lock_top=0
+    for lock_file in "$state"/lock/*; do
+        lock_file=${lock_file##*/}
+        case $lock_file in
+        '' | *[!0-9]*) continue ;;
+        esac
+        [ "$lock_file" -gt "$lock_top" ] && lock_top=$lock_file
+    done
+    return 0
+}
+
+read_beat() {
+    { read -r lock_up lock_boot <"$1"; } 2>/dev/null
+}
+
+# Reads the highest lock: $lock_state free, held, expired; its holder, age and the rest.
+read_lock() {
+    lock_rollout='' lock_holder='' lock_ttl=0 lock_token='' lock_up=0 lock_boot='' lock_state=free lock_age=0
+    find_top
+    [ -e "$state/lock/$lock_top" ] || return 0
+    while read -r lock_key lock_text; do
+        case $lock_key in
+        rollout) lock_rollout=$lock_text ;;
+        holder) lock_holder=$lock_text ;;
+        ttl) lock_ttl=$lock_text ;;
+        token) lock_token=$lock_text ;;
+        beat) lock_up=${lock_text%% *} lock_boot=${lock_text##* } ;;
+        esac
+    done <"$state/lock/$lock_top"
+    [ ! -e "$state/lock/$lock_top.end" ] || return 0
+    [ ! -e "$state/lock/$lock_top.beat" ] || read_beat "$state/lock/$lock_top.beat"
+    uptime_now
+    lock_age=$((up - lock_up))
+    lock_state=held
+    if [ "$lock_boot" != "$s_boot" ] || [ "$lock_age" -lt 0 ] || [ "$lock_age" -gt "$lock_ttl" ]; then
+        lock_state=expired
+    fi
+}
+
+# 0 when generation $1 is the one that counts and was not given back.
+fence_holds() {
+    find_top
+    [ "$lock_top" = "$1" ] && [ -e "$state/lock/$1" ] && [ ! -e "$state/lock/$1.end" ]
+}
+
+# Replies refused and returns 1 unless the request's fence holds. The sentence names who has the lock now.
+check_fence() {
+    if [ -z "$s_root" ]; then
+        reply failed "$verb needs a root"
+        return 1
+    fi
+    if ! is_number "$v_fence"; then
+        reply refused "$verb needs the lock's generation"
+        return 1
+    fi
+    if ! fence_holds "$v_fence"; then
+        read_lock
+        case $lock_state in
+        free) reply refused "the lock of generation $v_fence was given back or broken" ;;
+        *) reply refused "the lock of generation $v_fence is lost; generation $lock_top is held by $lock_holder, rollout $lock_rollout" ;;
+        esac
+        return 1
+    fi
+    read_lock
+    [ -n "$mended" ] || mend_journal
+    mended=yes
+}
+
+describe_holder() {
+    value holder "$lock_holder"
+    value rollout "$lock_rollout"
+    value generation "$lock_top"
+    value age "$lock_age"
+    value ttl "$lock_ttl"
+}
+
+make_folders() {
+    mkdir -p -- "$s_root/releases" "$s_root/shared" "$state/lock" "$state/manifests" "$state/good" "$state/failed" \
+        "$state/incoming" 2>&1 && chmod 700 "$state/incoming" 2>&1
+}
+
+# Claims the next generation by link(2). 1 when another session was faster.
+claim_lock() {
+    next=$lock_top
+    if first_line "$state/generation" && is_number "$line" && [ "$line" -gt "$next" ]; then next=$line; fi
+    next=$((next + 1))
+    uptime_now
+    claim=$state/lock/.new.$$
+    write_file "$claim" "rollout $v_rollout${nl}holder $v_holder${nl}ttl $v_ttl${nl}token $v_token${nl}beat $up $s_boot" || return 2
+    ln -- "$claim" "$state/lock/$next" 2>/dev/null
+    claimed=$?
+    rm -f -- "$claim"
+    [ "$claimed" = 0 ] || return 1
+    find_top
+    if [ "$lock_top" != "$next" ]; then
+        rm -f -- "$state/lock/$next"
+        return 1
+    fi
+    write_file "$state/generation" "$next"
+    for lock_file in "$state"/lock/*; do
+        old=${lock_file##*/}
+        old=${old%%.*}
+        is_number "$old" && [ "$old" -lt "$next" ] && rm -f -- "$lock_file"
+    done
+    return 0
+}
+
+do_lock() {
+    [ -n "$s_root" ] || { reply failed "lock needs a root"; return; }
+    is_name "$v_rollout" || { reply failed "lock needs a rollout's id"; return; }
+    is_number "$v_ttl" || { reply failed "lock needs a ttl in seconds"; return; }
+    made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
+    read_lock
+    if [ "$lock_state" = held ]; then
+        if [ -n "$v_token" ] && [ "$v_token" = "$lock_token" ]; then
+            describe_holder
+            reply ok "lock held already"
+            return
+        fi
+        describe_holder
+        reply refused "locked by $lock_holder, rollout $lock_rollout, renewed $lock_age s ago"
+        return
+    fi
+    was=
+    [ "$lock_state" = expired ] && was="taken over from $lock_holder, rollout $lock_rollout, silent for $lock_age s"
+    [ "$lock_boot" = "$s_boot" ] || [ -z "$was" ] || was="taken over from $lock_holder, rollout $lock_rollout, of before the last boot"
+    claim_lock
+    case $? in
+    1)
+        read_lock
+        describe_holder
+        reply refused "locked by $lock_holder, rollout $lock_rollout, just now"
+        return
+        ;;
+    2)
+        reply failed "disk: the lock cannot be written in $state"
+        return
+        ;;
+    esac
+    make_reserve || value warning "disk: no room for the reserve of 64 KiB"
+    mend_journal
+    mended=yes
+    read_lock
+    journal rollout begin "$v_release" - "$v_holder" || { reply failed "disk: the journal cannot be written"; return; }
+    [ -z "$was" ] || value taken_over "$was"
+    value generation "$lock_top"
+    reply ok "${was:-locked}"
+}
+
+do_renew() {
+    check_fence || return
+    uptime_now
+    if ! replace_file "$state/lock/$v_fence.beat" "$up $s_boot"; then
+        reply failed "disk: the lease cannot be renewed"
+    elif fence_holds "$v_fence"; then
+        reply ok renewed
+    else
+        reply refused "the lock was taken over"
+    fi
+}
+
+do_unlock() {
+    check_fence || return
+    write_file "$state/lock/$v_fence.end" unlocked || { reply failed "disk: the lock cannot be given back"; return; }
+    reply ok unlocked
+}
+
+do_break() {
+    [ -n "$s_root" ] || { reply failed "break needs a root"; return; }
+    read_lock
+    if [ "$lock_state" = free ]; then
+        reply ok "no lock is held"
+        return
+    fi
+    if [ -n "$v_generation" ] && [ "$v_generation" != "$lock_top" ]; then
+        reply refused "the lock has changed hands: generation $lock_top is held by $lock_holder"
+        return
+    fi
+    describe_holder
+    write_file "$state/lock/$lock_top.end" broken || { reply failed "disk: the lock cannot be broken"; return; }
+    journal rollout break - - "broken by ${v_holder:-someone}, was held by $lock_holder"
+    reply ok "broke the lock of $lock_holder, rollout $lock_rollout"
+}
+
+do_finish() {
+    check_fence || return
+    journal rollout end "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
+    write_file "$state/lock/$v_fence.end" finished || { reply failed "disk: the lock cannot be given back"; return; }
+    reply ok finished
+}
+
+# --- steps: supervisor's side --------------------------------------------------------------------------------------------------
+
+# 0 while a process of group $1 is there and not a zombie. /proc tells of other users' processes too.
+group_alive() {
+    for stat_file in /proc/[0-9]*/stat; do
+        stat_pid=${stat_file#/proc/}
+        read_stat "${stat_pid%/stat}" || continue
+        [ "$stat_group" = "$1" ] && [ "$stat_state" != Z ] && [ "$stat_state" != X ] && return 0
+    done
+    return 1
+}
+
+signal_group() {
+    kill -s "$1" -- "-$2" 2>/dev/null
+    # shellcheck disable=SC2016
+    [ -z "$s_sudo" ] || sudo -n sh -c 'kill -s "$1" -- "-$2"' sh "$1" "$2" 2>/dev/null </dev/null
+}
+
+# TERM, 3 seconds later KILL; 0 when nobody of group $1 is left, 1 when somebody stays for 10 seconds more.
+end_group() {
+    signal_group TERM "$1"
+    group_wait=0
+    while group_alive "$1"; do
+        group_wait=$((group_wait + 1))
+        case $group_wait in
+        30 | 60 | 90) signal_group KILL "$1" ;;
+        130) return 1 ;;
+        esac
+        sleep 0.1
+    done
+}
+
+# Wakes supervisor $1 when $2 seconds have passed, and again each second in case it was busy.
+start_timer() {
+    {
+        sleep "$2" &
+        sleeper=$!
+        trap 'kill "$sleeper" 2>/dev/null; exit' TERM
+        wait "$sleeper"
+        while kill -s USR1 "$1"; do sleep 1; done
+    } >/dev/null 2>&1 &
+    timer=$!
+}
+
+# The last part of the output as `|` lines: $1 bytes, $2 lines, each cut at $3 bytes.
+show_output() {
+    [ -s "$out.out" ] || return 0
+    tail -c "$1" "$out.out" | tr -d '\000' | tail -n "$2" | while IFS= read -r line || [ -n "$line" ]; do
+        printf '%s | %.'"$3"'s\n' "$id" "$line" 2>/dev/null
+    done
+}
+
+# What the leader said: $said_status, $said_sentence.
+read_said() {
+    said_status='' said_sentence='' said_values=''
+    [ -s "$out.val" ] || return 0
+    while IFS= read -r line; do
+        case $line in
+        '= '*) said_values=$said_values$line$nl ;;
+        '. '*)
+            line=${line#. }
+            said_status=${line%% *} said_sentence=${line#* }
+            ;;
+        esac
+    done <"$out.val"
+}
+
+# Decides what became of the step, from how it ended ($late, $code) and what it said.
+judge_step() {
+    read_said
+    if [ -n "$late" ]; then
+        said_status=$late
+        case $late in
+        timeout) said_sentence="no end after $limit s; ended it with everything it had started" ;;
+        *) said_sentence="ended it on request, with everything it had started" ;;
+        esac
+        if [ -n "$unended" ]; then
+            said_status=failed
+            said_sentence="process group $leader cannot be ended: it is stuck in the kernel; see ps -o pid,stat,wchan,args -g $leader"
+            said_values="${said_values}= unended $leader$nl"
+        fi
+    elif [ -n "$plain" ] && [ -z "$said_status" ]; then
+        said_values="${said_values}= status $code$nl"
+        said_status=failed said_sentence="exit status $code"
+        [ "$code" -le 128 ] || said_sentence="ended by signal $((code - 128))"
+        [ "$code" != 0 ] || said_status=ok
+    elif [ -z "$said_status" ]; then
+        said_status=failed said_sentence="$verb ended without a word, status $code"
+        [ "$code" != 0 ] || said_status=ok said_sentence="$verb done"
+    fi
+}
+
+# Waits for the leader, or for the signal that its time is over.
+await_leader() {
+    while :; do
+        woken=
+        wait "$leader"
+        code=$?
+        [ -z "$late" ] || break
+        [ -n "$woken" ] || break
+    done
+    [ -z "$timer" ] || kill "$timer" 2>/dev/null
+    [ -z "$late" ] || end_group "$leader" || unended=yes
+}
+
+record_end() {
+    first_line "$state/step"
+    case $line in
+    "1 "*" $leader "*) ;;
+    *) append_file "$state/step" "1 ${v_token:--} $verb $leader 0 $s_boot" ;;
+    esac
+    append_file "$state/step" "${said_values}end $said_status $said_sentence"
+    journal "$step_name" end "$v_release" "$said_status" "$said_sentence"
+}
+
+# The whole life of one step. Runs in a subshell of main; `$recorded` for a step that changes something.
+supervise() {
+    late='' unended='' timer='' woken='' out=$tmp/$id
+    trap 'late=${late:-timeout}' USR1
+    trap 'late=${late:-cancelled}' USR2
+    trap 'woken=yes' HUP PIPE
+    read -r self _ </proc/self/stat
+    if [ -n "$recorded" ] && ! journal "$step_name" begin "$v_release" - "${v_token:--}"; then
+        : >"$out.end"
+        reply failed "disk: the journal cannot be written in $state"
+        return
+    fi
+    export s_root s_service s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot s_zstd
+    export v_fence v_token v_release v_rollout v_command v_env v_name v_lines v_previous v_kind v_verify v_sha256 \
+        v_compression v_manifest_sha256 v_bytes v_unpacked v_entries v_pinned
+    export id tmp verb recorded step_name lock_rollout
+    setsid sh -c "$p" deployctl-step >"$out.out" 2>&1 3>"$out.val" </dev/null &
+    leader=$!
+    printf '%s > %s\n' "$id" "$leader" 2>/dev/null
+    [ "$limit" = 0 ] || start_timer "$self" "$limit"
+    await_leader
+    judge_step
+    [ -z "$recorded" ] || record_end
+    : >"$out.end"
+    # shellcheck disable=SC2086
+    show_output $show
+    while [ -n "$said_values" ]; do
+        printf '%s %s\n' "$id" "${said_values%%"$nl"*}" 2>/dev/null
+        said_values=${said_values#*"$nl"}
+    done
+    reply "$said_status" "$said_sentence"
+    tidy_orphan
+}
+
+# Main removes the session's folder; when main was killed, its last step does.
+tidy_orphan() {
+    ! read_stat "$$" || return 0
+    for stat_file in "$tmp"/*.out; do
+        [ -e "${stat_file%.out}.end" ] || return 0
+    done
+    rm -rf -- "$tmp"
+}
+
+# --- steps: main's side --------------------------------------------------------------------------------------------------------
+
+# Forgets steps that ended, a few at a time, so that neither zombies nor files pile up.
+reap_steps() {
+    [ "$step_count" -ge 16 ] || return 0
+    kept='' removed='' step_count=0
+    for step in $steps; do
+        if [ -e "$tmp/${step%:*}.end" ]; then
+            wait "${step#*:}"
+            removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.end"
+        else
+            kept="$kept $step"
+            step_count=$((step_count + 1))
+        fi
+    done
+    steps=$kept
+    # shellcheck disable=SC2086
+    [ -z "$removed" ] || rm -f $removed
+}
+
+# The limit in seconds from `timeout` (seconds) or `timeout_ms`; $1 when neither is given.
+find_limit() {
+    limit=$1
+    if is_number "$v_timeout"; then
+        limit=$v_timeout
+    elif is_number "$v_timeout_ms"; then
+        fraction=00$((v_timeout_ms % 1000))
+        limit=$((v_timeout_ms / 1000)).${fraction#"${fraction%???}"}
+    fi
+}
+
+# launch LIMIT [plain]: the request becomes a step. plain: the leader becomes the command itself.
+launch() {
+    find_limit "$1"
+    plain=$2 show=${show:-8192 60 1000}
+    reap_steps
+    rm -f -- "$tmp/$id.end"
+    supervise </dev/null &
+    steps="$steps $id:$!"
+    step_count=$((step_count + 1))
+}
+
+# Answers from the record when this very step was done already. 1: it is to be done.
+answer_from_record() {
+    [ -n "$v_token" ] && [ -s "$state/step" ] || return 1
+    read -r _ record_token record_verb _ <"$state/step"
+    [ "$record_token" = "$v_token" ] && [ "$record_verb" = "$verb" ] || return 1
+    record_values='' record_end=''
+    while IFS= read -r line; do
+        case $line in
+        '= '*) record_values=$record_values$id\ $line$nl ;;
+        'end '*) record_end=${line#end } ;;
+        esac
+    done <"$state/step"
+    case $record_end in
+    '' | 'killed '* | 'lost '*) return 1 ;;
+    esac
+    printf '%s%s = recorded yes\n' "$record_values" "$id" 2>/dev/null
+    reply "${record_end%% *}" "${record_end#* }"
+}
+
+# A step that changes something: the fence, the record, one at a time.
+launch_recorded() {
+    check_fence || return
+    answer_from_record && return
+    if [ -n "$busy" ] && [ ! -e "$tmp/$busy.end" ]; then
+        reply refused "busy: step $busy still runs on this node"
+        return
+    fi
+    read_record
+    if [ "$record_state" = running ]; then
+        reply refused "busy: $record_verb of an earlier session still runs on this node; settle it first"
+        return
+    fi
+    busy=$id recorded=yes
+    launch "$@"
+    recorded=
+}
+
+# The last recorded step: $record_state none, running, lost (ended without a word) or how it ended.
+read_record() {
+    record_token='' record_verb='' record_pid='' record_start='' record_boot='' record_state=none record_sentence=''
+    [ -s "$state/step" ] || return 0
+    record_state=lost
+    while IFS= read -r line; do
+        case $line in
+        '1 '*)
+            # shellcheck disable=SC2086
+            set -- $line
+            record_token=$2 record_verb=$3 record_pid=$4 record_start=$5 record_boot=$6
+            ;;
+        'end '*)
+            line=${line#end }
+            record_state=${line%% *} record_sentence=${line#* }
+            ;;
+        esac
+    done <"$state/step"
+    [ "$record_state" = lost ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" || return 0
+    if read_stat "$record_pid"; then
+        [ "$stat_start" != "$record_start" ] || record_state=running
+        # Another start time: the number was given to a stranger, who must not be touched.
+    elif group_alive "$record_pid"; then
+        record_state=running
+    fi
+}
+
+# Ends what an earlier session left running. Runs in a subshell of main.
+do_settle() {
+    trap : HUP PIPE
+    read_record
+    settled="nothing runs"
+    case $record_state in
+    running)
+        if ! end_group "$record_pid"; then
+            value unended "$record_pid"
+            : >"$tmp/$id.end"
+            reply failed "process group $record_pid of an earlier session cannot be ended: it is stuck in the kernel"
+            return
+        fi
+        # Its own supervisor may live and record the end itself.
+        sleep 0.2
+        read_record
+        settled="ended $record_verb of an earlier session"
+        [ "$record_state" = lost ] || settled="$settled, $record_state"
+        record_end_of_lost killed
+        ;;
+    lost) record_end_of_lost lost ;;
+    esac
+    : >"$tmp/$id.end"
+    value last_token "${record_token:--}"
+    value last_verb "${record_verb:--}"
+    value last_state "$record_state"
+    [ -z "$record_sentence" ] || value last_sentence "$record_sentence"
+    reply ok "$settled"
+}
+
+# A killed step is to be done again, whatever its supervisor thought of it.
+record_end_of_lost() {
+    case $record_state in
+    ok) return 0 ;;
+    esac
+    record_state=$1 record_sentence="$record_verb of an earlier session was $1"
+    append_file "$state/step" "end $1 $record_sentence"
+    read_lock
+    journal "$record_verb" end - "$1" "$record_sentence"
+}
+
+start_settle() {
+    [ -n "$s_root" ] || { reply failed "settle needs a root"; return; }
+    if [ -n "$v_fence" ]; then
+        check_fence || return
+    else
+        read_lock
+        if [ "$lock_state" = held ]; then
+            describe_holder
+            reply refused "locked by $lock_holder, rollout $lock_rollout; settle with its generation"
+            return
+        fi
+    fi
+    if [ -n "$busy" ] && [ ! -e "$tmp/$busy.end" ]; then
+        reply refused "busy: step $busy of this session still runs; cancel it"
+        return
+    fi
+    [ -d "$state" ] || { value last_token -; value last_state none; reply ok "nothing runs"; return; }
+    do_settle </dev/null &
+    steps="$steps $id:$!"
+    step_count=$((step_count + 1))
+}
+
+# Asks a step's supervisor to end it; the step's own reply says when it ended.
+do_cancel() {
+    for step in $steps; do
+        [ "${step%:*}" = "$v_target" ] || continue
+        [ ! -e "$tmp/$v_target.end" ] || break
+        {
+            tries=0
+            while [ ! -e "$tmp/$v_target.end" ] && [ "$tries" -lt 20 ] && kill -s USR2 "${step#*:}"; do
+                tries=$((tries + 1))
+                sleep 1
+            done
+        } >/dev/null 2>&1 </dev/null &
+        reply ok "step $v_target is being ended"
+        return
+    done
+    reply ok "step $v_target does not run"
+}
+
+# --- steps: leader's side ------------------------------------------------------------------------------------------------------
+
+# The start of every leader. A changing one writes its record first and looks at the lock after (see the top).
+lead() {
+    in_step=yes
+    state=$s_root/.deployctl
+    if [ -n "$recorded" ]; then
+        read_stat "$$"
+        write_file "$state/step" "1 ${v_token:--} $verb $$ $stat_start $s_boot" || reply failed "disk: the step cannot be recorded in $state"
+        fence_holds "$v_fence" || reply refused "the lock of generation $v_fence is lost"
+    fi
+    case $verb in
+    run | probe | exec) lead_command ;;
+    facts | verify | history | evidence | unit | stage | unpack | discard | activate | commit | failed) "lead_$verb" ;;
+    esac
+    reply failed "unknown step $verb"
+}
+
+# Where the release $1 lives; `current` for none.
+command_folder() {
+    if [ -n "$1" ]; then
+        cd -- "$s_root/releases/$1"
+    elif [ "$verb" = exec ] || [ -z "$s_root" ]; then
+        cd || cd /
+    elif [ -d "$s_root/current" ]; then
+        cd -- "$s_root/current"
+    else
+        nearest_folder "$s_root"
+        cd -- "$near"
+    fi
+}
+
+# Becomes the command: nothing of this program's own variables is left in its environment.
+lead_command() {
+    command_folder "$v_release" || reply failed "there is no release $v_release on this node"
+    lead_environment=$v_env lead_text=$v_command
+    unset_session
+    while [ -n "$lead_environment" ]; do
+        # shellcheck disable=SC2163
+        export "${lead_environment%%"$nl"*}"
+        lead_environment=${lead_environment#*"$nl"}
+    done
+    exec /bin/sh -c "$lead_text" 3>&-
+}
+
+unset_session() {
+    unset s_root s_service s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot s_zstd \
+        v_fence v_token v_release v_rollout v_command v_env v_name v_lines v_previous v_kind v_verify v_sha256 \
+        v_compression v_manifest_sha256 v_bytes v_unpacked v_entries v_pinned id tmp verb recorded step_name lock_rollout
+}
+
+# A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
+command_in() {
+    log=$state/service.log
+    log_size=0
+    [ ! -s "$log" ] || log_size=$(($(wc -c <"$log")))
+    if [ "$log_size" -gt 262144 ]; then
+        tail -c 131072 "$log" >"$log.new" && cat "$log.new" >"$log"
+        rm -f -- "$log.new"
+        log_size=$(($(wc -c <"$log")))
+    fi
+    log_target=$log
+    : 2>/dev/null >>"$log" || log_target=/dev/null
+    (
+        cd -- "$1" || exit 1
+        lead_environment=$v_env lead_text=$2
+        unset_session
+        while [ -n "$lead_environment" ]; do
+            # shellcheck disable=SC2163
+            export "${lead_environment%%"$nl"*}"
+            lead_environment=${lead_environment#*"$nl"}
+        done
+        exec /bin/sh -c "$lead_text" 3>&- >>"$log_target" 2>&1
+    )
+    command_status=$?
+    tail -c "+$((log_size + 1))" "$log" 2>/dev/null
+    return "$command_status"
+}
+
+# --- releases ------------------------------------------------------------------------------------------------------------------
+
+# $current: the id that `current` points at, empty when there is none; $current_state ok, none, dangling, foreign, not-a-link.
+read_current() {
+    current='' current_state=none
+    if [ -L "$s_root/current" ]; then
+        current=$(readlink "$s_root/current")
+        current=${current%/}
+        current_state=ok
+        case ${current%/*} in
+        releases | "$s_root/releases") ;;
+        *) current_state=foreign ;;
+        esac
+        current=${current##*/}
+        is_name "$current" || current='' current_state=foreign
+        [ -d "$s_root/current" ] || current_state=dangling
+    elif [ -e "$s_root/current" ]; then
+        current_state=not-a-link
+    fi
+}
+
+is_complete() {
+    [ -d "$s_root/releases/$1" ] && [ -f "$state/manifests/$1" ]
+}
+
+# The sequence number of a good release into $sequence; 1 when it is not good.
+read_sequence() {
+    sequence=0
+    first_line "$state/good/$1" || return 1
+    is_number "${line%% *}" && sequence=${line%% *}
+}
+
+# $previous: where a rollback goes: the good release with the highest number below the current one's, never a failed one.
+find_previous() {
+    below=999999999999999 previous='' previous_sequence=0
+    [ -n "$current" ] && read_sequence "$current" && below=$sequence
+    for good_file in "$state"/good/*; do
+        candidate=${good_file##*/}
+        case $candidate in
+        *.pinned) continue ;;
+        esac
+        [ "$candidate" != "$current" ] && [ ! -e "$state/failed/$candidate" ] && is_name "$candidate" && is_complete "$candidate" || continue
+        read_sequence "$candidate" || continue
+        if [ "$sequence" -lt "$below" ] && [ "$sequence" -gt "$previous_sequence" ]; then
+            previous=$candidate previous_sequence=$sequence
+        fi
+    done
+}
+
+release_state() {
+    if ! is_complete "$1"; then
+        release_state=incomplete
+    elif [ -e "$state/failed/$1" ]; then
+        release_state=failed
+    elif read_sequence "$1"; then
+        release_state=good
+    else
+        release_state=staged
+    fi
+}
+
+# Lines `SEQUENCE ID STATE`, unsorted.
+list_releases() {
+    for release_folder in "$s_root"/releases/*; do
+        listed=${release_folder##*/}
+        [ -d "$release_folder" ] && is_name "$listed" || continue
+        sequence=0
+        release_state "$listed"
+        read_sequence "$listed"
+        printf '%s %s %s\n' "$sequence" "$listed" "$release_state"
+    done
+}
+
+# Complete or absent at any moment: a release without its folder's name is nothing.
+remove_release() {
+    rm -f -- "$state/manifests/$1" &&
+        rm -rf -- "$s_root/releases/.trash-$1" &&
+        { [ ! -e "$s_root/releases/$1" ] || mv -fT -- "$s_root/releases/$1" "$s_root/releases/.trash-$1"; } &&
+        rm -rf -- "$s_root/releases/.trash-$1" &&
+        rm -f -- "$state/good/$1" "$state/failed/$1"
+}
+
+manifest_digest() {
+    digest=$(sha256sum <"$1" 2>/dev/null)
+    digest=${digest%% *}
+}
+
+need_release() {
+    is_name "$v_release" || reply failed "$verb needs a release id of letters, digits, dot, dash, underscore"
+}
+
+read_space() {
+    nearest_folder "$s_root"
+    # shellcheck disable=SC2046
+    set -- $(stat -f -c '%a %b %S %d' "$near" 2>/dev/null) 0 0 0 0
+    disk_free=$(($1 * $3)) disk_total=$(($2 * $3)) inodes_free=$4
+}
+
+lead_stage() {
+    need_release
+    is_number "$v_bytes" && is_number "$v_unpacked" || reply failed "stage needs bytes and unpacked"
+    cd -- "$s_root" || reply failed "cannot enter $s_root"
+    rm -rf -- releases/.incoming-* releases/.trash-* "$state"/incoming/* 2>&1
+    if is_complete "$v_release"; then
+        manifest_digest "$state/manifests/$v_release"
+        if [ "$digest" = "$v_manifest_sha256" ]; then
+            value have yes
+            reply ok "release $v_release is here already"
+        fi
+        reply failed "release $v_release is here with other contents; a release never changes: discard it or make a new one"
+    fi
+    read_space
+    needed=$((v_bytes + v_unpacked + (v_bytes + v_unpacked) / 20))
+    [ "$disk_free" -ge "$needed" ] || reply failed "disk: $s_root has $disk_free bytes free, release $v_release needs $needed"
+    if is_number "$v_entries" && [ "$inodes_free" -gt 0 ] && [ "$inodes_free" -le "$v_entries" ]; then
+        reply failed "disk: $s_root has $inodes_free inodes free, release $v_release needs $v_entries"
+    fi
+    read_current
+    if [ -e "releases/$v_release" ] && [ "$current" = "$v_release" ]; then
+        reply failed "release $v_release is current, but its manifest is gone; it cannot be staged again"
+    fi
+    remove_release "$v_release" || reply failed "an incomplete release $v_release cannot be removed from $s_root/releases"
+    value have no
+    value path "$state/incoming/$v_fence-$v_release"
+    reply ok "ready to receive"
+}
+
+# Decompresses $1 and unpacks it into $2: 0, or 1 for the archive, 2 for tar.
+unpack_into() {
+    case $v_compression in
+    zstd) unpacker=${s_zstd:-zstd} ;;
+    gzip) unpacker=gzip ;;
+    *) reply failed "unknown compression $v_compression" ;;
+    esac
+    have "$unpacker" || reply failed "there is no $unpacker on this node; install it or send gzip"
+    unpack_codes=$({
+        {
+            "$unpacker" -dcq 3>&- <"$1" || "$unpacker" -dc 3>&- <"$1" >/dev/null 2>&1 || echo bad >&3
+        } | {
+            tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
+            cat >/dev/null
+        }
+    } 3>&1)
+    case $unpack_codes in
+    '') return 0 ;;
+    *bad*) return 1 ;;
+    *) return 2 ;;
+    esac
+}
+
+# Makes release folder $1's link for shared path $2. What the release holds there is the first contents.
+link_shared() {
+    shared_part=${2%/}
+    case /$shared_part/ in
+    */../* | */./* | *//* | /.deployctl*) reply failed "shared: $2 is no path below the release" ;;
+    esac
+    up_to=..
+    rest=$shared_part parents=
+    while [ "${rest#*/}" != "$rest" ]; do
+        parents=$parents${parents:+/}${rest%%/*}
+        rest=${rest#*/}
+        up_to=$up_to/..
+        [ ! -L "$1/$parents" ] || reply failed "shared: $parents is a link in the release, so $2 cannot be linked"
+    done
+    [ -z "$parents" ] || mkdir -p -- "$1/$parents" "shared/$parents" || reply failed "shared: cannot make the folder of $2"
+    if [ ! -e "shared/$shared_part" ] && [ ! -L "shared/$shared_part" ]; then
+        if [ -e "$1/$shared_part" ] && [ ! -L "$1/$shared_part" ]; then
+            rm -rf -- "$state/shared.new"
+            mv -- "$1/$shared_part" "$state/shared.new" && mv -T -- "$state/shared.new" "shared/$shared_part" || reply failed "shared: cannot move $2 out of the release"
+        else
+            mkdir -p -- "shared/$shared_part" || reply failed "shared: cannot make $2"
+        fi
+    fi
+    rm -rf -- "$1/${shared_part:?}" && ln -s -- "$up_to/../shared/$shared_part" "$1/$shared_part" || reply failed "shared: cannot link $2"
+}
+
+lead_unpack() {
+    need_release
+    cd -- "$s_root" || reply failed "cannot enter $s_root"
+    received=$state/incoming/$v_fence-$v_release
+    if is_complete "$v_release"; then
+        manifest_digest "$state/manifests/$v_release"
+        [ "$digest" = "$v_manifest_sha256" ] || reply failed "release $v_release is here with other contents; a release never changes"
+        rm -f -- "$received"
+        reply ok "release $v_release is here already"
+    fi
+    [ -f "$received" ] || reply failed "nothing was received for release $v_release"
+    manifest_digest "$received"
+    [ "$digest" = "$v_sha256" ] || reply failed "what was received is not what was sent: sha256 $digest instead of $v_sha256, $(($(wc -c <"$received"))) bytes"
+    work=releases/.incoming-$v_release
+    rm -rf -- "$work"
+    mkdir -- "$work" || reply failed "cannot make $s_root/$work"
+    unpack_into "$received" "$work"
+    case $? in
+    1) reply failed "the archive of release $v_release is damaged or cut short" ;;
+    2) unpack_failed ;;
+    esac
+    manifest_digest "$work/.deployctl-manifest"
+    [ "$digest" = "$v_manifest_sha256" ] || reply failed "the manifest inside the archive is not the one announced"
+    rest_shared=$s_shared
+    while [ -n "$rest_shared" ]; do
+        link_shared "$work" "${rest_shared%%"$nl"*}"
+        rest_shared=${rest_shared#*"$nl"}
+    done
+    mv -f -- "$work/.deployctl-manifest" "$state/manifests/$v_release" || reply failed "the manifest cannot be kept"
+    sync -f "$work" 2>/dev/null || sync
+    mv -fT -- "$work" "releases/$v_release" || reply failed "releases/$v_release cannot be put in its place"
+    sync releases 2>/dev/null || sync
+    rm -f -- "$received" "$state/failed/$v_release"
+    reply ok "release $v_release is staged"
+}
+
+unpack_failed() {
+    read_space
+    rm -rf -- "$work"
+    [ "$disk_free" -ge 1048576 ] || reply failed "disk: $s_root is full; release $v_release does not fit"
+    reply failed "tar could not unpack release $v_release; its last lines say why"
+}
+
+lead_discard() {
+    need_release
+    read_current
+    [ "$current" != "$v_release" ] || reply refused "release $v_release is current"
+    ! read_sequence "$v_release" || reply refused "release $v_release is a good one; it is kept for going back"
+    rm -rf -- "$s_root/releases/.incoming-$v_release" "$state"/incoming/*-"$v_release"
+    remove_release "$v_release" || reply failed "release $v_release cannot be removed"
+    reply ok "release $v_release is gone"
+}
+
+# --- activation ----------------------------------------------------------------------------------------------------------------
+
+system_control() {
+    # shellcheck disable=SC2086
+    $s_sudo systemctl "$@" </dev/null
+}
+
+# $unit_load, $unit_active, ... from one call; 1 when systemctl cannot be asked.
+read_unit() {
+    unit_load='' unit_active='' unit_sub='' unit_restarts='' unit_pid='' unit_result='' unit_reload=''
+    have systemctl || return 1
+    unit_text=$(systemctl show -p LoadState,ActiveState,SubState,NRestarts,MainPID,Result,NeedDaemonReload -- "$s_unit" 2>&1) || return 1
+    unit_text=$unit_text$nl
+    while [ -n "$unit_text" ]; do
+        line=${unit_text%%"$nl"*}
+        unit_text=${unit_text#*"$nl"}
+        case $line in
+        LoadState=*) unit_load=${line#*=} ;;
+        ActiveState=*) unit_active=${line#*=} ;;
+        SubState=*) unit_sub=${line#*=} ;;
+        NRestarts=*) unit_restarts=${line#*=} ;;
+        MainPID=*) unit_pid=${line#*=} ;;
+        Result=*) unit_result=${line#*=} ;;
+        NeedDaemonReload=*) unit_reload=${line#*=} ;;
+        esac
+    done
+}
+
+say_unit() {
+    if ! have systemctl; then
+        value unit_load no-systemctl
+        return 1
+    fi
+    if ! read_unit; then
+        value unit_load unknown
+        value unit_error "$unit_text"
+        return 1
+    fi
+    value unit_load "$unit_load"
+    value unit_active "$unit_active"
+    value unit_sub "$unit_sub"
+    value unit_restarts "${unit_restarts:-0}"
+    value unit_main_pid "${unit_pid:-0}"
+    value unit_result "$unit_result"
+}
+
+need_unit() {
+    have systemctl || reply failed "unit $s_unit: there is no systemctl on this node"
+    read_unit || reply failed "unit $s_unit: systemctl says: ${unit_text:-nothing}"
+    [ "$unit_load" != not-found ] || reply failed "unit $s_unit is not on this node; install it, or give start and stop"
+    [ "$unit_load" != masked ] || reply failed "unit $s_unit is masked; systemctl unmask $s_unit"
+    [ "$unit_reload" != yes ] || system_control daemon-reload
+}
+
+# No release: the service stops and the link goes.
+deactivate() {
+    if [ -n "$s_unit" ]; then
+        need_unit
+        system_control stop -- "$s_unit" || reply failed "systemctl stop $s_unit failed, status $?"
+    elif [ -n "$s_stop" ]; then
+        stop_by_command
+    fi
+    rm -f -- "$s_root/current" || reply failed "the link $s_root/current cannot be removed"
+    sync "$s_root" 2>/dev/null
+    reply ok "stopped, no release is current"
+}
+
+# A service that runs no longer must not keep us from starting another.
+stop_by_command() {
+    stop_folder=$s_root
+    [ ! -d "$s_root/releases/$current" ] || [ -z "$current" ] || stop_folder=$s_root/releases/$current
+    command_in "$stop_folder" "$s_stop" || value warning "stop: exit status $?"
+}
+
+switch_current() {
+    replace_link "releases/$v_release" "$s_root/current" || reply failed "the link $s_root/current cannot be switched"
+    sync "$s_root" 2>/dev/null
+    value switched yes
+}
+
+restart_unit() {
+    if [ -n "$s_reload" ] && [ -n "$current" ] && [ "$unit_active" = active ]; then
+        command_in "$s_root/releases/$v_release" "$s_reload" || reply failed "reload: exit status $?"
+        return
+    fi
+    # Clears a spent start limit too, which would refuse a healthy release because of a broken one.
+    system_control reset-failed -- "$s_unit" >/dev/null 2>&1
+    system_control restart -- "$s_unit" || reply failed "systemctl restart $s_unit failed, status $?"
+}
+
+restart_by_commands() {
+    if [ -n "$s_reload" ] && [ -n "$current" ] && [ "$current_state" = ok ]; then
+        command_in "$s_root/releases/$v_release" "$s_reload" || reply failed "reload: exit status $?"
+    elif [ -n "$s_start" ]; then
+        command_in "$s_root/releases/$v_release" "$s_start" || reply failed "start: exit status $?"
+    fi
+}
+
+lead_activate() {
+    read_current
+    [ "$v_release" != - ] || deactivate
+    need_release
+    is_complete "$v_release" || reply failed "release $v_release is not complete on this node; stage it first"
+    case $current_state in
+    not-a-link) reply failed "$s_root/current is a folder or file, not a link; move it away" ;;
+    esac
+    value was "${current:--}"
+    if [ -n "$s_unit" ]; then
+        need_unit
+        switch_current
+        restart_unit
+    else
+        if [ -n "$s_stop" ] && { [ -z "$s_reload" ] || [ -z "$current" ] || [ "$current_state" != ok ]; }; then
+            stop_by_command
+        fi
+        switch_current
+        restart_by_commands
+    fi
+    reply ok "release $v_release is current"
+}
+
+# --- what is kept --------------------------------------------------------------------------------------------------------------
+
+next_sequence() {
+    highest=0
+    for good_file in "$state"/good/*; do
+        read_sequence "${good_file##*/}" && [ "$sequence" -gt "$highest" ] && highest=$sequence
+    done
+    epoch_now
+    replace_file "$state/good/$v_release" "$((highest + 1)) $epoch"
+}
+
+# The releases above the one gone back to are no longer good ones.
+drop_above() {
+    read_sequence "$v_release" || return 0
+    floor=$sequence
+    for good_file in "$state"/good/*; do
+        case $good_file in
+        *.pinned) continue ;;
+        esac
+        read_sequence "${good_file##*/}" && [ "$sequence" -gt "$floor" ] && rm -f -- "$good_file"
+    done
+    return 0
+}
+
+lead_commit() {
+    need_release
+    is_complete "$v_release" || reply failed "release $v_release is not complete on this node"
+    if [ "$v_kind" = rollback ] && read_sequence "$v_release"; then
+        drop_above
+    else
+        next_sequence || reply failed "disk: release $v_release cannot be marked good"
+    fi
+    rm -f -- "$state/failed/$v_release"
+    case $v_pinned in
+    yes) : >"$state/good/$v_release.pinned" ;;
+    no) rm -f -- "$state/good/$v_release.pinned" ;;
+    esac
+    sync "$state/good" 2>/dev/null
+    prune
+    reply ok "release $v_release is good"
+}
+
+# The failed release with the latest epoch into $newest_failed.
+find_newest_failed() {
+    newest_failed='' newest_epoch=0
+    for failed_file in "$state"/failed/*; do
+        first_line "$failed_file" && is_number "$line" && [ "$line" -ge "$newest_epoch" ] && [ -d "$s_root/releases/${failed_file##*/}" ] || continue
+        newest_epoch=$line newest_failed=${failed_file##*/}
+    done
+}
+
+# Keeps current, previous, `keep` good ones, pinned ones, the newest failed one. What cannot be removed is a warning.
+prune() {
+    read_current
+    find_previous
+    find_newest_failed
+    good_left=${s_keep:-5}
+    list_releases | sort -rn >"$tmp/releases"
+    while read -r _ listed release_state; do
+        if [ "$release_state" = good ] && [ "$good_left" -gt 0 ]; then
+            good_left=$((good_left - 1))
+            continue
+        fi
+        case $listed in
+        "$current" | "$previous" | "$newest_failed" | "$v_release" | "$v_previous") continue ;;
+        esac
+        [ ! -e "$state/good/$listed.pinned" ] || continue
+        if remove_release "$listed" 2>&1; then
+            value pruned "$listed"
+        else
+            value warning "release $listed cannot be removed"
+        fi
+    done <"$tmp/releases"
+}
+
+lead_failed() {
+    need_release
+    epoch_now
+    replace_file "$state/failed/$v_release" "$epoch" || reply failed "disk: release $v_release cannot be marked failed"
+    reply ok "release $v_release is marked failed"
+}
+
+# --- reading -------------------------------------------------------------------------------------------------------------------
+
+yes_no() {
+    if "$@"; then echo yes; else echo no; fi
+}
+
+sudo_state() {
+    if [ "$(id -u)" = 0 ]; then
+        echo ok
+    elif ! have sudo; then
+        echo "there is no sudo on this node"
+    else
+        sudo_text=$(sudo -n true 2>&1 </dev/null) && echo ok || echo "${sudo_text:-sudo -n true failed}"
+    fi
+}
+
+facts_of_releases() {
+    read_current
+    find_previous
+    value current "${current:--}"
+    value current_state "$current_state"
+    if [ -n "$current" ]; then
+        release_state "$current"
+        value current_good "$([ "$release_state" = good ] && echo yes || echo no)"
+    else
+        value current_good no
+    fi
+    value previous "${previous:--}"
+    list_releases | sort -n >"$tmp/releases"
+    while read -r _ listed release_state; do
+        value release "$listed $release_state"
+    done <"$tmp/releases"
+}
+
+facts_of_journal() {
+    [ -s "$state/journal" ] || return 0
+    open_rollout=$(awk '
+        $1 != "1" || NF < 8 { next }
+        $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; next }
+        $5 == "rollout" { if ($4 == open) open = ""; next }
+        $4 == open { step = $5 }
+        END { if (open != "") print open, step }
+    ' "$state/journal")
+    [ -z "$open_rollout" ] || value open_rollout "$open_rollout"
+}
+
+lead_facts() {
+    [ -n "$s_root" ] || reply failed "facts needs a root"
+    epoch_now
+    value now "$epoch"
+    value uptime "$up"
+    facts_of_releases
+    read_space
+    value disk_free "$disk_free"
+    value disk_total "$disk_total"
+    value inodes_free "$inodes_free"
+    value writable "$(yes_no test -w "$near")"
+    value sudo "$(sudo_state)"
+    [ -z "$s_unit" ] || say_unit
+    read_lock
+    value lock "$lock_state"
+    if [ "$lock_state" != free ]; then
+        value lock_holder "$lock_holder"
+        value lock_rollout "$lock_rollout"
+        value lock_generation "$lock_top"
+        value lock_age "$lock_age"
+        value lock_ttl "$lock_ttl"
+    fi
+    facts_of_journal
+    reply ok facts
+}
+
+lead_history() {
+    [ -n "$s_root" ] || reply failed "history needs a root"
+    is_number "$v_lines" || v_lines=20
+    cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
+        function text_from(n, i, t) { t = $n; for (i = n + 1; i <= NF; i++) t = t " " $i; return t }
+        $1 != "1" || NF < 8 { next }
+        $5 == "rollout" && $6 == "begin" {
+            order[++count] = $3
+            id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; result[$3] = "open"
+            who[$3] = NF > 8 ? text_from(9) : "-"
+            gsub(/ /, "_", who[$3])
+            next
+        }
+        !($3 in id) { next }
+        $7 != "-" { release[$3] = $7 }
+        $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
+        END { for (i = 1; i <= count; i++) { g = order[i]; print id[g], start[g], stop[g], who[g], release[g], result[g] } }
+    ' | tail -n "$v_lines" >"$tmp/history.$id"
+    while IFS= read -r line; do
+        value rollout "$line"
+    done <"$tmp/history.$id"
+    rm -f -- "$tmp/history.$id"
+    reply ok history
+}
+
+lead_unit() {
+    [ -n "$s_unit" ] || reply failed "unit: the service has no unit"
+    say_unit || reply failed "unit $s_unit cannot be asked"
+    [ "$unit_load" != not-found ] || reply failed "unit $s_unit is not on this node"
+    reply ok "$unit_active"
+}
+
+lead_evidence() {
+    is_number "$v_lines" || v_lines=20
+    [ "$v_lines" -le 200 ] || v_lines=200
+    if [ -z "$s_unit" ]; then
+        [ -s "$state/service.log" ] || reply ok "no lines in $state/service.log"
+        tail -n "$v_lines" "$state/service.log"
+        reply ok "from $state/service.log"
+    fi
+    have journalctl || reply failed "there is no journalctl on this node"
+    value unit_status "$(systemctl status --no-pager -n 0 -- "$s_unit" 2>/dev/null | sed -n 's/^ *Active: //p')"
+    # shellcheck disable=SC2086
+    $s_sudo journalctl -u "$s_unit" -n "$v_lines" --no-pager -o short-iso 2>"$tmp/evidence.$id" </dev/null
+    evidence_status=$?
+    first_line "$tmp/evidence.$id"
+    rm -f -- "$tmp/evidence.$id"
+    [ -z "$line" ] || value rights "$line"
+    [ "$evidence_status" = 0 ] || reply failed "journalctl: ${line:-status $evidence_status}"
+    reply ok "from the journal of $s_unit"
+}
+
+# Lines `changed|missing|extra PATH` for the release in the working folder, from its manifest.
+compare_release() {
+    sed -n 's/^[0-9a-f]* [0-7]*\([0-7]\{3\}\) [0-9]* \(.*\)$/\1 \2/p' "$1" | sed 's/^000 /link /' | sort >"$tmp/expected.$id"
+    {
+        find . -type f -exec stat -c '%a %n' {} + | sed 's/^\([0-7]*\) \.\//\1 /; s/^\([0-7]\) /00\1 /; s/^\([0-7][0-7]\) /0\1 /'
+        find . -type l | while IFS= read -r link; do
+            case $(readlink "$link") in
+            ../*shared/*) [ -z "$(printf '%s' "$(readlink "$link")" | sed 's/^\(\.\.\/\)*shared\/.*//')" ] && printf 'shared %s\n' "${link#./}" ;;
+            *) printf 'link %s\n' "${link#./}" ;;
+            esac
+        done
+    } | sort >"$tmp/actual.$id"
+    awk '
+        { path = substr($0, index($0, " ") + 1) }
+        FNR == NR { if ($1 == "shared") shared[path] = 1; else have[path] = $1; next }
+        {
+            for (s in shared) if (path == s || index(path, s "/") == 1) next
+            if (!(path in have)) print "missing", path
+            else if (have[path] != $1) print "changed", path
+            known[path] = 1
+        }
+        END { for (path in have) if (!(path in known)) print "extra", path }
+    ' "$tmp/actual.$id" "$tmp/expected.$id"
+    sed -n 's/^\([0-9a-f]\{64\}\) [0-7]*[1-7][0-7]* [0-9]* \(.*\)$/\1 \2/p' "$1" | while read -r digest path; do
+        if [ -L "$path" ]; then
+            actual=$(printf '%s' "$(readlink "$path")" | sha256sum)
+            [ "${actual%% *}" = "$digest" ] || grep -q "^shared $path\$" "$tmp/actual.$id" || printf 'changed %s\n' "$path"
+        fi
+    done
+    sed -n 's/^\([0-9a-f]\{64\}\) [0-7]* [0-9]* \(.*\)$/\1  .\/\2/p' "$1" >"$tmp/sums.$id"
+    sha256sum -c "$tmp/sums.$id" 2>/dev/null | sed -n 's/^\.\/\(.*\): FAILED$/changed \1/p'
+}
+
+lead_verify() {
+    need_release
+    is_complete "$v_release" || reply failed "release $v_release is not complete on this node"
+    cd -- "$s_root/releases/$v_release" || reply failed "cannot enter $s_root/releases/$v_release"
+    compare_release "$state/manifests/$v_release" | sort -u >"$tmp/differences.$id"
+    found=0
+    while read -r kind path; do
+        found=$((found + 1))
+        [ "$found" -gt 100 ] || value "$kind" "$path"
+    done <"$tmp/differences.$id"
+    rm -f -- "$tmp/expected.$id" "$tmp/actual.$id" "$tmp/sums.$id" "$tmp/differences.$id"
+    value differences "$found"
+    [ "$found" = 0 ] || reply failed "release $v_release differs from its manifest in $found places"
+    reply ok "release $v_release is as it was staged"
+}
+
+# --- the session ---------------------------------------------------------------------------------------------------------------
+
+make_temporary() {
+    [ -z "$tmp" ] || return 0
+    for temporary in "${TMPDIR:-/tmp}" /tmp /dev/shm /var/tmp; do
+        tmp=$(mktemp -d "$temporary/deployctl.XXXXXX" 2>/dev/null) && return 0
+    done
+    tmp=
+    return 1
+}
+
+# Becomes root with the pending request, when the root folder is not ours to write. Returns when there is no need.
+elevate() {
+    [ "$v_become" = yes ] && [ -n "$v_root" ] && [ "$user_id" != 0 ] || return 0
+    nearest_folder "$v_root"
+    if [ -w "$near" ] && { [ ! -e "$v_root/.deployctl" ] || [ -w "$v_root/.deployctl" ]; }; then return 0; fi
+    [ -z "$tmp" ] || rm -rf -- "$tmp"
+    { printf '%s\n%s\n%s\n%s\n' "$m" "$p" "$m" "$request" && exec cat; } | sudo -n sh -c "$bootstrap"
+    exit
+}
+
+check_tools() {
+    missing=
+    for tool in setsid awk tar sha256sum stat readlink mktemp tail tr sort; do
+        have "$tool" || missing="$missing $tool"
+    done
+    [ -z "$missing" ] || { reply failed "missing on this node:$missing; install coreutils and util-linux, or busybox"; return 1; }
+    [ -r /proc/uptime ] || { reply failed "there is no /proc on this node"; return 1; }
+    make_temporary || { reply failed "no temporary folder can be made in /tmp, /dev/shm or /var/tmp: disk full or read-only"; return 1; }
+    if ! { ln -s a "$tmp/link.a" && ln -s b "$tmp/link.b" && mv -fT -- "$tmp/link.a" "$tmp/link.b"; } 2>/dev/null; then
+        reply failed "mv on this node does not know -T; install coreutils or a newer busybox"
+        return 1
+    fi
+}
+
+check_become() {
+    [ "$v_become" = yes ] && [ "$user_id" != 0 ] || return 0
+    become_text=$(sudo_state)
+    [ "$become_text" = ok ] && return 0
+    reply failed "become: ${become_text%%"$nl"*}; give $user_name a NOPASSWD rule for sudo, or set become = no"
+    return 1
+}
+
+do_open() {
+    case $v_root in
+    '' | /*[!/]*) ;;
+    *) reply failed "root $v_root is no absolute path"; return ;;
+    esac
+    user_id=$(id -u)
+    user_name=$(id -un 2>/dev/null) || user_name=$user_id
+    check_become || return
+    elevate
+    check_tools || return
+    s_root=${v_root%/} s_service=$v_service s_unit=$v_unit s_start=$v_start s_stop=$v_stop s_reload=$v_reload s_shared=$v_shared
+    s_keep=${v_keep:-5} s_sudo='' s_zstd=''
+    [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
+    is_number "$s_keep" || s_keep=5
+    state=$s_root/.deployctl
+    first_line /proc/sys/kernel/random/boot_id
+    s_boot=${line:-unknown}
+    uptime_now
+    s_offset=$(($(date +%s) - up))
+    value user "$user_name"
+    value protocol "$protocol"
+    value elevated "$([ -n "${SUDO_UID:-}" ] && [ "$user_id" = 0 ] && echo yes || echo no)"
+    value temporary "$tmp"
+    for tool in zstd gzip tar setsid systemctl sudo sha256sum journalctl; do
+        value tool "$tool $(yes_no have "$tool")"
+    done
+    opened=yes
+    reply ok open
+}
+
+read_request() {
+    v_root='' v_service='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
+    v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
+    v_manifest_sha256='' v_compression='' v_verify='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
+    v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' fault=''
+    request=$line$nl
+    while IFS= read -r line; do
+        request=$request$line$nl
+        [ -n "$line" ] || return 0
+        text=${line#* }
+        case ${line%% *} in
+        root) v_root=$text ;;
+        service) v_service=$text ;;
+        unit) v_unit=$text ;;
+        start) v_start=$text ;;
+        stop) v_stop=$text ;;
+        reload) v_reload=$text ;;
+        become) v_become=$text ;;
+        shared) v_shared=$v_shared$text$nl ;;
+        keep) v_keep=$text ;;
+        fence) v_fence=$text ;;
+        token) v_token=$text ;;
+        release) v_release=$text ;;
+        rollout) v_rollout=$text ;;
+        holder) v_holder=$text ;;
+        ttl) v_ttl=$text ;;
+        generation) v_generation=$text ;;
+        sha256) v_sha256=$text ;;
+        bytes) v_bytes=$text ;;
+        unpacked) v_unpacked=$text ;;
+        entries) v_entries=$text ;;
+        manifest_sha256) v_manifest_sha256=$text ;;
+        compression) v_compression=$text ;;
+        verify) v_verify=$text ;;
+        command) v_command=$text ;;
+        env) add_environment ;;
+        timeout) v_timeout=$text ;;
+        timeout_ms) v_timeout_ms=$text ;;
+        name) v_name=$text ;;
+        lines) v_lines=$text ;;
+        previous) v_previous=$text ;;
+        kind) v_kind=$text ;;
+        pinned) v_pinned=$text ;;
+        target) v_target=$text ;;
+        result) v_result=$text ;;
+        status) v_status=$text ;;
+        *) fault="unknown key ${line%% *}; the node's program is of another version" ;;
+        esac
+    done
+    return 1
+}
+
+# Names that a shell keeps for itself would end the step.
+add_environment() {
+    case ${text%%=*} in
+    '' | [0-9]* | *[!A-Za-z0-9_]* | PPID | UID | EUID | SHELLOPTS | BASHOPTS | BASH_* | IFS | LC_ALL)
+        fault="env ${text%%=*} is no name that can be set"
+        ;;
+    *) v_env=$v_env$text$nl ;;
+    esac
+}
+
+check_request() {
+    case $v_token$v_name$v_rollout$v_previous$v_target$v_status in
+    *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and status are of letters, digits, dot, dash, underscore" ;;
+    esac
+    case $v_release in
+    '') ;;
+    -) [ "$verb" = activate ] || [ "$verb" = lock ] || [ "$verb" = finish ] || v_release='' ;;
+    *) is_name "$v_release" || fault="release $v_release is no release id" ;;
+    esac
+    case $verb in
+    open | bye | cancel) ;;
+    *) [ -n "$opened" ] || fault="$verb before open" ;;
+    esac
+    [ -z "$fault" ] || reply failed "$fault"
+    [ -z "$fault" ]
+}
+
+dispatch() {
+    step_name=${v_name:-$verb} show=''
+    case $verb in
+    open) do_open ;;
+    lock) do_lock ;;
+    renew) do_renew ;;
+    unlock) do_unlock ;;
+    break) do_break ;;
+    finish) do_finish ;;
+    settle) start_settle ;;
+    cancel) do_cancel ;;
+    facts | unit | history) launch 60 ;;
+    evidence) show='65536 200 1000' && launch 60 ;;
+    verify) launch 600 ;;
+    probe) launch 60 plain ;;
+    exec) show='262144 10000 4000' && launch 0 plain ;;
+    stage | unpack | activate) launch_recorded 600 ;;
+    discard | commit | failed) launch_recorded 300 ;;
+    run) launch_recorded 600 plain ;;
+    bye) return 1 ;;
+    *) reply failed "unknown verb $verb; the node's program is of another version" ;;
+    esac
+    return 0
+}
+
+serve() {
+    trap : HUP PIPE
+    in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
+    s_root='' s_service='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_zstd='' s_offset=0 s_boot=''
+    printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
+    while IFS= read -r line; do
+        [ -n "$line" ] || continue
+        id=${line%% *} verb=${line#* }
+        read_request || break
+        is_number "$id" || continue
+        check_request || continue
+        dispatch || break
+    done
+    # Steps go on without the connection; the session's folder stays until they have ended.
+    wait
+    [ -z "$tmp" ] || rm -rf -- "$tmp"
+}
+
+# shellcheck disable=SC2154
+case $0 in
+deployctl-step) lead ;;
+*) serve ;;
+esac
