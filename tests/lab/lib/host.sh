@@ -129,6 +129,11 @@ host_clear_link() {
     wait_until 2 host_link_is_gone "$1" || ip link del "$(host_link "$1")" 2>/dev/null
 }
 
+# nspawn's lock on the disk, which only an orderly end removes.
+host_lock() {
+    say "/run/systemd/nspawn/locks/inode-$(stat -c %d:%i "$LAB_HOSTS/$1/root" 2>/dev/null)"
+}
+
 # What an ended host leaves behind, its disk apart.
 host_clear() {
     local group
@@ -136,7 +141,7 @@ host_clear() {
     host_clear_link "$1"
     [ ! -d "$group" ] || wait_until 5 cgroup_remove "$group" || warn "$1: cannot remove $group"
     rmdir "/run/systemd/nspawn/propagate/$LAB_BRIDGE-$1" 2>/dev/null
-    rm -f "/run/systemd/nspawn/locks/"*"$LAB_BRIDGE-$1"
+    rm -f "$(host_lock "$1")"
 }
 
 host_has_banner() {

@@ -207,11 +207,12 @@ count_tags() { git -C "$LAB_STATE/shop" tag | wc -l | tr -d ' '; }
 journal_has_probe() { lab run web1 journalctl -u shop.service --no-pager | grep -q 'GET /healthz'; }
 lab_power_cycle() { lab kill web1 && lab boot web1; }
 
+# LOCK...: and none of these.
 nothing_is_left() {
     local left
     ! grep "$LAB_HOSTS" /proc/mounts || return 1
     for left in "/sys/class/net/$LAB_BRIDGE" "/sys/class/net/$(host_link web1)" "$(cgroup_top)" \
-        "$LAB_HOSTS" "$LAB_STATE" "$LAB_KEY"; do
+        "$LAB_HOSTS" "$LAB_STATE" "$LAB_KEY" "$@"; do
         [ ! -e "$left" ] || { say "$left is left"; return 1; }
     done
 }
@@ -229,8 +230,11 @@ selftest() {
     test_faults
     test_power
     test_releases
+    local locks
+    locks=("$(host_lock web1)" "$(host_lock web2)")
+    expect "the locks are where we look for them" test -e "${locks[0]}"
     expect "down" lab down
-    expect "nothing is left" nothing_is_left
+    expect "nothing is left" nothing_is_left "${locks[@]}"
     expect "down a second time is no error" lab down
     say "$SELFTEST_PASSED passed, $SELFTEST_FAILED failed"
     [ "$SELFTEST_FAILED" = 0 ]
