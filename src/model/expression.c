@@ -5,65 +5,106 @@
 #include <string.h>
 
 #define GROUPS_MAX 32
-#define REPEATS_MAX 1000 /* product of all counts in braces */
+#define COST_MAX 5000 /* elements once all repetitions are written out */
 
-/* Multiplies `*repeats` by the larger number of `{2,5}`; false when that is too much. */
-static bool count_repeat(const char *at, unsigned long *repeats)
+/* What glibc would make of an expression: it writes `a{3}` out as `aaaa*` and `a+` as `aa*`, groups and all, so that
+ * nested ones multiply. */
+struct cost {
+    unsigned long sums[GROUPS_MAX + 1]; /* of each open group */
+    size_t depth;
+    unsigned long last; /* of the element before, which a repetition multiplies */
+};
+
+static void add_element(struct cost *cost, unsigned long elements)
+{
+    cost->sums[cost->depth] += elements;
+    cost->last = elements;
+}
+
+static void repeat_element(struct cost *cost, unsigned long times)
+{
+    cost->sums[cost->depth] += cost->last * times;
+    cost->last *= times + 1;
+}
+
+/* The larger number of `{2,5}`; `*at` moves to the brace that closes. */
+static unsigned long read_count(const char **at)
 {
     unsigned long most = 1;
-    while (*++at && *at != '}') {
-        if (*at < '0' || *at > '9')
-            continue;
-        char *end;
-        unsigned long number = strtoul(at, &end, 10);
+    while (**at && **at != '}') {
+        char *end = NULL;
+        unsigned long number = **at >= '0' && **at <= '9' ? strtoul(*at, &end, 10) : 0;
         most = number > most ? number : most;
-        at = end - 1;
-        if (most > REPEATS_MAX)
-            return false;
+        *at = end ? end : *at + 1;
     }
-    *repeats *= most;
-    return *repeats <= REPEATS_MAX;
+    return most < COST_MAX ? most : COST_MAX;
+}
+
+/* From the `[` of a set to its `]`, or to the last byte there is. */
+static const char *skip_set(const char *at)
+{
+    at += at[1] == '^' ? 2 : 1;
+    at += *at == ']';
+    while (*at && *at != ']') {
+        char kind = at[0] == '[' ? at[1] : '\0';
+        const char *close = NULL;
+        if (kind == ':' || kind == '.' || kind == '=')
+            close = strstr(at + 2, (const char[]){kind, ']', '\0'});
+        at = close ? close + 2 : at + 1;
+    }
+    return *at ? at : at - 1;
+}
+
+static bool open_group(struct cost *cost)
+{
+    if (cost->depth == GROUPS_MAX)
+        return false;
+    cost->sums[++cost->depth] = 1;
+    cost->last = 0;
+    return true;
 }
 
 static const char *find_trouble(const char *text)
 {
-    size_t groups = 0;
-    unsigned long repeats = 1;
-    if (!*text)
-        return "it is empty";
-    if (strlen(text) > EXPRESSION_MAX)
-        return "it is longer than 512 bytes";
+    struct cost cost = {0};
     for (; *text; text++) {
-        if (*text == '\\' && text[1])
-            text++;
-        else if (*text == '(' && ++groups > GROUPS_MAX)
-            return "it has more than 32 groups";
-        else if (*text == '(' && text[1] == '?' && text[2] != ':')
+        if (text[0] == '(' && text[1] == '?')
             return "(?...) is not supported";
-        else if (*text == '{' && !count_repeat(text, &repeats))
-            return "its counts in braces are too large";
+        if (*text == '(' && !open_group(&cost))
+            return "it has more than 32 groups in one another";
+        if (*text == ')' && cost.depth) {
+            cost.depth--;
+            add_element(&cost, cost.sums[cost.depth + 1]);
+        } else if (*text == '{') {
+            repeat_element(&cost, read_count(&text));
+        } else if (strchr("*+?", *text)) {
+            repeat_element(&cost, 1);
+        } else if (*text != '(') {
+            text = *text == '[' ? skip_set(text) : *text == '\\' && text[1] ? text + 1 : text;
+            add_element(&cost, 1);
+        }
+        if (cost.sums[cost.depth] > COST_MAX)
+            return "its repetitions multiply too much";
+        if (!*text)
+            break;
     }
     return NULL;
 }
 
-/* Python's `\d` and `(?:` in POSIX words. `out` has room for five bytes for each of `text`. */
+/* Python's `\d` (outside of sets) and `(?:` in POSIX words. `out` has room for five bytes for each of `text`. */
 static void translate(char *out, const char *text)
 {
-    bool inside = false; /* of [...] */
     while (*text) {
         if (text[0] == '\\' && text[1] == 'd') {
-            const char *digits = inside ? "0-9" : "[0-9]";
-            out = stpcpy(out, digits);
+            out = stpcpy(out, "[0-9]");
             text += 2;
-        } else if (!inside && strncmp(text, "(?:", 3) == 0) {
+        } else if (strncmp(text, "(?:", 3) == 0) {
             *out++ = '(';
             text += 3;
         } else {
-            if (!inside && text[0] == '\\' && text[1])
+            const char *last = *text == '[' ? skip_set(text) : text + (*text == '\\' && text[1]);
+            while (text <= last)
                 *out++ = *text++;
-            else if (*text == '[' || *text == ']')
-                inside = *text == '[';
-            *out++ = *text++;
         }
     }
     *out = '\0';
@@ -72,11 +113,17 @@ static void translate(char *out, const char *text)
 int expression_compile(regex_t *out, const char *text, int flags, struct err *err)
 {
     char translated[EXPRESSION_MAX * 5 + 1];
-    const char *trouble = find_trouble(text);
+    size_t length = strlen(text);
+    const char *trouble = length == 0                 ? "it is empty"
+                          : length > EXPRESSION_MAX ? "it is longer than 512 bytes"
+                                                      : NULL;
+    if (!trouble) {
+        translate(translated, text);
+        trouble = find_trouble(translated);
+    }
     if (trouble)
         return err_set(err, ERR_INPUT, "'%.100s' is not a usable regular expression: %s", text,
                        trouble);
-    translate(translated, text);
     int failed = regcomp(out, translated, REG_EXTENDED | flags);
     if (failed) {
         char reason[128];

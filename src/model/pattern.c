@@ -205,7 +205,7 @@ static int tell_nothing(struct resolve *resolve, const char *part)
         names[i] = inventory->groups[i].name;
     for (size_t i = 0; i < inventory->node_count; i++)
         names[inventory->group_count + i] = inventory->nodes[i].name;
-    const char *nearest = text_nearest(part, names, total);
+    const char *nearest = *part == '~' ? NULL : text_nearest(part, names, total);
     if (nearest)
         return err_set(resolve->err, ERR_NOT_FOUND,
                        "'%.100s' matches no group or node; did you mean '%s'?", part, nearest);
