@@ -22,7 +22,7 @@ static const char head[] =
     "  local -a reply\n"
     "  _deployctl_ask nodes\n"
     "  compset -P '*[:,]'\n"
-    "  compset -P '[!&]'\n"
+    "  compset -P '[&!]'\n"
     "  compadd -- $reply\n"
     "}\n"
     "\n"

@@ -146,7 +146,7 @@ static void say_probe(struct lines_sink *lines, const struct record *record, str
 {
     const char *text = record->text ? record->text : "";
     if (seen && record->healthy)
-        snprintf(seen->evidence, sizeof seen->evidence, "%.*s", EVIDENCE_MAX - 1, text);
+        text_keep(seen->evidence, sizeof seen->evidence, text);
     if (lines->verbosity == VERBOSE)
         say(lines, record, record->healthy ? TONE_PLAIN : TONE_WARN, "%s: %s",
             record->healthy ? "healthy" : "not healthy", text);

@@ -130,3 +130,20 @@ void text_fit(struct strbuf *out, const char *text, size_t columns, bool pad)
     for (; pad && used < columns; used++)
         strbuf_addc(out, ' ');
 }
+
+void text_keep(char *out, size_t size, const char *text)
+{
+    size_t length = 0;
+    while (text && *text) {
+        uint32_t code;
+        size_t bytes = text_utf8_decode(text, strnlen(text, 4), &code);
+        if (bytes == 0 || length + bytes >= size)
+            break;
+        memcpy(out + length, text, bytes);
+        if (code < ' ')
+            out[length] = ' ';
+        length += bytes;
+        text += bytes;
+    }
+    out[length] = '\0';
+}

@@ -32,4 +32,7 @@ size_t roster_name_columns(const struct roster *roster, size_t maximum);
 /* Appends `text` cut to `columns` (then ending in `~`); pads with blanks when `pad`. */
 void text_fit(struct strbuf *out, const char *text, size_t columns, bool pad);
 
+/* Keeps as many whole characters of `text` (NULL: none) as `out` holds, in one line: tabs become blanks. */
+void text_keep(char *out, size_t size, const char *text);
+
 #endif
