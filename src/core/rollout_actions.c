@@ -107,6 +107,8 @@ static void relaunch(struct rollout *rollout, struct walker *walker)
 
 void action_launch_ready(struct rollout *rollout)
 {
+    for (size_t i = 0; i < rollout->undone_count; i++)
+        relaunch(rollout, &rollout->walkers[rollout->undo_order[i]]);
     for (size_t i = 0; i < rollout->config.node_count; i++)
         relaunch(rollout, &rollout->walkers[rollout->order[i]]);
     relaunch(rollout, &rollout->walkers[rollout->config.node_count]);
@@ -189,8 +191,6 @@ static void watch_answered(struct rollout *rollout, struct walker *walker, const
 {
     bool healthy = event->status == DONE_OK;
 
-    if (event->status == DONE_UNREACHABLE)
-        walker->connected = false;
     gate_probed(&walker->gate, &rollout->config.health, healthy, rollout->now);
     rollout_note(rollout, NOTE_PROBE, walker->node, healthy);
     if (walker_may_go_on(rollout, walker))
@@ -224,7 +224,6 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
 
 static void not_reached(struct rollout *rollout, struct walker *walker)
 {
-    walker->connected = false;
     if (!walker_may_go_on(rollout, walker))
         walker_rest(rollout, walker);
     else if (!back_off(rollout, walker, &walker->tries))
@@ -274,6 +273,8 @@ void action_answered(struct rollout *rollout, struct walker *walker, const struc
 
     answer.status = normal_status(walker, event->status);
     landed(rollout, walker);
+    if (answer.status == DONE_UNREACHABLE && !walker_on_runner(rollout, walker))
+        walker->connected = false;
     if (cut_short && answer.status != DONE_OK) {
         walker_trouble(rollout, walker, rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
         walker_rest(rollout, walker);

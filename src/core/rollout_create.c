@@ -60,11 +60,12 @@ static int allocate(struct rollout *rollout, struct arena *arena, struct err *er
     rollout->walkers = arena_alloc(arena, (nodes + 1) * sizeof(*rollout->walkers));
     rollout->order = arena_alloc(arena, nodes * sizeof(*rollout->order));
     rollout->touch_order = arena_alloc(arena, nodes * sizeof(*rollout->touch_order));
+    rollout->undo_order = arena_alloc(arena, nodes * sizeof(*rollout->undo_order));
     rollout->hook_holder = arena_alloc(arena, (hooks + 1) * sizeof(*rollout->hook_holder));
     rollout->hook_ended = arena_alloc(arena, (hooks + 1) * sizeof(*rollout->hook_ended));
     rollout->actions = arena_alloc(arena, rollout->action_capacity * sizeof(*rollout->actions));
     rollout->notes = arena_alloc(arena, rollout->note_capacity * sizeof(*rollout->notes));
-    if (!rollout->walkers || !rollout->order || !rollout->touch_order || !rollout->hook_holder || !rollout->hook_ended ||
+    if (!rollout->walkers || !rollout->order || !rollout->touch_order || !rollout->undo_order || !rollout->hook_holder || !rollout->hook_ended ||
         !rollout->actions || !rollout->notes)
         return err_set(err, ERR_MEMORY, "out of memory for a rollout of %zu nodes", nodes);
     for (size_t i = 0; i <= nodes; i++)

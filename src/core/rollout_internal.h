@@ -88,6 +88,8 @@ struct rollout {
     size_t *order;          /* nodes, wave by wave */
     size_t *touch_order;    /* touched nodes, oldest first */
     size_t touched_count;
+    size_t *undo_order;     /* nodes in the order in which their undo began */
+    size_t undone_count;
     size_t *hook_holder;    /* who runs a hook that runs once, or NO_NODE */
     bool *hook_ended;
 

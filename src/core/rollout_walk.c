@@ -190,6 +190,8 @@ void walker_passed(struct rollout *rollout, struct walker *walker)
 
 void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kind track)
 {
+    if (track == TRACK_UNDO && walker->track != TRACK_UNDO)
+        rollout->undo_order[rollout->undone_count++] = walker->node;
     walker->track = track;
     walker->at = 0;
     walker->hook = 0;

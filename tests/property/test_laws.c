@@ -1,0 +1,302 @@
+/*
+ * The machine's laws over random worlds. DEPLOYCTL_SEED and DEPLOYCTL_WORLDS choose which and how many; world number i has seed + i, so
+ * `DEPLOYCTL_SEED=<printed> DEPLOYCTL_WORLDS=1` shows a failing one again. A failing world is made smaller while it still breaks the same
+ * law, and its story is printed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "world.h"
+
+#ifdef DEPLOYCTL_MUTANTS
+#include "../../src/core/rollout_internal.h"
+enum mutant rollout_mutant;
+#endif
+
+#define WORLDS 20000
+#define STORY_MAX (4u << 20)
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static uint64_t between(struct random *random, uint64_t low, uint64_t high)
+{
+    return low + random_below(random, high - low + 1);
+}
+
+static bool chance(struct random *random, uint32_t percent)
+{
+    return random_below(random, 100) < percent;
+}
+
+static void choose_health(struct world_plan *plan, struct random *random)
+{
+    struct health_rules *health = &plan->config.health;
+
+    plan->config.probed = !chance(random, 10);
+    health->rise = (uint32_t)between(random, 1, 3);
+    health->fall = (uint32_t)between(random, 1, 3);
+    health->interval_ms = (int64_t)between(random, 200, 1500);
+    health->min_healthy_time_ms = (int64_t)between(random, 0, 4000);
+    health->healthy_deadline_ms = (int64_t)between(random, 3000, 15000);
+    plan->config.bake_ms = chance(random, 30) ? 0 : (int64_t)between(random, 1, 6000);
+    plan->config.progress_deadline_ms = chance(random, 50) ? 0 : (int64_t)between(random, 5000, 60000);
+}
+
+static void choose_rules(struct world_plan *plan, struct random *random)
+{
+    struct rollout_config *config = &plan->config;
+
+    plan->batch_count = (size_t)between(random, 1, 3);
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        plan->batch[i].percent = chance(random, 50);
+        plan->batch[i].value = (uint32_t)between(random, 1, plan->batch[i].percent ? 100 : plan->node_count);
+    }
+    plan->spread = chance(random, 20);
+    config->max_unavailable = (uint32_t)between(random, 1, chance(random, 60) ? 2 : plan->node_count);
+    config->max_failures = chance(random, 50) ? 0 : (uint32_t)between(random, 1, 3);
+    config->unreachable = chance(random, 50) ? ON_UNREACHABLE_SKIP : ON_UNREACHABLE_FAIL;
+    config->action = chance(random, 70) ? ON_FAILURE_ROLLBACK : chance(random, 50) ? ON_FAILURE_PAUSE : ON_FAILURE_STOP;
+    config->undo_allowed = !chance(random, 10);
+    config->stages = config->undo_allowed || chance(random, 50);
+    config->balanced = !chance(random, 25);
+    config->attempts = (uint32_t)between(random, 1, 4);
+    config->max_retries = (uint32_t)between(random, 0, chance(random, 30) ? 5 : 100);
+    config->forks = (uint32_t)between(random, 1, 10);
+    config->cancel_grace_ms = (int64_t)between(random, 0, 3000);
+    config->interrupt_grace_ms = (int64_t)between(random, 0, 5000);
+    config->seed = random_next(random);
+}
+
+static void choose_natures(struct world_plan *plan, struct random *random)
+{
+    static const char *const zones[] = {NULL, "a", "b", "c"};
+    uint32_t wrong = chance(random, 40) ? 0 : (uint32_t)between(random, 1, 25);
+
+    for (size_t i = 0; i < plan->node_count; i++) {
+        struct nature *nature = &plan->natures[i];
+
+        nature->dead = chance(random, wrong / 4);
+        nature->sick = chance(random, wrong / 2);
+        nature->empty = chance(random, wrong / 4);
+        nature->at_target = !nature->empty && chance(random, 8);
+        nature->bad_target = chance(random, wrong);
+        nature->bad_undo = chance(random, wrong / 2);
+        nature->boot_ms = (int64_t)between(random, 0, 2500);
+        nature->falls_after_ms = chance(random, wrong / 2) ? (int64_t)between(random, 1, 20000) : 0;
+        nature->flap_percent = chance(random, wrong / 3) ? (uint32_t)between(random, 1, 40) : 0;
+        nature->zone = zones[random_below(random, 4)];
+    }
+}
+
+static void choose_hooks(struct world_plan *plan, struct random *random)
+{
+    plan->hook_count = chance(random, 50) ? 0 : (size_t)between(random, 1, 5);
+    for (size_t i = 0; i < plan->hook_count; i++)
+        plan->hooks[i] = (struct rollout_hook){
+            .moment = (enum hook_moment)random_below(random, MOMENT_ON_FAILURE + 1),
+            .place = (enum hook_place)random_below(random, PLACE_RUNNER + 1),
+            .timeout_ms = (int64_t)between(random, 500, 10000),
+            .ignore_failure = chance(random, 25),
+        };
+}
+
+static void choose_faults(struct world_plan *plan, struct random *random)
+{
+    plan->fault_count = (size_t)between(random, 0, 5);
+    for (size_t i = 0; i < plan->fault_count; i++)
+        plan->faults[i] = (struct fault){
+            .node = chance(random, 5) ? NO_NODE : (size_t)random_below(random, plan->node_count),
+            .step = (enum step_kind)random_below(random, STEP_KINDS),
+            .undo = chance(random, 40),
+            .skip = (uint32_t)random_below(random, 3),
+            .times = chance(random, 30) ? UINT32_MAX : (uint32_t)between(random, 1, 3),
+            .effect = (enum effect)random_below(random, EFFECTS),
+            .ms = chance(random, 30) ? 0 : (int64_t)between(random, 1, 25000),
+        };
+}
+
+static void choose_happenings(struct world_plan *plan, struct random *random)
+{
+    plan->happening_count = (size_t)between(random, 0, 6);
+    for (size_t i = 0; i < plan->happening_count; i++) {
+        struct happening *happening = &plan->happenings[i];
+        int64_t span = (int64_t)plan->node_count * 8000;
+
+        happening->kind = (enum happening_kind)random_below(random, HAPPEN_STALE_ANSWER + 1);
+        if (happening->kind == HAPPEN_INTERRUPT || happening->kind == HAPPEN_LEASE_LOST)
+            happening->kind = chance(random, 50) ? HAPPEN_TICK : happening->kind;
+        happening->at_ms = (int64_t)between(random, 0, (uint64_t)span);
+        happening->node = (size_t)random_below(random, plan->node_count);
+    }
+}
+
+static void choose_plan(struct world_plan *plan, uint64_t seed)
+{
+    struct random random;
+    size_t nodes;
+
+    random_init(&random, seed * 0x9e3779b97f4a7c15u + 1);
+    nodes = chance(&random, 2) ? (size_t)between(&random, 13, 60) : (size_t)between(&random, 1, 12);
+    world_plan_init(plan, nodes);
+    plan->seed = random_next(&random);
+    choose_rules(plan, &random);
+    choose_health(plan, &random);
+    choose_natures(plan, &random);
+    choose_hooks(plan, &random);
+    choose_faults(plan, &random);
+    choose_happenings(plan, &random);
+    plan->chaos_per_mille = chance(&random, 50) ? 0 : (uint32_t)between(&random, 1, 60);
+    plan->jitter_percent = chance(&random, 50) ? 0 : 80;
+}
+
+/* Runs a plan; the name of the law it breaks, or NULL. Determinism is a law too: a second run sends the same actions. */
+static const char *broken_law(struct world *world, const struct world_plan *plan, struct strbuf *story, uint64_t *steps)
+{
+    uint64_t first;
+    const char *broken;
+
+    world_run(world, plan, NULL);
+    broken = world->broken;
+    first = world->fingerprint;
+    world_release(world);
+    if (steps)
+        *steps += world->steps;
+    if (broken && !story)
+        return broken;
+    world_run(world, plan, story);
+    if (!world->broken && world->fingerprint != first)
+        law_broken(world, "determinism", "a second run differs from the first");
+    broken = world->broken;
+    world_release(world);
+    return broken;
+}
+
+/* Plans a little smaller than `plan`, one a call; false when there is no more. */
+static bool smaller(struct world_plan *plan, size_t attempt)
+{
+    size_t faults = plan->fault_count, happenings = plan->happening_count, hooks = plan->hook_count;
+
+    if (attempt == 0) {
+        plan->chaos_per_mille = plan->jitter_percent = 0;
+    } else if (attempt == 1) {
+        plan->node_count -= plan->node_count > 1;
+    } else if (attempt - 2 < faults) {
+        plan->faults[attempt - 2] = plan->faults[--plan->fault_count];
+    } else if (attempt - 2 - faults < happenings) {
+        plan->happenings[attempt - 2 - faults] = plan->happenings[--plan->happening_count];
+    } else if (attempt - 2 - faults - happenings < hooks) {
+        plan->hooks[attempt - 2 - faults - happenings] = plan->hooks[--plan->hook_count];
+    } else if (attempt - 2 - faults - happenings - hooks < plan->node_count) {
+        plan->natures[attempt - 2 - faults - happenings - hooks] = (struct nature){.boot_ms = 500};
+    } else {
+        return false;
+    }
+    for (size_t i = 0; i < plan->fault_count; i++)
+        if (plan->faults[i].node != NO_NODE && plan->faults[i].node >= plan->node_count)
+            plan->faults[i].node = 0;
+    for (size_t i = 0; i < plan->happening_count; i++)
+        if (plan->happenings[i].node >= plan->node_count)
+            plan->happenings[i].node = 0;
+    return true;
+}
+
+static void shrink(struct world *world, struct world_plan *plan, const char *law)
+{
+    struct world_plan *candidate = malloc(sizeof(*candidate));
+    bool progress = candidate != NULL;
+
+    for (int round = 0; progress && round < 40; round++) {
+        progress = false;
+        for (size_t attempt = 0;; attempt++) {
+            const char *broken;
+
+            *candidate = *plan;
+            if (!smaller(candidate, attempt))
+                break;
+            if (memcmp(candidate, plan, sizeof(*plan)) == 0)
+                continue;
+            broken = broken_law(world, candidate, NULL, NULL);
+            if (broken && strcmp(broken, law) == 0) {
+                *plan = *candidate;
+                progress = true;
+            }
+        }
+    }
+    free(candidate);
+}
+
+static void tell(struct world *world, struct world_plan *plan, uint64_t seed, const char *law)
+{
+    const struct rollout_config *config = &plan->config;
+    struct strbuf story;
+
+    fprintf(stderr, "seed %llu breaks %s: %s\n", (unsigned long long)seed, law, world->details);
+    if (getenv("DEPLOYCTL_BRIEF"))
+        return;
+    shrink(world, plan, law);
+    fprintf(stderr,
+            "made smaller: %zu nodes, max_unavailable %u, max_failures %u, action %d, balanced %d, probed %d, forks %u, attempts %u\n",
+            plan->node_count, config->max_unavailable, config->max_failures, config->action, config->balanced, config->probed,
+            config->forks, config->attempts);
+    strbuf_init(&story, STORY_MAX);
+    plan->tell_probes = true;
+    broken_law(world, plan, &story, NULL);
+    fputs(story.text, stderr);
+    strbuf_release(&story);
+}
+
+static void the_laws_hold_in_random_worlds(void **state)
+{
+    uint64_t seed = number_from("DEPLOYCTL_SEED", 1);
+    uint64_t worlds = number_from("DEPLOYCTL_WORLDS", WORLDS);
+    struct world *world = malloc(sizeof(*world));
+    struct world_plan *plan = malloc(sizeof(*plan));
+    const char *law = NULL;
+    uint64_t steps = 0, results[RESULT_INTERRUPTED + 1] = {0};
+    clock_t began = clock();
+
+    (void)state;
+    assert_non_null(world);
+    assert_non_null(plan);
+    for (uint64_t i = 0; i < worlds && !law; i++) {
+        choose_plan(plan, seed + i);
+        law = broken_law(world, plan, NULL, &steps);
+        if (law)
+            tell(world, plan, seed + i, law);
+        else
+            results[world->result]++;
+    }
+    printf("%llu worlds from seed %llu, %llu steps, %.1f s of processor time:", (unsigned long long)worlds,
+           (unsigned long long)seed, (unsigned long long)steps, (double)(clock() - began) / CLOCKS_PER_SEC);
+    for (size_t i = RESULT_DONE; i <= RESULT_INTERRUPTED; i++)
+        printf(" %llu %s%s", (unsigned long long)results[i], rollout_result_name((enum rollout_result)i),
+               i < RESULT_INTERRUPTED ? "," : "\n");
+    free(world);
+    free(plan);
+    assert_null(law);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_laws_hold_in_random_worlds),
+    };
+
+#ifdef DEPLOYCTL_MUTANTS
+    rollout_mutant = (enum mutant)number_from("DEPLOYCTL_MUTANT", 0);
+#endif
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

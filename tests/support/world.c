@@ -1,0 +1,531 @@
+#include "world.h"
+
+#include <string.h>
+
+#define ENDLESS_STEPS 400000
+#define UNREACHABLE_AFTER_MS 900
+
+void world_plan_init(struct world_plan *plan, size_t node_count)
+{
+    static const int64_t durations[STEP_KINDS] = {
+        [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 50, [STEP_PROBE] = 20, [STEP_STAGE] = 2000, [STEP_DRAIN] = 500,
+        [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100, [STEP_HOOK] = 200, [STEP_COMMIT] = 50, [STEP_RELEASE] = 50,
+    };
+
+    *plan = (struct world_plan){
+        .node_count = node_count,
+        .batch = {{1, false}, {25, true}},
+        .batch_count = 2,
+        .config = {
+            .max_unavailable = 1, .undo_allowed = true, .stages = true, .balanced = true, .probed = true,
+            .health = {2, 2, 1000, 2000, 2000, 20000},
+            .bake_ms = 3000, .progress_deadline_ms = 600000,
+            .backoff = {500, 4000}, .attempts = 3, .max_retries = 100, .forks = 10,
+            .cancel_grace_ms = 2000, .interrupt_grace_ms = 3000, .seed = 1,
+        },
+        .seed = 1,
+    };
+    for (size_t i = 0; i < STEP_KINDS; i++) {
+        plan->config.timeout_ms[i] = i == STEP_PROBE ? 2000 : 10000;
+        plan->step_ms[i] = durations[i];
+    }
+    for (size_t i = 0; i < WORLD_NODES_MAX; i++)
+        plan->natures[i].boot_ms = 500;
+}
+
+bool world_on_runner(const struct world *world, const struct action *action)
+{
+    return action->step == STEP_HOOK && world->plan->hooks[action->hook].place == PLACE_RUNNER;
+}
+
+bool world_over_connection(const struct world *world, const struct action *action)
+{
+    return action->step != STEP_DRAIN && action->step != STEP_ENABLE && !world_on_runner(world, action);
+}
+
+static struct node_truth *truth_of(struct world *world, size_t node)
+{
+    return &world->nodes[node == NO_NODE ? world->plan->node_count : node];
+}
+
+static bool is_healthy(struct world *world, size_t node)
+{
+    const struct nature *nature = &world->plan->natures[node];
+    const struct node_truth *truth = &world->nodes[node];
+    bool healthy = truth->runs != RUNS_NOTHING && !truth->fallen;
+
+    if (truth->activated_at == 0 && nature->sick)
+        healthy = false;
+    if (truth->activated_at > 0 && world->now < truth->activated_at + nature->boot_ms)
+        healthy = false;
+    if (truth->runs == RUNS_TARGET) {
+        if (nature->bad_target)
+            healthy = false;
+        if (nature->falls_after_ms > 0 && world->now >= truth->activated_at + nature->falls_after_ms)
+            healthy = false;
+    } else if (nature->sick || (truth->activated_at > 0 && nature->bad_undo)) {
+        healthy = false;
+    }
+    if (nature->flap_percent > 0 && random_below(&world->random, 100) < nature->flap_percent)
+        healthy = !healthy;
+    return healthy;
+}
+
+/* What the work does when it ends. */
+static void take_effect(struct world *world, struct flight *flight)
+{
+    struct node_truth *truth = truth_of(world, flight->action.node);
+
+    switch (flight->action.step) {
+    case STEP_DRAIN:
+        truth->enabled = false;
+        break;
+    case STEP_ENABLE:
+        truth->enabled = true;
+        break;
+    case STEP_ACTIVATE:
+        truth->runs = flight->action.release == RELEASE_TARGET ? RUNS_TARGET : truth->ran_before;
+        truth->activated_at = world->now;
+        truth->fallen = false;
+        break;
+    default:
+        break;
+    }
+}
+
+static void end_work(struct world *world, struct flight *flight)
+{
+    struct node_truth *truth = truth_of(world, flight->action.node);
+
+    flight->working = false;
+    if (flight->does)
+        take_effect(world, flight);
+    if (flight->action.step == STEP_PROBE && flight->status == DONE_OK)
+        flight->status = is_healthy(world, flight->action.node) ? DONE_OK : DONE_FAILED;
+    if (flight->action.step == STEP_CONNECT || flight->action.step == STEP_PROBE)
+        return;
+    truth->token = flight->action.token;
+    truth->token_status = flight->does ? DONE_OK : flight->status;
+}
+
+static enum effect random_effect(struct world *world, bool *struck)
+{
+    *struck = world->plan->chaos_per_mille > 0 && random_below(&world->random, 1000) < world->plan->chaos_per_mille;
+    return *struck ? (enum effect)random_below(&world->random, EFFECTS) : EFFECT_FAIL;
+}
+
+static const struct fault *planned_fault(struct world *world, const struct action *action)
+{
+    uint32_t *strikes = &truth_of(world, action->node)->strikes[action->step][action->undo];
+    const struct fault *found = NULL;
+    uint32_t number = (*strikes)++;
+
+    for (size_t i = 0; i < world->plan->fault_count && !found; i++) {
+        const struct fault *fault = &world->plan->faults[i];
+
+        if (fault->node == action->node && fault->step == action->step && fault->undo == action->undo &&
+            number >= fault->skip && number - fault->skip < fault->times)
+            found = fault;
+    }
+    return found;
+}
+
+static void strike(struct world *world, struct flight *flight, enum effect effect, int64_t ms)
+{
+    int64_t soon = world->now + (ms > 0 ? ms : 100);
+    bool here = world_on_runner(world, &flight->action);
+
+    flight->does = false;
+    if (here && effect >= EFFECT_UNREACHABLE)
+        effect = EFFECT_SLOW;
+    switch (effect) {
+    case EFFECT_FAIL:
+    case EFFECT_FAIL_ONCE:
+        flight->status = DONE_FAILED;
+        flight->retryable = effect == EFFECT_FAIL_ONCE;
+        break;
+    case EFFECT_REFUSE:
+        flight->status = DONE_REFUSED;
+        break;
+    case EFFECT_TIME_OUT:
+        flight->status = DONE_TIMED_OUT;
+        break;
+    case EFFECT_UNREACHABLE:
+        flight->status = DONE_UNREACHABLE;
+        flight->works_until = world->now;
+        flight->answers_at = world->now + UNREACHABLE_AFTER_MS;
+        break;
+    case EFFECT_LOST_REPLY:
+        flight->does = true;
+        flight->status = DONE_UNREACHABLE;
+        flight->answers_at = world->now + 50;
+        flight->works_until = soon + (ms > 0 ? 0 : 400);
+        break;
+    case EFFECT_SLOW:
+    case EFFECT_STUBBORN:
+    case EFFECT_DEAF:
+        flight->does = true;
+        flight->works_until = soon;
+        flight->answers_at = effect == EFFECT_DEAF ? INT64_MAX : soon;
+        flight->minds_cancel = effect == EFFECT_SLOW;
+        break;
+    case EFFECTS:
+        break;
+    }
+}
+
+/* A node proves that it has ended what ran there before it lets anyone in. */
+static int64_t last_work_on(const struct world *world, size_t node)
+{
+    int64_t last = world->now;
+
+    for (size_t i = 0; i < world->flight_count; i++) {
+        const struct flight *flight = &world->flights[i];
+
+        if (flight->working && flight->action.node == node && flight->works_until > last)
+            last = flight->works_until;
+    }
+    return last;
+}
+
+static void prepare(struct world *world, struct flight *flight, const struct action *action)
+{
+    int64_t duration = world->plan->step_ms[action->step];
+
+    if (world->plan->jitter_percent > 0)
+        duration += duration * (int64_t)random_below(&world->random, world->plan->jitter_percent) / 100;
+    *flight = (struct flight){.action = *action, .status = DONE_OK, .does = true, .working = true, .minds_cancel = true};
+    flight->works_until = flight->answers_at = world->now + duration;
+}
+
+static bool repeats_recorded_work(const struct node_truth *truth, const struct action *action)
+{
+    return action->step != STEP_CONNECT && action->step != STEP_PROBE && action->token == truth->token;
+}
+
+static void begin_work(struct world *world, const struct action *action)
+{
+    struct node_truth *truth = truth_of(world, action->node);
+    struct flight *flight = &world->flights[world->flight_count];
+    const struct fault *fault = planned_fault(world, action);
+    bool struck;
+    enum effect effect = random_effect(world, &struck);
+
+    if (world->flight_count >= WORLD_FLIGHTS_MAX) {
+        law_broken(world, "world", "too many actions in flight");
+        return;
+    }
+    world->flight_count++;
+    prepare(world, flight, action);
+    if (action->node != NO_NODE && world_over_connection(world, action) && !truth->alive) {
+        strike(world, flight, EFFECT_UNREACHABLE, 0);
+        flight->working = false;
+    } else if (repeats_recorded_work(truth, action)) {
+        flight->status = truth->token_status;
+        flight->does = false;
+    } else if (fault) {
+        strike(world, flight, fault->effect, fault->ms);
+    } else if (struck) {
+        strike(world, flight, effect, 100 + (int64_t)random_below(&world->random, 15000));
+    }
+    if (action->step == STEP_CONNECT && flight->status == DONE_OK) {
+        int64_t last = last_work_on(world, action->node);
+
+        flight->works_until = flight->works_until > last ? flight->works_until : last;
+        if (flight->answers_at != INT64_MAX && flight->answers_at < last)
+            flight->answers_at = last;
+    }
+}
+
+static void cancel_work(struct world *world, const struct action *action)
+{
+    for (size_t i = 0; i < world->flight_count; i++) {
+        struct flight *flight = &world->flights[i];
+
+        if (flight->action.id != action->id || !flight->minds_cancel || flight->answers_at == INT64_MAX)
+            continue;
+        flight->does = false;
+        flight->status = DONE_CANCELLED;
+        flight->works_until = world->now + 20;
+        flight->answers_at = world->now + 40;
+    }
+}
+
+static void hash_bytes(uint64_t *hash, const void *bytes, size_t length)
+{
+    const unsigned char *at = bytes;
+
+    for (size_t i = 0; i < length; i++)
+        *hash = (*hash ^ at[i]) * 0x100000001b3u;
+}
+
+static void fingerprint(struct world *world, const struct update *update)
+{
+    for (size_t i = 0; i < update->action_count; i++) {
+        const struct action *a = &update->actions[i];
+        const int64_t fields[] = {a->kind, a->id, (int64_t)a->node, a->step, a->release, (int64_t)a->hook, a->token, a->undo,
+                                  a->timeout_ms, a->result};
+
+        hash_bytes(&world->fingerprint, fields, sizeof(fields));
+    }
+    for (size_t i = 0; i < update->note_count; i++) {
+        const struct note *n = &update->notes[i];
+        const int64_t fields[] = {n->kind, (int64_t)n->node, (int64_t)n->wave, n->value, n->delay_ms};
+
+        hash_bytes(&world->fingerprint, fields, sizeof(fields));
+    }
+}
+
+static void step(struct world *world, const struct event *event)
+{
+    struct update update;
+
+    story_event(world, event);
+    rollout_step(world->rollout, event, &update);
+    world->steps++;
+    fingerprint(world, &update);
+    story_update(world, &update);
+    laws_check_update(world, &update);
+    for (size_t i = 0; i < update.action_count && !world->broken; i++) {
+        if (update.actions[i].kind == ACTION_CANCEL)
+            cancel_work(world, &update.actions[i]);
+        else
+            begin_work(world, &update.actions[i]);
+    }
+}
+
+static void forget_flight(struct world *world, size_t at)
+{
+    memmove(&world->flights[at], &world->flights[at + 1], (world->flight_count - at - 1) * sizeof(world->flights[0]));
+    world->flight_count--;
+}
+
+static void deliver(struct world *world, size_t at)
+{
+    struct flight flight = world->flights[at];
+    struct event event = {.kind = EVENT_DONE, .now_ms = world->now, .node = flight.action.node, .action_id = flight.action.id,
+                          .status = flight.status, .retryable = flight.retryable};
+
+    if (flight.action.step == STEP_PREFLIGHT && flight.status == DONE_OK) {
+        event.at_target = world->plan->natures[flight.action.node].at_target;
+        event.has_release = world->nodes[flight.action.node].runs != RUNS_NOTHING;
+    }
+    if (flight.working)
+        world->flights[at].answers_at = INT64_MAX;
+    else
+        forget_flight(world, at);
+    laws_see_answer(world, &flight);
+    step(world, &event);
+}
+
+static void node_dies(struct world *world, size_t node)
+{
+    world->nodes[node].alive = false;
+    for (size_t i = 0; i < world->flight_count; i++) {
+        struct flight *flight = &world->flights[i];
+
+        if (flight->action.node != node || !world_over_connection(world, &flight->action))
+            continue;
+        flight->does = false;
+        flight->working = false;
+        if (flight->answers_at != INT64_MAX) {
+            flight->status = DONE_UNREACHABLE;
+            flight->answers_at = world->now + UNREACHABLE_AFTER_MS;
+        }
+    }
+}
+
+/* The engine notices a lost connection: it tells, and answers for what was in flight over it. */
+static void connection_cut(struct world *world, size_t node)
+{
+    struct event event = {.kind = EVENT_LOST, .now_ms = world->now, .node = node};
+    struct flight over = {.action = world->ledgers[node].last.action, .status = DONE_UNREACHABLE};
+
+    for (size_t i = 0; i < world->flight_count; i++) {
+        struct flight *flight = &world->flights[i];
+
+        if (flight->action.node != node || !world_over_connection(world, &flight->action))
+            continue;
+        flight->status = DONE_UNREACHABLE;
+        if (flight->answers_at != INT64_MAX)
+            flight->answers_at = world->now + 10;
+    }
+    if (over.action.id != 0 && world_over_connection(world, &over.action))
+        laws_see_answer(world, &over);
+    step(world, &event);
+}
+
+static void answer_again(struct world *world, size_t node)
+{
+    struct event event = {.kind = EVENT_DONE, .now_ms = world->now, .node = node, .status = DONE_OK};
+
+    if (world->last_id < 2)
+        return;
+    event.action_id = 1 + (uint32_t)random_below(&world->random, world->last_id);
+    if (event.action_id != world->ledgers[node].last.action.id)
+        step(world, &event);
+}
+
+static void happen(struct world *world, const struct happening *happening)
+{
+    struct event event = {.kind = EVENT_TICK, .now_ms = world->now};
+
+    switch (happening->kind) {
+    case HAPPEN_DIES:
+        story_say(world, "(web%zu dies)", happening->node + 1);
+        node_dies(world, happening->node);
+        return;
+    case HAPPEN_RETURNS:
+        story_say(world, "(web%zu comes back)", happening->node + 1);
+        world->nodes[happening->node].alive = true;
+        return;
+    case HAPPEN_FALLS:
+        story_say(world, "(web%zu falls ill)", happening->node + 1);
+        world->nodes[happening->node].fallen = true;
+        return;
+    case HAPPEN_RECOVERS:
+        story_say(world, "(web%zu recovers)", happening->node + 1);
+        world->nodes[happening->node].fallen = false;
+        return;
+    case HAPPEN_CUT:
+        connection_cut(world, happening->node);
+        return;
+    case HAPPEN_STALE_ANSWER:
+        answer_again(world, happening->node);
+        return;
+    case HAPPEN_INTERRUPT:
+        event.kind = EVENT_INTERRUPT;
+        world->interrupted = true;
+        break;
+    case HAPPEN_LEASE_LOST:
+        event.kind = EVENT_LEASE_LOST;
+        world->lease_lost = true;
+        break;
+    case HAPPEN_TICK:
+        break;
+    }
+    step(world, &event);
+}
+
+/* The earliest thing that is to come; false when nothing is. */
+static bool next_moment(const struct world *world, int64_t *out)
+{
+    int64_t next = rollout_next_tick_ms(world->rollout);
+
+    for (size_t i = 0; i < world->flight_count; i++) {
+        const struct flight *flight = &world->flights[i];
+
+        if (flight->answers_at < next)
+            next = flight->answers_at;
+        if (flight->working && flight->works_until < next)
+            next = flight->works_until;
+    }
+    for (size_t i = 0; i < world->plan->happening_count; i++)
+        if (!world->happened[i] && world->plan->happenings[i].at_ms < next)
+            next = world->plan->happenings[i].at_ms;
+    *out = next;
+    return next != INT64_MAX;
+}
+
+/* One thing that is due now: the end of work first, then happenings, then an answer; false when nothing is left. */
+static bool do_due(struct world *world)
+{
+    for (size_t i = 0; i < world->flight_count; i++) {
+        struct flight *flight = &world->flights[i];
+
+        if (flight->working && flight->works_until <= world->now) {
+            end_work(world, flight);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < world->plan->happening_count; i++) {
+        if (world->happened[i] || world->plan->happenings[i].at_ms > world->now)
+            continue;
+        world->happened[i] = true;
+        happen(world, &world->plan->happenings[i]);
+        return true;
+    }
+    for (size_t i = 0; i < world->flight_count; i++) {
+        if (world->flights[i].answers_at <= world->now) {
+            deliver(world, i);
+            return true;
+        }
+        if (!world->flights[i].working && world->flights[i].answers_at == INT64_MAX) {
+            forget_flight(world, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void live(struct world *world)
+{
+    struct event event = {.kind = EVENT_START, .now_ms = 0};
+
+    step(world, &event);
+    while (!world->broken && rollout_state(world->rollout) != ROLLOUT_FINISHED) {
+        int64_t next;
+
+        if (world->steps > ENDLESS_STEPS || !next_moment(world, &next)) {
+            world->stuck = true;
+            return;
+        }
+        if (next > world->now)
+            world->now = next;
+        if (do_due(world))
+            continue;
+        event = (struct event){.kind = EVENT_TICK, .now_ms = world->now};
+        step(world, &event);
+    }
+}
+
+static int create(struct world *world, struct err *err)
+{
+    const struct world_plan *plan = world->plan;
+    const char *zones[WORLD_NODES_MAX];
+    int result;
+
+    world->config = plan->config;
+    world->config.node_count = plan->node_count;
+    world->config.hooks = plan->hooks;
+    world->config.hook_count = plan->hook_count;
+    for (size_t i = 0; i < plan->node_count; i++)
+        zones[i] = plan->natures[i].zone;
+    result = waves_compile(&world->config.waves, plan->node_count, plan->spread ? zones : NULL, plan->batch,
+                           plan->batch_count, &world->arena, err);
+    return result < 0 ? result : rollout_create(&world->rollout, &world->config, &world->arena, err);
+}
+
+bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story)
+{
+    struct err err = {0};
+
+    memset(world, 0, sizeof(*world));
+    world->plan = plan;
+    world->story = story;
+    world->fingerprint = 0xcbf29ce484222325u;
+    arena_init(&world->arena);
+    random_init(&world->random, plan->seed);
+    for (size_t i = 0; i < plan->node_count; i++) {
+        const struct nature *nature = &plan->natures[i];
+        struct node_truth *truth = &world->nodes[i];
+
+        truth->alive = !nature->dead;
+        truth->enabled = true;
+        truth->runs = nature->empty ? RUNS_NOTHING : nature->at_target ? RUNS_TARGET : RUNS_PREVIOUS;
+        truth->ran_before = truth->runs;
+    }
+    if (create(world, &err) < 0) {
+        law_broken(world, "create", "%s", err.message);
+        return false;
+    }
+    live(world);
+    if (!world->broken)
+        laws_check_end(world);
+    return world->broken == NULL;
+}
+
+void world_release(struct world *world)
+{
+    arena_release(&world->arena);
+}

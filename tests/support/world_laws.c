@@ -1,0 +1,584 @@
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* The contract's laws, each a function of what can be seen from outside. They run on every update, before its actions are carried out. */
+
+void law_broken(struct world *world, const char *law, const char *format, ...)
+{
+    va_list arguments;
+
+    if (world->broken)
+        return;
+    world->broken = law;
+    va_start(arguments, format);
+    vsnprintf(world->details, sizeof(world->details), format, arguments);
+    va_end(arguments);
+    world->telling = true;
+    story_say(world, "!! %s: %s", law, world->details);
+}
+
+static struct ledger *ledger_of(struct world *world, size_t node)
+{
+    return &world->ledgers[node == NO_NODE ? world->plan->node_count : node];
+}
+
+static enum node_outcome outcome_of(const struct world *world, size_t node)
+{
+    struct node_view view;
+
+    rollout_node(world->rollout, node, &view);
+    return view.outcome;
+}
+
+static bool rolls_back(const struct world *world)
+{
+    return world->config.action == ON_FAILURE_ROLLBACK && world->config.undo_allowed;
+}
+
+static bool touches(const struct action *action)
+{
+    return action->step == STEP_DRAIN || action->step == STEP_ACTIVATE;
+}
+
+/* The machine no longer waits for it: answered, or its cancel has had its grace. */
+static bool is_over(const struct world *world, const struct record *record)
+{
+    return !record->sent || record->answered ||
+           (record->cancelled && world->now >= record->cancelled_at + world->config.cancel_grace_ms);
+}
+
+static bool ended_silent(const struct record *record)
+{
+    bool no_answer = !record->answered || record->status == DONE_UNREACHABLE;
+    bool connect_timed_out = record->action.step == STEP_CONNECT &&
+                             (record->status == DONE_TIMED_OUT || record->status == DONE_CANCELLED || record->cancelled);
+
+    return no_answer || connect_timed_out;
+}
+
+static void watch_gate(struct world *world, struct ledger *ledger)
+{
+    if (ledger->gate_open && gate_verdict(&ledger->gate, &world->config.health, world->now) == GATE_PASSED)
+        ledger->gate_passed = true;
+    if (ledger->gate_passed && !world->config.balanced && !(ledger->undone && ledger->empty))
+        ledger->out = false;
+}
+
+/* 1. It finishes exactly once, and within its deadlines. */
+static void law_1_finishes_once(struct world *world)
+{
+    const struct rollout_config *config = &world->config;
+    int64_t step_ms = 10000 + config->cancel_grace_ms + 4000 + 16000;
+    int64_t node_ms = 60 * (int64_t)config->attempts * step_ms + 4 * (config->health.healthy_deadline_ms + 60000);
+    int64_t limit_ms = (int64_t)config->node_count * (node_ms + config->bake_ms);
+
+    if (world->stuck)
+        law_broken(world, "law 1", "stuck in state %s after %u steps", rollout_state_name(world->state), world->steps);
+    else if (world->results != 1)
+        law_broken(world, "law 1", "%u results", world->results);
+    else if (world->now > limit_ms)
+        law_broken(world, "law 1", "took %" PRId64 " ms of %" PRId64, world->now, limit_ms);
+}
+
+static size_t count_out(const struct world *world, size_t besides, bool *recovering)
+{
+    size_t count = 0;
+
+    *recovering = false;
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        const struct ledger *ledger = &world->ledgers[i];
+        enum node_outcome outcome = outcome_of(world, i);
+
+        if (i == besides || !ledger->out)
+            continue;
+        if (!ledger->touched && (outcome == NODE_SKIPPED || outcome == NODE_UNREACHABLE || outcome == NODE_REFUSED))
+            continue;
+        count++;
+        if (ledger->touched && !ledger->settled)
+            *recovering = true;
+    }
+    return count;
+}
+
+/* 2. Never more than max_unavailable nodes are out of service because of us; a node unhealthy before counts as out. */
+static void law_2_capacity(struct world *world, const struct action *action)
+{
+    struct ledger *ledger = ledger_of(world, action->node);
+    bool recovering;
+    size_t others;
+
+    if (!touches(action) || ledger->out)
+        return;
+    others = count_out(world, action->node, &recovering);
+    ledger->out = true;
+    if (others + 1 <= world->config.max_unavailable || (action->undo && !recovering))
+        return;
+    law_broken(world, "law 2", "web%zu goes out while %zu are out, %u allowed", action->node + 1, others,
+               world->config.max_unavailable);
+}
+
+/* 3. Once the failure budget is spent, no further node is touched. */
+static void law_3_budget(struct world *world, const struct action *action)
+{
+    const struct ledger *ledger = ledger_of(world, action->node);
+
+    if (world->spent && touches(action) && !action->undo && !ledger->touched)
+        law_broken(world, "law 3", "web%zu is touched though the budget is spent", action->node + 1);
+}
+
+static void law_3_is_spent_in_time(struct world *world)
+{
+    if (world->failures > world->config.max_failures && !world->spent && !world->interrupted && !world->lease_lost)
+        law_broken(world, "law 3", "%u failures and the budget is not spent", world->failures);
+}
+
+/* Those who wait for a hook that runs once began in order, and go on together. */
+static bool undos_wait_for_a_hook(const struct world *world)
+{
+    for (size_t i = 0; i < world->plan->hook_count; i++)
+        if (world->plan->hooks[i].moment == MOMENT_BEFORE_ROLLBACK && world->plan->hooks[i].place == PLACE_FIRST)
+            return true;
+    return false;
+}
+
+/* 4. action = rollback undoes newest first (those already out before those that serve)... */
+static void law_4_newest_first(struct world *world, const struct action *action)
+{
+    const struct ledger *this = ledger_of(world, action->node);
+
+    if (!action->undo || this->undone || this->alone || !world->spent || !rolls_back(world) || !world->config.balanced ||
+        undos_wait_for_a_hook(world))
+        return;
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        const struct ledger *other = &world->ledgers[i];
+
+        if (i == action->node || !other->touched || other->undone || other->settled || other->alone ||
+            !is_over(world, &other->last))
+            continue;
+        if ((other->out && !this->out) || (other->out == this->out && other->touch_number > this->touch_number))
+            law_broken(world, "law 4", "web%zu is undone before web%zu", action->node + 1, i + 1);
+    }
+}
+
+/* ... and brings every touched node back to its own previous release, which the gate proves. */
+static void law_4_restored(struct world *world, size_t node)
+{
+    const struct node_truth *truth = &world->nodes[node];
+    const struct ledger *ledger = &world->ledgers[node];
+
+    if (truth->runs != truth->ran_before)
+        law_broken(world, "law 4", "web%zu is called restored and runs something else", node + 1);
+    if (world->config.probed && !ledger->empty && !ledger->gate_passed)
+        law_broken(world, "law 4", "web%zu is called restored without a gate", node + 1);
+}
+
+static void law_4_all_came_back(struct world *world)
+{
+    if (!world->spent || !rolls_back(world) || world->interrupted || world->lease_lost)
+        return;
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        enum node_outcome outcome = outcome_of(world, i);
+
+        if (world->ledgers[i].touched && outcome != NODE_RESTORED && outcome != NODE_NEEDS_CARE)
+            law_broken(world, "law 4", "web%zu was touched and is %s", i + 1, node_outcome_name(outcome));
+    }
+}
+
+/* 5. A rollback is never rolled back: what then fails needs care. */
+static void law_5_one_undo(struct world *world, const struct action *action)
+{
+    struct ledger *ledger = ledger_of(world, action->node);
+
+    if (ledger->undone && !action->undo && (touches(action) || action->step == STEP_STAGE || action->step == STEP_ENABLE))
+        law_broken(world, "law 5", "web%zu goes forward again after its undo", action->node + 1);
+    if (!action->undo)
+        return;
+    if (ledger->settled)
+        law_broken(world, "law 5", "web%zu is undone again", action->node + 1);
+    if (!world->config.undo_allowed)
+        law_broken(world, "law 5", "web%zu is undone in a rollback", action->node + 1);
+    if (action->step == STEP_ACTIVATE && ledger->undo_token != 0 && ledger->undo_token != action->token)
+        law_broken(world, "law 5", "web%zu gets its previous release twice", action->node + 1);
+    if (action->step == STEP_ACTIVATE)
+        ledger->undo_token = action->token;
+}
+
+/* 6. One action at a time on a node; an undo waits for the end of what it undoes. */
+static void law_6_one_at_a_time(struct world *world, const struct action *action)
+{
+    const struct ledger *ledger = ledger_of(world, action->node);
+
+    if (!is_over(world, &ledger->last))
+        law_broken(world, "law 6", "action %u on web%zu while %u is in flight", action->id, action->node + 1,
+                   ledger->last.action.id);
+    if (action->step == STEP_CONNECT || world_on_runner(world, action))
+        return;
+    for (size_t i = 0; i < world->flight_count; i++) {
+        const struct flight *flight = &world->flights[i];
+
+        if (flight->working && flight->action.node == action->node && !world_on_runner(world, &flight->action))
+            law_broken(world, "law 6", "action %u on web%zu while the work of %u still goes on", action->id,
+                       action->node + 1, flight->action.id);
+    }
+}
+
+static void law_6_cancel(struct world *world, const struct action *action)
+{
+    struct ledger *ledger = ledger_of(world, action->node);
+
+    if (ledger->last.action.id != action->id || ledger->last.answered || ledger->last.cancelled)
+        law_broken(world, "law 6", "cancel of action %u, which is not in flight", action->id);
+    ledger->last.cancelled = true;
+    ledger->last.cancelled_at = world->now;
+    if (ledger->work.action.id == action->id)
+        ledger->work.cancelled = true;
+}
+
+/* 7. No traffic to an instance that has not passed its gate; no activation before its drain ended or timed out. */
+static void law_7_traffic(struct world *world, const struct action *action)
+{
+    const struct ledger *ledger = ledger_of(world, action->node);
+
+    if (action->step == STEP_ENABLE && world->config.probed && !ledger->gate_passed)
+        law_broken(world, "law 7", "web%zu gets traffic without its gate", action->node + 1);
+    if (action->step == STEP_ACTIVATE && world->config.balanced && !ledger->drain_over)
+        law_broken(world, "law 7", "web%zu is activated before it is drained", action->node + 1);
+}
+
+static bool same_work(const struct action *a, const struct action *b)
+{
+    return a->step == b->step && a->undo == b->undo && a->hook == b->hook && a->release == b->release;
+}
+
+/* 8. The journal holds an action before it happens: ids grow, and a repeated action keeps its token, so that nothing is done unrecorded. */
+static void law_8_journal(struct world *world, const struct action *action)
+{
+    const struct record *work = &ledger_of(world, action->node)->work;
+
+    if (action->id <= world->last_id)
+        law_broken(world, "law 8", "action id %u comes after %u", action->id, world->last_id);
+    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent || !same_work(&work->action, action))
+        return;
+    if (work->answered && work->status != DONE_UNREACHABLE && work->action.token == action->token)
+        law_broken(world, "law 8", "web%zu %s: the token of ended work is used again", action->node + 1, step_name(action->step));
+    if ((!work->answered || work->status == DONE_UNREACHABLE) && work->action.token != action->token)
+        law_broken(world, "law 8", "web%zu %s is repeated under a fresh token", action->node + 1, step_name(action->step));
+}
+
+/* 9. What runs once a fleet runs once. */
+static void law_9_once(struct world *world, const struct action *action)
+{
+    const struct rollout_hook *hook;
+
+    if (action->step != STEP_HOOK)
+        return;
+    hook = &world->plan->hooks[action->hook];
+    if (hook->place != PLACE_FIRST && action->node != NO_NODE)
+        return;
+    if (world->hook_token[action->hook] != 0 && world->hook_token[action->hook] != action->token)
+        law_broken(world, "law 9", "hook %zu runs a second time", action->hook + 1);
+    world->hook_token[action->hook] = action->token;
+}
+
+/* 10. Unreachable, failed, unhealthy and unhealthy-before are four classes. */
+static void law_10_classes(struct world *world, size_t node, enum node_outcome outcome)
+{
+    const struct ledger *ledger = &world->ledgers[node];
+    bool silent = ended_silent(&ledger->last);
+
+    if ((outcome == NODE_UNREACHABLE || outcome == NODE_SKIPPED) && (!silent || ledger->touched))
+        law_broken(world, "law 10", "web%zu is called %s and is not", node + 1, node_outcome_name(outcome));
+    if ((outcome == NODE_FAILED || outcome == NODE_REFUSED) &&
+        ((silent && !world_on_runner(world, &ledger->last.action)) || ledger->touched))
+        law_broken(world, "law 10", "web%zu is called %s and is not", node + 1, node_outcome_name(outcome));
+    if (outcome == NODE_UNCHANGED && (ledger->touched || ledger->sick || ledger->empty))
+        law_broken(world, "law 10", "web%zu is called unchanged", node + 1);
+}
+
+static void law_10_unhealthy_before(struct world *world)
+{
+    struct node_view view;
+
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        rollout_node(world->rollout, i, &view);
+        if (view.unhealthy_before != world->ledgers[i].sick)
+            law_broken(world, "law 10", "web%zu: unhealthy before is told wrong", i + 1);
+        if (view.outcome == NODE_NEEDS_CARE && view.trouble == TROUBLE_NONE)
+            law_broken(world, "law 10", "web%zu needs care and nobody says why", i + 1);
+    }
+}
+
+/* 11. A lost lease stops all new actions; an interrupt all but the release. */
+static void law_11_lease(struct world *world, const struct action *action)
+{
+    if (world->lease_lost)
+        law_broken(world, "law 11", "%s is sent though the lease is lost", step_name(action->step));
+    if (world->interrupted && action->step != STEP_RELEASE && action->step != STEP_CONNECT)
+        law_broken(world, "law 11", "%s is sent after the interrupt", step_name(action->step));
+}
+
+static void rule_forks(struct world *world)
+{
+    size_t flying = 0;
+
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        const struct record *last = &world->ledgers[i].last;
+
+        flying += !is_over(world, last) && last->action.step != STEP_PROBE;
+    }
+    if (flying > world->config.forks)
+        law_broken(world, "forks", "%zu nodes have an action in flight, %u allowed", flying, world->config.forks);
+}
+
+static bool may_repeat(const struct record *work)
+{
+    enum step_kind step = work->action.step;
+
+    if (!work->answered || work->status == DONE_UNREACHABLE)
+        return true;
+    return work->status == DONE_FAILED && work->retryable &&
+           (step == STEP_PREFLIGHT || step == STEP_LOCK || step == STEP_STAGE || step == STEP_COMMIT);
+}
+
+/* A step is repeated only where that is safe, and not for ever. */
+static void rule_retries(struct world *world, const struct action *action)
+{
+    const struct record *work = &ledger_of(world, action->node)->work;
+
+    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent || !same_work(&work->action, action))
+        return;
+    if (!may_repeat(work))
+        law_broken(world, "retries", "web%zu %s is repeated after it ended", action->node + 1, step_name(action->step));
+    if (work->tries >= world->config.attempts)
+        law_broken(world, "retries", "web%zu %s is tried %u times", action->node + 1, step_name(action->step), work->tries + 1);
+}
+
+static void remember(struct world *world, const struct action *action)
+{
+    struct ledger *ledger = ledger_of(world, action->node);
+    bool again = ledger->work.sent && same_work(&ledger->work.action, action);
+    uint32_t tries = again ? ledger->work.tries + 1 : 1;
+
+    world->last_id = action->id;
+    if (action->undo && !ledger->undone)
+        ledger->gate_open = ledger->gate_passed = false;
+    ledger->undone |= action->undo;
+    if (touches(action)) {
+        ledger->gate_open = ledger->gate_passed = false;
+        if (!ledger->touched)
+            ledger->touch_number = ++world->touched_count;
+        ledger->touched = true;
+    }
+    if (action->step == STEP_ENABLE)
+        ledger->drain_over = false;
+    if (action->step == STEP_PROBE && world->state != ROLLOUT_SETUP && !ledger->gate_open) {
+        ledger->gate_open = true;
+        gate_open(&ledger->gate, &world->config.health, world->now);
+    }
+    ledger->last = (struct record){.action = *action, .sent = true};
+    if (action->step != STEP_CONNECT && action->step != STEP_PROBE)
+        ledger->work = (struct record){.action = *action, .sent = true, .tries = tries};
+}
+
+static void check_action(struct world *world, const struct action *action)
+{
+    law_6_one_at_a_time(world, action);
+    law_11_lease(world, action);
+    law_8_journal(world, action);
+    law_9_once(world, action);
+    rule_retries(world, action);
+    if (action->node != NO_NODE) {
+        law_3_budget(world, action);
+        law_4_newest_first(world, action);
+        law_5_one_undo(world, action);
+        law_7_traffic(world, action);
+        law_2_capacity(world, action);
+    }
+    remember(world, action);
+}
+
+static void count_failure(struct world *world, struct ledger *ledger)
+{
+    if (ledger->failed)
+        return;
+    ledger->failed = true;
+    world->failures++;
+    ledger->alone = world->failures <= world->config.max_failures && !world->spent;
+}
+
+static void see_trouble(struct world *world, size_t node, enum node_trouble trouble)
+{
+    struct ledger *ledger = ledger_of(world, node);
+
+    if (trouble == TROUBLE_UNHEALTHY_BEFORE || trouble == TROUBLE_INTERRUPTED || trouble == TROUBLE_LEASE_LOST)
+        return;
+    if (node == NO_NODE || !ledger->touched || ledger->undone || world->state >= ROLLOUT_COMMIT)
+        return;
+    ledger->out = true;
+    if (!world->too_slow)
+        ledger->gate_open = ledger->gate_passed = false;
+    count_failure(world, ledger);
+}
+
+static void see_outcome(struct world *world, size_t node, enum node_outcome outcome)
+{
+    struct ledger *ledger = &world->ledgers[node];
+
+    law_10_classes(world, node, outcome);
+    if (outcome == NODE_RESTORED)
+        law_4_restored(world, node);
+    if (outcome == NODE_RESTORED || outcome == NODE_NEEDS_CARE)
+        ledger->settled = true;
+    if ((outcome == NODE_FAILED || outcome == NODE_UNREACHABLE) && world->state != ROLLOUT_SETUP)
+        count_failure(world, ledger);
+}
+
+static void see_note(struct world *world, const struct note *note)
+{
+    switch (note->kind) {
+    case NOTE_STATE:
+        world->state = (enum rollout_state)note->value;
+        world->result_planned |= world->state == ROLLOUT_RELEASE;
+        break;
+    case NOTE_RETRY:
+        if (++world->retries > world->config.max_retries)
+            law_broken(world, "retries", "%u retries, %u allowed", world->retries, world->config.max_retries);
+        break;
+    case NOTE_TROUBLE:
+        see_trouble(world, note->node, (enum node_trouble)note->value);
+        break;
+    case NOTE_OUTCOME:
+        see_outcome(world, note->node, (enum node_outcome)note->value);
+        break;
+    case NOTE_BUDGET_SPENT:
+        world->spent = true;
+        break;
+    case NOTE_RESULT:
+        world->results++;
+        world->result = (enum rollout_result)note->value;
+        break;
+    case NOTE_WAVE:
+    case NOTE_PHASE:
+    case NOTE_PROBE:
+    case NOTE_BLOCKED:
+        break;
+    }
+}
+
+void laws_check_update(struct world *world, const struct update *update)
+{
+    for (size_t i = 0; i < world->config.node_count; i++)
+        watch_gate(world, &world->ledgers[i]);
+    world->too_slow = false;
+    for (size_t i = 0; i < update->note_count; i++)
+        world->too_slow |= update->notes[i].kind == NOTE_BUDGET_SPENT && update->notes[i].value == SPENT_BY_PROGRESS_DEADLINE;
+    for (size_t i = 0; i < update->note_count; i++)
+        see_note(world, &update->notes[i]);
+    for (size_t i = 0; i < update->action_count; i++) {
+        if (update->actions[i].kind == ACTION_CANCEL)
+            law_6_cancel(world, &update->actions[i]);
+        else
+            check_action(world, &update->actions[i]);
+    }
+    law_3_is_spent_in_time(world);
+    rule_forks(world);
+}
+
+static void see_step_ended(struct world *world, struct ledger *ledger, const struct flight *flight)
+{
+    bool cut = ledger->last.cancelled && (flight->status == DONE_CANCELLED || flight->status == DONE_FAILED);
+    bool ok = flight->status == DONE_OK;
+
+    switch (flight->action.step) {
+    case STEP_PREFLIGHT:
+        ledger->empty = ok && world->nodes[flight->action.node].runs == RUNS_NOTHING;
+        ledger->out |= ledger->empty;
+        break;
+    case STEP_DRAIN:
+        ledger->drain_over |= ok || flight->status == DONE_TIMED_OUT || cut;
+        break;
+    case STEP_ENABLE:
+        if (ok)
+            ledger->out = false;
+        break;
+    case STEP_ACTIVATE:
+        if (ok && !world->config.balanced && !world->config.probed && !(ledger->undone && ledger->empty))
+            ledger->out = false;
+        break;
+    default:
+        break;
+    }
+}
+
+static void see_probe(struct world *world, struct ledger *ledger, const struct flight *flight)
+{
+    if (world->state != ROLLOUT_SETUP) {
+        gate_probed(&ledger->gate, &world->config.health, flight->status == DONE_OK, world->now);
+        return;
+    }
+    if (flight->status == DONE_OK || flight->status == DONE_UNREACHABLE || flight->status == DONE_REFUSED)
+        return;
+    if ((world->interrupted || world->lease_lost) && ledger->last.cancelled)
+        return;
+    ledger->sick = true;
+    ledger->out = true;
+}
+
+void laws_see_answer(struct world *world, const struct flight *flight)
+{
+    struct ledger *ledger = ledger_of(world, flight->action.node);
+
+    if (ledger->last.action.id != flight->action.id || ledger->last.answered || is_over(world, &ledger->last))
+        return;
+    if (flight->action.step == STEP_PROBE)
+        see_probe(world, ledger, flight);
+    else
+        see_step_ended(world, ledger, flight);
+    ledger->last.answered = true;
+    ledger->last.status = flight->status;
+    ledger->last.retryable = flight->retryable;
+    if (ledger->work.action.id == flight->action.id) {
+        ledger->work.answered = true;
+        ledger->work.status = flight->status;
+        ledger->work.retryable = flight->retryable;
+    }
+}
+
+/* What the exit code says is true. */
+static void rule_result(struct world *world)
+{
+    enum rollout_result result = rollout_result(world->rollout);
+    size_t count[NODE_OUTCOMES] = {0};
+    size_t bad;
+
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        enum node_outcome outcome = outcome_of(world, i);
+
+        count[outcome]++;
+        if (outcome == NODE_UPDATED && (world->nodes[i].runs != RUNS_TARGET || (world->config.probed && !world->ledgers[i].gate_open)))
+            law_broken(world, "result", "web%zu is called updated and is not", i + 1);
+    }
+    bad = count[NODE_FAILED] + count[NODE_NEEDS_CARE] + count[NODE_RESTORED] + count[NODE_UNREACHABLE] + count[NODE_REFUSED];
+    if (result == RESULT_DONE && (bad > 0 || count[NODE_PENDING] > 0 || count[NODE_UPDATED] == 0))
+        law_broken(world, "result", "done, and %zu nodes are not", bad);
+    if (result == RESULT_ROLLED_BACK && (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0))
+        law_broken(world, "result", "rolled back, and some node is not");
+    if ((result == RESULT_REFUSED || result == RESULT_UNREACHABLE || result == RESULT_NOTHING) && world->touched_count > 0)
+        law_broken(world, "result", "%s, though %zu nodes were touched", rollout_result_name(result), world->touched_count);
+    if (result == RESULT_INTERRUPTED && !world->interrupted)
+        law_broken(world, "result", "interrupted by nobody");
+    if (result == RESULT_HELD && (world->config.action != ON_FAILURE_PAUSE || !world->spent))
+        law_broken(world, "result", "held without a reason");
+}
+
+void laws_check_end(struct world *world)
+{
+    law_1_finishes_once(world);
+    if (world->broken)
+        return;
+    law_4_all_came_back(world);
+    law_10_unhealthy_before(world);
+    rule_result(world);
+}
