@@ -1,14 +1,41 @@
 /*
  * Requests to the node's program and its replies, as lines of text. Never does IO, never decides.
  *
- * Request:  `<id> <verb>` newline, then `<key> <value>` lines, then an empty line. Keys are [a-z_]+ ; values hold no newline and no NUL.
+ * Request:  `<id> <verb>` newline, then `<key> <value>` lines, then an empty line. Keys are [a-z_][a-z0-9_]* ; values hold no newline and no NUL.
  * Reply lines, each begins with the request's id:
  *   `<id> = <key> <value>`   a result value; keys may repeat
  *   `<id> | <text>`          a line of a command's output (last lines, bounded by the program)
  *   `<id> > <pgid>`          the step started, in this process group
  *   `<id> . <status> <sentence>`  the last line: ok, failed, refused, timeout, cancelled
  * Before the first reply comes the ready line `deployctl-node <protocol> <nonce>`; what stands before it is a start-up file's noise and is
- * kept (bounded) only for messages.
+ * kept (bounded) only for messages. With `become yes` and a root folder that the login user cannot write, the program starts itself again under
+ * sudo and hands the pending `open` on: the ready line then comes a second time (the reader swallows it) and the new program answers.
+ *
+ * Verbs: keys (? may be absent) -> values. `open` comes first. C: changes something, needs `fence GENERATION` and is refused when the lock
+ * was lost. R: besides recorded under its `token`?, one at a time; a token that has an end on record is answered from there (value
+ * `recorded yes`). Each takes `timeout SECONDS` or `timeout_ms`?; the defaults are in brackets. Names are of [A-Za-z0-9._-].
+ *   open      root? service? unit? start? stop? reload? become? shared?* keep? -> user, protocol, elevated yes|no (the data channel then
+ *             needs node_receive_command(1)), temporary, tool NAME yes|no *
+ *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
+ *             release ID good|staged|failed|incomplete *, disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
+ *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP [60 s]
+ *   lock      rollout holder ttl release? token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
+ *             The same token again, while held, answers the same generation.
+ *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result -> the journal's end, and unlocks
+ *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,
+ *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
+ *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]
+ *   unpack R  release sha256 compression zstd|gzip manifest_sha256 [600 s];  discard R: release
+ *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]
+ *   run R     command name? release? (its folder; else current) env?* -> status N [600 s]; status failed when N is not 0
+ *   probe     command release? env?* -> status N [60 s];  exec: command env?* -> status N, up to 256 KiB of output [no limit]
+ *   unit      -> unit_load unit_active unit_sub unit_restarts unit_main_pid unit_result;  evidence: lines -> unit_status, rights?, output
+ *   commit R  release kind rollback? previous? pinned yes|no? -> pruned ID *, warning *;  failed R: release
+ *   history   lines -> rollout ID START END|- WHO RELEASE RESULT * (blanks in WHO are `_`)
+ *   verify    release -> changed|missing|extra PATH * (100 at most), differences N; status failed when there are some
+ *   cancel    target ID: answers at once; the step's own reply comes when it has ended.  bye: steps go on, then the program ends
+ * A step that timed out or was cancelled is answered only when nobody of its process group is left; when somebody cannot be ended within
+ * 13 seconds: status failed, value `unended PGID`.
  */
 #ifndef NODE_FRAMES_H
 #define NODE_FRAMES_H
@@ -54,7 +81,8 @@ void reply_reader_init(struct reply_reader *reader, const char nonce[17], const 
                        void *context);
 void reply_reader_release(struct reply_reader *reader);
 /* Feeds bytes as they came; calls events for each whole line. Strings are borrowed until the callback returns. A malformed or over-long line, or noise
- * beyond its bound, is ERR_PROTOCOL: the session is to be closed. Bytes after an event that released the reader must not be fed. */
+ * beyond its bound, is ERR_PROTOCOL: the session is to be closed. Bytes after an event that released the reader must not be fed; a callback
+ * may release the reader, whose struct must stay until this returns. */
 int reply_reader_feed(struct reply_reader *reader, const char *bytes, size_t length, struct err *err);
 
 #endif
