@@ -58,6 +58,7 @@ void request_end(struct strbuf *out);
 enum reply_status { REPLY_OK, REPLY_FAILED, REPLY_REFUSED, REPLY_TIMEOUT, REPLY_CANCELLED };
 const char *reply_status_name(enum reply_status status);
 
+/* Each may be NULL. */
 struct reply_events {
     void (*ready)(void *context);
     void (*value)(void *context, uint32_t id, const char *key, const char *value);

@@ -100,7 +100,8 @@ static int take_noise(struct reply_reader *reader, struct err *err)
     if (ends_in_ready(reader, reader->line.text, reader->line.length, &before)) {
         strbuf_add(&reader->noise, reader->line.text, before);
         reader->ready = true;
-        reader->events->ready(reader->context);
+        if (reader->events->ready)
+            reader->events->ready(reader->context);
         return 0;
     }
     strbuf_add(&reader->noise, reader->line.text, reader->line.length);
@@ -142,7 +143,8 @@ static bool take_done(struct reply_reader *reader, uint32_t id, char *text)
     char *sentence = cut_word(text);
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         if (strcmp(text, status_names[i]) == 0) {
-            reader->events->done(reader->context, id, (enum reply_status)i, sentence);
+            if (reader->events->done)
+                reader->events->done(reader->context, id, (enum reply_status)i, sentence);
             return true;
         }
     }
@@ -155,7 +157,8 @@ static bool take_started(struct reply_reader *reader, uint32_t id, char *text)
     char *end = parse_number(text, &group);
     if (!end || *end != '\0' || group < 2)
         return false;
-    reader->events->started(reader->context, id, group);
+    if (reader->events->started)
+        reader->events->started(reader->context, id, group);
     return true;
 }
 
@@ -164,7 +167,8 @@ static bool take_value(struct reply_reader *reader, uint32_t id, char *text)
     char *value = cut_word(text);
     if (!is_key(text))
         return false;
-    reader->events->value(reader->context, id, text, value);
+    if (reader->events->value)
+        reader->events->value(reader->context, id, text, value);
     return true;
 }
 
@@ -181,7 +185,8 @@ static bool take_reply(struct reply_reader *reader, char *line)
     case '=':
         return take_value(reader, id, text);
     case '|':
-        reader->events->output(reader->context, id, text);
+        if (reader->events->output)
+            reader->events->output(reader->context, id, text);
         return true;
     case '>':
         return take_started(reader, id, text);
