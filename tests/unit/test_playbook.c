@@ -1,0 +1,395 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "model/playbook_keys.h"
+#include "parsed.h"
+
+#define BASE "[service]\nname = shop\nroot = /srv/shop\nunit = shop.service\nport = 8080\n"
+
+static void parse(struct parsed *parsed, const char *text)
+{
+    parsed_playbook(parsed, text, strlen(text), NULL, 0, NULL);
+}
+
+static void assert_told(const char *text, const char *told)
+{
+    struct parsed parsed;
+    parse(&parsed, text);
+    assert_string_equal(parsed.told, told);
+    assert_int_equal(parsed.code, *told ? ERR_INPUT : 0);
+    parsed_release(&parsed);
+}
+
+static void three_lines_make_a_sane_rollout(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, "[service]\nname=shop\nroot=/srv/shop\nunit=shop.service\n");
+    const struct playbook *playbook = &parsed.playbook;
+    assert_string_equal(parsed.told, "");
+    assert_string_equal(playbook->service.hosts, "all");
+    assert_int_equal(playbook->service.keep, 5);
+    assert_false(playbook->service.become);
+    assert_int_equal(playbook->source.kind, SOURCE_GIT);
+    assert_string_equal(playbook->source.location, ".");
+    assert_string_equal(playbook->source.ref, "HEAD");
+    assert_int_equal(playbook->strategy.kind, STRATEGY_ROLLING);
+    assert_int_equal(playbook->strategy.batch_count, 2);
+    assert_int_equal(playbook->strategy.batch[0].value, 1);
+    assert_int_equal(playbook->strategy.batch[1].value, 25);
+    assert_true(playbook->strategy.batch[1].percent);
+    assert_int_equal(playbook->strategy.bake_ms, 10000);
+    assert_true(playbook->health.unit);
+    assert_false(playbook->health.tcp);
+    assert_int_equal(playbook->health.expect_from, 200);
+    assert_int_equal(playbook->health.expect_to, 299);
+    assert_int_equal(playbook->health.rise, 2);
+    assert_int_equal(playbook->health.progress_deadline_ms, 600000);
+    assert_int_equal(playbook->failure.max_failures.value, 0);
+    assert_int_equal(playbook->failure.action, FAILURE_ROLLBACK);
+    assert_int_equal(playbook->retry.attempts, 3);
+    assert_int_equal(playbook->retry.step_timeout_ms, 300000);
+    assert_int_equal(playbook->hook_count, 0);
+    parsed_release(&parsed);
+}
+
+static void every_value_reaches_its_field(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed,
+          "[service]\nname = shop\nhosts = web:!web3\nroot = /srv/shop/\nport = 8080\n"
+          "unit = shop@1.service\nreload = kill -HUP $(cat pid) ; true # now\nbecome = yes\n"
+          "shared = log, uploads/, config/app.env\nkeep = 7\n"
+          "[source]\narchive = dist/shop.tar.zst\n"
+          "[strategy]\nbatch = 1, 25%, 50%\nmax_unavailable = 3\nspread = zone\nbake = 1m30s\n"
+          "order = reverse\n"
+          "[health]\nhttp = /healthz?n={node}\nexpect = 204\nbody = ^(ok|up){1,2}$\n"
+          "headers = Host: {node}, X-Probe: yes\nvia = direct\ntcp = yes\nport = 9090\nrise = 3\n"
+          "[failure]\nmax_failures = 10%\nunreachable = skip\naction = pause\n"
+          "[retry]\nattempts = 1\nconnect_timeout = 3s\n"
+          "[step warm]\nwhen = after_activate\non = first\nrun = ./warm {x} ; ok\ntimeout = 5s\n"
+          "ignore_failure = yes\n[step b]\nwhen = on_failure\nrun = b\n");
+    const struct playbook *playbook = &parsed.playbook;
+    assert_string_equal(parsed.told, "");
+    assert_string_equal(playbook->service.root, "/srv/shop");
+    assert_string_equal(playbook->service.reload, "kill -HUP $(cat pid) ; true # now");
+    assert_true(playbook->service.become);
+    assert_int_equal(playbook->service.shared.count, 3);
+    assert_string_equal(playbook->service.shared.items[1], "uploads");
+    assert_int_equal(playbook->source.kind, SOURCE_ARCHIVE);
+    assert_string_equal(playbook->source.location, "dist/shop.tar.zst");
+    assert_int_equal(playbook->strategy.batch_count, 3);
+    assert_int_equal(playbook->strategy.max_unavailable.value, 3);
+    assert_string_equal(playbook->strategy.spread, "zone");
+    assert_int_equal(playbook->strategy.bake_ms, 90000);
+    assert_int_equal(playbook->strategy.order, ORDER_REVERSE);
+    assert_int_equal(playbook->health.expect_from, 204);
+    assert_int_equal(playbook->health.expect_to, 204);
+    assert_string_equal(playbook->health.headers.items[1], "X-Probe: yes");
+    assert_int_equal(playbook->health.via, VIA_DIRECT);
+    assert_int_equal(playbook->health.port, 9090);
+    assert_int_equal(playbook->failure.unreachable, UNREACHABLE_SKIP);
+    assert_int_equal(playbook->failure.action, FAILURE_PAUSE);
+    assert_int_equal(playbook->retry.connect_timeout_ms, 3000);
+    assert_int_equal(playbook->hook_count, 2);
+    assert_string_equal(playbook->hooks[0].name, "warm");
+    assert_int_equal(playbook->hooks[0].when, HOOK_AFTER_ACTIVATE);
+    assert_int_equal(playbook->hooks[0].on, HOOK_ON_FIRST);
+    assert_string_equal(playbook->hooks[0].run, "./warm {x} ; ok");
+    assert_true(playbook->hooks[0].ignore_failure);
+    assert_int_equal(playbook->hooks[1].timeout_ms, 60000);
+    assert_int_equal(playbook_line(playbook, "service", "keep"), 10);
+    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 39);
+    assert_int_equal(playbook_line(playbook, "retry", "max"), 0);
+    parsed_release(&parsed);
+}
+
+static void unknown_names_are_told_with_the_nearest(void **state)
+{
+    (void)state;
+    assert_told(BASE "[helth]\nx=1\n[health]\nintervall = 1s\n[failure]\nzzz = 1\n",
+                "shop.ini:6: unknown section [helth]; did you mean [health]?\n"
+                "shop.ini:9: unknown key 'intervall' in [health]; did you mean 'interval'?\n"
+                "shop.ini:11: unknown key 'zzz' in [failure]; known are max_failures, "
+                "unreachable, action\n");
+    assert_told(BASE "[step a]\nwehn = after_stage\nrun = x\n",
+                "shop.ini:6: key 'when' is missing in [step a]\n"
+                "shop.ini:7: unknown key 'wehn' in [step a]; did you mean 'when'?\n");
+}
+
+static void sections_of_later_versions_are_named(void **state)
+{
+    (void)state;
+    assert_told(BASE "[balancer x]\na=1\n[slot blue]\na=1\n[observe]\na=1\n",
+                "shop.ini:6: section [balancer x] is not supported by this version\n"
+                "shop.ini:8: section [slot blue] is not supported by this version\n"
+                "shop.ini:10: section [observe] is not supported by this version\n");
+    assert_told(BASE "[strategy]\ntype = canary\n",
+                "shop.ini:7: key 'type' in [strategy]: canary is not supported by this version; "
+                "use rolling\n");
+    assert_told(BASE "[strategy]\ntype = blue-green\n",
+                "shop.ini:7: key 'type' in [strategy]: blue-green is not supported by this "
+                "version; use rolling\n");
+}
+
+static void all_faults_come_in_one_run_in_the_files_order(void **state)
+{
+    (void)state;
+    assert_told("[service]\nname = a b\nroot = srv\nport = 0\nkeep = 0\n"
+                "[health]\ntimeout = 5\nrise = 1\nrise = 2\n[strategy\n[failure]\naction = explode\n",
+                "shop.ini:0: [service] needs 'unit' (a systemd unit) or 'start' (a command)\n"
+                "shop.ini:0: [health] needs a check: http, tcp, command or unit\n"
+                "shop.ini:2: key 'name' in [service]: 'a b' is not a name; use 1 to 64 letters, "
+                "digits, '.', '_' and '-', beginning with a letter or digit\n"
+                "shop.ini:3: key 'root' in [service]: 'srv' is not an absolute path; write it "
+                "like /srv/shop\n"
+                "shop.ini:4: key 'port' in [service]: '0' is not between 1 and 65535\n"
+                "shop.ini:5: key 'keep' in [service]: '0' is not between 1 and 1000\n"
+                "shop.ini:7: key 'timeout' in [health]: '5' is not a duration; write it like "
+                "500ms, 10s, 5m, 1h or 1m30s\n"
+                "shop.ini:9: key 'rise' stands twice in [health], first in line 8\n"
+                "shop.ini:10: section header '[strategy' does not end in ']'\n"
+                "shop.ini:12: key 'action' in [failure]: 'explode' is not one of rollback, pause, "
+                "stop\n");
+}
+
+static void an_empty_playbook_says_what_is_missing(void **state)
+{
+    (void)state;
+    assert_told("", "shop.ini:0: key 'name' is missing in [service]\n"
+                    "shop.ini:0: key 'root' is missing in [service]\n"
+                    "shop.ini:0: [service] needs 'unit' (a systemd unit) or 'start' (a command)\n"
+                    "shop.ini:0: [health] needs a check: http, tcp, command or unit\n");
+}
+
+static void assert_bad_value(const char *section, const char *line)
+{
+    struct parsed parsed;
+    char text[2000];
+    snprintf(text, sizeof(text), "%s%s%s%s%s\n", BASE, strcmp(section, "service") ? "[" : "",
+             strcmp(section, "service") ? section : "", strcmp(section, "service") ? "]\n" : "",
+             line);
+    parse(&parsed, text);
+    if (parsed.faults.total != 1)
+        fail_msg("'%s' in [%s]: %zu faults:\n%s", line, section, parsed.faults.total, parsed.told);
+    parsed_release(&parsed);
+}
+
+static void bad_values_are_faults(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"service", "become = maybe"},       {"service", "become = YES"},
+        {"service", "keep = -1"},            {"service", "keep ="},
+        {"service", "shared = /etc"},        {"service", "shared = a/../b"},
+        {"service", "shared = a,,b"},        {"service", "shared = a//b"},
+        {"service", "shared = log, log/x"},  {"service", "shared = ."},
+        {"service", "shared = {node}"},      {"source", "ref = --upload-pack=x"},
+        {"source", "path = ../x"},           {"source", "path = /x"},
+        {"strategy", "batch = 0"},           {"strategy", "batch = 1, 0%"},
+        {"strategy", "batch = 1,"},          {"strategy", "batch = 120%"},
+        {"strategy", "max_unavailable = 0"}, {"strategy", "max_unavailable = 0%"},
+        {"strategy", "bake = -1s"},          {"strategy", "bake = 8d"},
+        {"strategy", "spread = a b"},        {"strategy", "type = rollin"},
+        {"health", "http = healthz"},        {"health", "http = ftp://x/"},
+        {"health", "http = /a b"},           {"health", "http = /{node"},
+        {"health", "http = /{a-b}"},         {"health", "interval = 10ms"},
+        {"health", "fall = 0"},              {"health", "via = both"},
+        {"health", "body = x"},              {"health", "port = 70000"},
+        {"failure", "max_failures = many"},  {"retry", "attempts = 0"},
+        {"retry", "base = 31s"},             {"health", "min_healthy_time = 60s"},
+        {"health", "healthy_deadline = 10m"},{"health", "progress_deadline = 30s"},
+        {"health", "timeout = 61s"},         {"step", "run = x"},
+        {"step a/b", "run = x"},             {"service x", "keep = 1"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_bad_value(cases[i][0], cases[i][1]);
+}
+
+static void http_values_are_checked(void **state)
+{
+    (void)state;
+    assert_told(BASE "[health]\nhttp = /\nexpect = 299-200\nbody = (\nheaders = nocolon\n",
+                "shop.ini:8: key 'expect' in [health]: '299-200' is not a status from 100 to 599 "
+                "or a range like 200-299\n"
+                "shop.ini:9: key 'body' in [health]: '(' is not a usable regular expression: "
+                "Unmatched ( or \\(\n"
+                "shop.ini:10: key 'headers' in [health]: 'nocolon' is not a header; write it like "
+                "'X-Probe: yes'\n");
+    assert_told("[service]\nname=a\nroot=/srv/a\nstart=x\n[health]\nhttp=/\ntcp=yes\nunit=yes\n",
+                "shop.ini:6: key 'http' in [health] is a path and needs 'port' in [service]\n"
+                "shop.ini:7: key 'tcp' in [health] needs 'port' in [service]\n"
+                "shop.ini:8: key 'unit' in [health] needs 'unit' in [service]\n");
+    assert_told("[service]\nname=a\nroot=/srv/a\nstart=x\n[health]\nhttp=https://{address}:8443/x\n",
+                "");
+}
+
+static void roots_must_be_a_folder_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const roots[] = {"/", "//", "srv", "/srv/../etc", "/srv/./x", "/srv//x",
+                                        "/srv/{node}", "~/x"};
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+        struct parsed parsed;
+        char text[200];
+        snprintf(text, sizeof(text), "[service]\nname=a\nunit=a\nroot=%s\n", roots[i]);
+        parse(&parsed, text);
+        assert_int_equal(parsed.faults.total, 1);
+        assert_int_equal(parsed.faults.items[0].line, 4);
+        parsed_release(&parsed);
+    }
+}
+
+static void units_have_units_names(void **state)
+{
+    (void)state;
+    assert_told("[service]\nname=a\nroot=/srv/a\nunit=a b; rm\n",
+                "shop.ini:4: key 'unit' in [service]: 'a b; rm' is not a systemd unit's name; "
+                "write it like shop.service\n");
+    assert_told("[service]\nname=a\nroot=/srv/a\nunit=-a\n",
+                "shop.ini:4: key 'unit' in [service]: '-a' is not a systemd unit's name; write it "
+                "like shop.service\n");
+}
+
+static void a_source_is_one_of_three(void **state)
+{
+    (void)state;
+    assert_told(BASE "[source]\ngit = .\ndir = build\n",
+                "shop.ini:8: 'git' and 'dir' in [source] exclude each other; keep one\n");
+    assert_told(BASE "[source]\ndir = build\nref = main\n",
+                "shop.ini:8: key 'ref' in [source] has a meaning with 'git' only; remove it\n");
+}
+
+static void the_health_check_follows_from_the_service(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, "[service]\nname=a\nroot=/srv/a\nstart=x\nport=80\n");
+    assert_string_equal(parsed.told, "");
+    assert_true(parsed.playbook.health.tcp);
+    assert_false(parsed.playbook.health.unit);
+    assert_int_equal(parsed.playbook.health.port, 80);
+    parsed_release(&parsed);
+    parse(&parsed, BASE "[health]\nhttp=/\n");
+    assert_true(parsed.playbook.health.unit);
+    assert_false(parsed.playbook.health.tcp);
+    parsed_release(&parsed);
+    parse(&parsed, BASE "[health]\nhttp=/\nunit=no\n");
+    assert_false(parsed.playbook.health.unit);
+    parsed_release(&parsed);
+    assert_told(BASE "[health]\nunit=no\ntcp=no\n",
+                "shop.ini:8: [health] needs a check: http, tcp, command or unit\n");
+}
+
+static void overrides_win_and_are_checked_by_the_same_table(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    static const char text[] = BASE "[source]\ngit=.\n[health]\ninterval=2s\n"
+                                    "[step a]\nwhen=after_stage\nrun=x\n";
+    const struct playbook_override good[] = {{"health", "interval", "3s"},
+                                             {"health", "interval", "4s"},
+                                             {"source", "dir", "build"},
+                                             {"strategy", "batch", "50%"},
+                                             {"step a", "timeout", "9s"}};
+    parsed_playbook(&parsed, text, sizeof(text) - 1, good, 5, NULL);
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(parsed.playbook.health.interval_ms, 4000);
+    assert_int_equal(parsed.playbook.source.kind, SOURCE_DIR);
+    assert_int_equal(parsed.playbook.strategy.batch_count, 1);
+    assert_int_equal(parsed.playbook.hooks[0].timeout_ms, 9000);
+    parsed_release(&parsed);
+    const struct playbook_override bad[] = {{"health", "intervall", "3s"},
+                                            {"heath", "interval", "3s"},
+                                            {"service", "port", "x"},
+                                            {"step b", "run", "x"},
+                                            {"lock", "a", "x"}};
+    parsed_playbook(&parsed, text, sizeof(text) - 1, bad, 5, NULL);
+    assert_string_equal(parsed.told,
+                        "--set:0: unknown key 'intervall' in [health]; did you mean 'interval'?\n"
+                        "--set:0: unknown section [heath]; did you mean [health]?\n"
+                        "--set:0: key 'port' in [service]: 'x' is not a whole number\n"
+                        "--set:0: there is no [step b] in the playbook\n"
+                        "--set:0: section [lock] is not supported by this version\n");
+    parsed_release(&parsed);
+}
+
+static void names_in_templates_are_looked_up_in_the_inventory(void **state)
+{
+    (void)state;
+    struct parsed inventory, parsed;
+    static const char hosts[] = "web1 colour=red\nweb2\n";
+    static const char text[] = BASE "[health]\nhttp = /{colour}/{node}/{prot}/{shape}\n";
+    parsed_inventory(&inventory, hosts, sizeof(hosts) - 1);
+    parsed_playbook(&parsed, text, sizeof(text) - 1, NULL, 0, &inventory.inventory);
+    assert_string_equal(parsed.told,
+                        "shop.ini:7: key 'http' in [health]: unknown name '{prot}'; did you mean "
+                        "'{port}'?\n"
+                        "shop.ini:7: key 'http' in [health]: unknown name '{shape}'; it is neither "
+                        "built in nor a variable of any node\n");
+    parsed_release(&parsed);
+    parsed_release(&inventory);
+}
+
+static void a_command_of_five_thousand_bytes_is_whole(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    static char text[6000];
+    char command[5001];
+    memset(command, 'c', 5000);
+    memcpy(command + 2000, " ; # ", 5);
+    command[5000] = '\0';
+    snprintf(text, sizeof(text), "[service]\nname=a\nroot=/srv/a\nstart = %s\nport=1\n", command);
+    parse(&parsed, text);
+    assert_string_equal(parsed.told, "");
+    assert_string_equal(parsed.playbook.service.start, command);
+    assert_int_equal(parsed.playbook.service.port, 1);
+    parsed_release(&parsed);
+}
+
+static void the_table_is_whole(void **state)
+{
+    (void)state;
+    const struct playbook_key *key;
+    const char *section;
+    size_t keys = 0, found = 0;
+    for (; (key = playbook_key_at(keys)); keys++) {
+        assert_ptr_equal(playbook_key_find(key->section, key->key), key);
+        assert_non_null(key_kind_name(key->kind));
+        assert_non_null(key->help);
+        assert_int_equal(key->kind == KEY_CHOICE, key->choices != NULL);
+    }
+    for (size_t i = 0; (section = playbook_section_at(i)); i++)
+        for (size_t j = 0; j < keys; j++)
+            found += strcmp(playbook_key_at(j)->section, section) == 0;
+    assert_int_equal(found, keys);
+    assert_null(playbook_key_find("health", "nothing"));
+    assert_string_equal(hook_when_name(HOOK_AFTER_STAGE), "after_stage");
+    assert_string_equal(hook_when_name(HOOK_ON_FAILURE), "on_failure");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(three_lines_make_a_sane_rollout),
+        cmocka_unit_test(every_value_reaches_its_field),
+        cmocka_unit_test(unknown_names_are_told_with_the_nearest),
+        cmocka_unit_test(sections_of_later_versions_are_named),
+        cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
+        cmocka_unit_test(an_empty_playbook_says_what_is_missing),
+        cmocka_unit_test(bad_values_are_faults),
+        cmocka_unit_test(http_values_are_checked),
+        cmocka_unit_test(roots_must_be_a_folder_of_their_own),
+        cmocka_unit_test(units_have_units_names),
+        cmocka_unit_test(a_source_is_one_of_three),
+        cmocka_unit_test(the_health_check_follows_from_the_service),
+        cmocka_unit_test(overrides_win_and_are_checked_by_the_same_table),
+        cmocka_unit_test(names_in_templates_are_looked_up_in_the_inventory),
+        cmocka_unit_test(a_command_of_five_thousand_bytes_is_whole),
+        cmocka_unit_test(the_table_is_whole),
+    };
+    return cmocka_run_group_tests_name("playbook", tests, NULL, NULL);
+}
