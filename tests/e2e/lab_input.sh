@@ -10,7 +10,7 @@ changed_playbook() { sed "$1" playbooks/rolling.ini >"$work/changed.ini"; }
 refused() {
     remember "${fleet[@]}"
     deployctl 65 rollout -i "${inventory:-$work/inventory.ini}" "${quick[@]}" --ref v2.0 "$@" "$work/changed.ini"
-    untouched "${fleet[@]}"
+    not_even_written "${fleet[@]}"
 }
 
 test_an_unknown_key_is_named_with_the_nearest_one() {
@@ -49,7 +49,7 @@ test_an_unknown_ref_is_named() {
     remember "${fleet[@]}"
     deployctl 65 rollout -i "$work/inventory.ini" "${quick[@]}" --ref v9.9 "$work/changed.ini"
     says 'v9\.9'
-    untouched "${fleet[@]}"
+    not_even_written "${fleet[@]}"
 }
 
 test_a_value_of_five_thousand_bytes_arrives_whole() {

@@ -8,7 +8,7 @@ test_plan_changes_nothing() {
     remember "${fleet[@]}"
     shop 0 plan --ref v2.0
     says web1 web2 web3 web4 web5 web6
-    untouched "${fleet[@]}"
+    not_even_written "${fleet[@]}"
     serve 1.1
 }
 
@@ -29,7 +29,7 @@ test_status_names_every_node_and_its_release() {
     remember "${fleet[@]}"
     shop 0 status
     says web1 web2 web3 web4 web5 web6 "$(on web1 readlink /srv/shop/current | sed 's|.*/||')"
-    untouched "${fleet[@]}"
+    not_even_written "${fleet[@]}"
 }
 
 test_status_says_which_node_is_ill() {
@@ -51,20 +51,18 @@ test_exec_runs_a_command_on_every_node() {
 }
 
 test_exec_keeps_arguments_as_they_are() {
-    # shellcheck disable=SC2016 # these characters must arrive as they are
     deployctl 0 exec -i "$work/inventory.ini" web2 -- printf '<%s>' 'a b' '$HOME' '*' "it's"
     grep -qF "<a b><\$HOME><*><it's>" "$output" || fail "the arguments changed on the way"
 }
 
 test_exec_that_fails_somewhere_names_the_node() {
-    # shellcheck disable=SC2016 # for the node's shell
     deployctl 2 exec -i "$work/inventory.ini" all -- sh -c 'test "$(hostname)" != web4 || exit 7'
     says 'web4.*7'
 }
 
 test_json_is_one_object_a_line() {
     shop 0 rollout --ref v2.0 -o json
-    timeout 60 build/deployctl rollout -i "$work/inventory.ini" "${quick[@]}" --ref v2.4 -o json playbooks/rolling.ini >"$output" 2>"$work/stderr" </dev/null ||
+    timeout 60 "$program" rollout -i "$work/inventory.ini" "${quick[@]}" --ref v2.4 -o json playbooks/rolling.ini >"$output" 2>"$work/stderr" </dev/null ||
         fail "exit code $?"
     python3 -c 'import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]

@@ -7,6 +7,7 @@ house=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$house" || exit 1
 lab=$house/tests/lab/lab
 work=${E2E_DIR:-$house/build/e2e}
+program=${E2E_PROGRAM:-$house/build/deployctl} # or build/san/deployctl
 shop=$work/shop
 LAB_NET=${LAB_NET:-10.203.0}
 fleet=(web1 web2 web3 web4 web5 web6)
@@ -42,7 +43,7 @@ deployctl() {
     local wanted=$1 code begun=$SECONDS
     shift
     echo "  \$ deployctl $*"
-    timeout -k 5 "${LIMIT_S:-60}" "$house/build/deployctl" "$@" >"$output" 2>&1 </dev/null
+    timeout -k 5 "${LIMIT_S:-60}" "$program" "$@" >"$output" 2>&1 </dev/null
     code=$?
     sed 's/^/  | /' "$output"
     echo "  (exit code $code after $((SECONDS - begun)) s)"
@@ -62,7 +63,7 @@ begin_shop() {
     shift
     echo "  \$ deployctl $verb $* playbooks/rolling.ini (in the background)"
     set -m
-    timeout --foreground -k 5 "${LIMIT_S:-60}" "$house/build/deployctl" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
+    timeout --foreground -k 5 "${LIMIT_S:-60}" "$program" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
         playbooks/rolling.ini >"$output" 2>&1 </dev/null &
     background=$!
     set +m
@@ -110,27 +111,41 @@ state_is() {
             { echo "  $host serves '$served', its current release is '$linked', wanted $wanted"; return 1; }
     fi
 }
-# VERSION HOST...: those hosts, all of them when none is named.
+# HOST: no rollout holds its lock.
+is_unlocked() {
+    on "$1" sh -c 'cd /srv/shop/.deployctl/lock 2>/dev/null || exit 0
+        top=$(ls | grep -E "^[0-9]+$" | sort -n | tail -n 1); [ -z "$top" ] || [ -e "$top.end" ]' || { echo "  $1 is still locked"; return 1; }
+}
+# VERSION HOST...: those hosts, all of them when none is named; and none of them is left locked.
 serve() {
     local version=$1 host bad=0 hosts
     shift
     hosts=("$@")
     [ $# -gt 0 ] || hosts=("${fleet[@]}")
     for host in "${hosts[@]}"; do
-        state_is "$host" "$version" || bad=1
+        state_is "$host" "$version" && is_unlocked "$host" || bad=1
     done
     [ $bad = 0 ] || fail "the fleet is not as it must be"
 }
 
-# What would differ after any change to a host's files or any restart of its service.
+# What would differ after any change to a host's service: files, links, its process. With `all` also deployctl's own notes
+# (locks, journal), which a rollout that is refused late may write.
 mark_of() {
-    on "$1" sh -c 'find /srv/shop -printf "%p %l %T@ %s %U %m\n" | sort; systemctl show -p MainPID,NRestarts shop.service'
+    on "$1" sh -c 'if [ "$0" = all ]; then find /srv/shop; else find /srv/shop -path /srv/shop/.deployctl -prune -o -print; fi |
+        sort | xargs -d "\n" stat -c "%n %N %y %s %U %a"; systemctl show -p MainPID,NRestarts shop.service' "${2:-service}"
 }
-remember() { local host; for host in "$@"; do mark_of "$host" >"$work/mark.$host"; done; }
+remember() { local host; for host in "$@"; do mark_of "$host" >"$work/mark.$host"; mark_of "$host" all >"$work/mark.$host.all"; done; }
 untouched() {
     local host
     for host in "$@"; do
         mark_of "$host" | diff "$work/mark.$host" - || fail "$host was touched"
+    done
+}
+# Not a byte anywhere.
+not_even_written() {
+    local host
+    for host in "$@"; do
+        mark_of "$host" all | diff "$work/mark.$host.all" - || fail "$host was written to"
     done
 }
 # A service's process, to see whether it was restarted, whatever else was written.
