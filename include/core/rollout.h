@@ -17,7 +17,7 @@
  *   without a release) counts as out from the start, so changing it costs nothing. A node that could not be reached at setup is skipped or
  *   ends the run; it is not counted as out.
  * - When only nodes that were unhealthy before, in later waves, keep the present wave from starting, they join the present wave.
- * - A failed node within the failure budget is undone alone, at once; the rollout goes on. Outcome NEEDS_CARE is only for nodes that are not
+ * - A failed node within the failure budget is undone alone, at once (when it still serves, as after a failed after_enable hook: once max_unavailable allows); the rollout goes on. Outcome NEEDS_CARE is only for nodes that are not
  *   back; the rollout's result is then still RESULT_NEEDS_CARE (some node is not on the target), each node named.
  * - An untouched node that cannot be reached follows `unreachable`; a touched one always counts as a failure.
  * - Once the budget is spent: action rollback undoes all touched nodes, newest first, within max_unavailable. A node whose undo has

@@ -71,6 +71,7 @@ static bool join_later_ones(struct rollout *rollout)
 
 void capacity_admit_wave(struct rollout *rollout)
 {
+    capacity_admit_undo(rollout);
     if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
         return;
     admit_some(rollout, true);

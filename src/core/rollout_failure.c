@@ -126,13 +126,14 @@ void failure_in_change(struct rollout *rollout, struct walker *walker, enum node
         failure_untouched(rollout, walker, trouble);
         return;
     }
-    capacity_set_out(rollout, walker, true);
+    if (walker->track == TRACK_BAKE || trouble == TROUBLE_UNREACHABLE)
+        capacity_set_out(rollout, walker, true);
     walker->outcome = NODE_PENDING;
     count_failure(rollout, walker);
     if (!rollout->config.undo_allowed || (rollout->spent && !failure_rolls_back(rollout)))
         walker_outcome(rollout, walker, NODE_NEEDS_CARE);
-    else if (!rollout->spent)
-        walker_begin(rollout, walker, TRACK_UNDO);
+    else
+        walker->undo_due = true;
 }
 
 /* The end of all changes: a touched node that is neither updated nor restored needs care. */

@@ -58,11 +58,24 @@ static bool ended_silent(const struct record *record)
     return no_answer || connect_timed_out;
 }
 
-static void watch_gate(struct world *world, struct ledger *ledger)
+static bool is_past_gate(enum node_phase phase, bool undone)
 {
+    if (undone)
+        return phase == PHASE_UNDO_HOOK || phase == PHASE_ENDED;
+    return phase == PHASE_HOOK || phase == PHASE_BAKE || phase == PHASE_COMMIT;
+}
+
+/* A gate is passed when the probes say so; without a balancer that brings the node back, unless the machine left it there. */
+static void watch_gate(struct world *world, size_t node)
+{
+    struct ledger *ledger = &world->ledgers[node];
+    struct node_view view;
+
+    rollout_node(world->rollout, node, &view);
     if (ledger->gate_open && gate_verdict(&ledger->gate, &world->config.health, world->now) == GATE_PASSED)
         ledger->gate_passed = true;
-    if (ledger->gate_passed && !world->config.balanced && !(ledger->undone && ledger->empty))
+    if (ledger->gate_passed && !world->config.balanced && !(ledger->undone && ledger->empty) &&
+        is_past_gate(view.phase, ledger->undone))
         ledger->out = false;
 }
 
@@ -416,7 +429,8 @@ static void see_trouble(struct world *world, size_t node, enum node_trouble trou
         return;
     if (node == NO_NODE || !ledger->touched || ledger->undone || world->state >= ROLLOUT_COMMIT)
         return;
-    ledger->out = true;
+    if (world->state == ROLLOUT_BAKE || trouble == TROUBLE_UNREACHABLE)
+        ledger->out = true;
     if (!world->too_slow)
         ledger->gate_open = ledger->gate_passed = false;
     count_failure(world, ledger);
@@ -470,7 +484,7 @@ static void see_note(struct world *world, const struct note *note)
 void laws_check_update(struct world *world, const struct update *update)
 {
     for (size_t i = 0; i < world->config.node_count; i++)
-        watch_gate(world, &world->ledgers[i]);
+        watch_gate(world, i);
     world->too_slow = false;
     for (size_t i = 0; i < update->note_count; i++)
         world->too_slow |= update->notes[i].kind == NOTE_BUDGET_SPENT && update->notes[i].value == SPENT_BY_PROGRESS_DEADLINE;
