@@ -35,7 +35,7 @@
  *   verify    release -> changed|missing|extra PATH * (100 at most), differences N; status failed when there are some
  *   cancel    target ID: answers at once; the step's own reply comes when it has ended.  bye: steps go on, then the program ends
  * A step that timed out or was cancelled is answered only when nobody of its process group is left; when somebody cannot be ended within
- * 13 seconds: status failed, value `unended PGID`.
+ * 12 seconds: status failed, value `unended PGID`.
  */
 #ifndef NODE_FRAMES_H
 #define NODE_FRAMES_H

@@ -30,6 +30,9 @@
 # Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
 # it, file or folder; what no release has is made as an empty folder.
 
+# `m` and `p`, the marker line and this text, are the bootstrap's.
+# shellcheck disable=SC2154
+
 LC_ALL=C
 export LC_ALL
 umask 022
@@ -337,6 +340,7 @@ do_renew() {
 
 do_unlock() {
     check_fence || return
+    ! is_busy || return
     write_file "$state/lock/$v_fence.end" unlocked || { reply failed "disk: the lock cannot be given back"; return; }
     reply ok unlocked
 }
@@ -358,8 +362,24 @@ do_break() {
     reply ok "broke the lock of $lock_holder, rollout $lock_rollout"
 }
 
+do_failed() {
+    check_fence || return
+    [ -n "$v_release" ] || { reply failed "failed needs a release"; return; }
+    epoch_now
+    replace_file "$state/failed/$v_release" "$epoch" || { reply failed "disk: release $v_release cannot be marked failed"; return; }
+    journal failed end "$v_release" ok -
+    reply ok "release $v_release is marked failed"
+}
+
+# 0 while a changing step of this session runs; says so.
+is_busy() {
+    [ -n "$busy" ] && [ ! -e "$tmp/$busy.end" ] || return 1
+    reply refused "busy: step $busy still runs on this node"
+}
+
 do_finish() {
     check_fence || return
+    ! is_busy || return
     journal rollout end "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
     write_file "$state/lock/$v_fence.end" finished || { reply failed "disk: the lock cannot be given back"; return; }
     reply ok finished
@@ -383,17 +403,19 @@ signal_group() {
     [ -z "$s_sudo" ] || sudo -n sh -c 'kill -s "$1" -- "-$2"' sh "$1" "$2" 2>/dev/null </dev/null
 }
 
-# TERM, 3 seconds later KILL; 0 when nobody of group $1 is left, 1 when somebody stays for 10 seconds more.
+# TERM, 3 seconds later KILL; 0 when nobody of group $1 is left, 1 when somebody stays for 9 seconds more.
 end_group() {
     signal_group TERM "$1"
-    group_wait=0
+    uptime_now
+    group_since=$up group_killed=0
     while group_alive "$1"; do
-        group_wait=$((group_wait + 1))
-        case $group_wait in
-        30 | 60 | 90) signal_group KILL "$1" ;;
-        130) return 1 ;;
-        esac
         sleep 0.1
+        uptime_now
+        group_age=$((up - group_since))
+        [ "$group_age" -lt 12 ] || return 1
+        [ "$group_age" -ge 3 ] && [ "$group_age" -gt "$group_killed" ] || continue
+        group_killed=$group_age
+        signal_group KILL "$1"
     done
 }
 
@@ -588,10 +610,7 @@ answer_from_record() {
 launch_recorded() {
     check_fence || return
     answer_from_record && return
-    if [ -n "$busy" ] && [ ! -e "$tmp/$busy.end" ]; then
-        reply refused "busy: step $busy still runs on this node"
-        return
-    fi
+    ! is_busy || return
     read_record
     if [ "$record_state" = running ]; then
         reply refused "busy: $record_verb of an earlier session still runs on this node; settle it first"
@@ -682,10 +701,7 @@ start_settle() {
             return
         fi
     fi
-    if [ -n "$busy" ] && [ ! -e "$tmp/$busy.end" ]; then
-        reply refused "busy: step $busy of this session still runs; cancel it"
-        return
-    fi
+    ! is_busy || return
     [ -d "$state" ] || { value last_token -; value last_state none; reply ok "nothing runs"; return; }
     do_settle </dev/null &
     steps="$steps $id:$!"
@@ -698,11 +714,13 @@ do_cancel() {
         [ "${step%:*}" = "$v_target" ] || continue
         [ ! -e "$tmp/$v_target.end" ] || break
         {
+            # A supervisor that has started its leader has its traps; again each second in case it was busy.
             tries=0
-            while [ ! -e "$tmp/$v_target.end" ] && [ "$tries" -lt 20 ] && kill -s USR2 "${step#*:}"; do
+            while [ ! -e "$tmp/$v_target.out" ] && [ "$tries" -lt 100 ]; do
                 tries=$((tries + 1))
-                sleep 1
+                sleep 0.1
             done
+            while [ ! -e "$tmp/$v_target.end" ] && kill -s USR2 "${step#*:}"; do sleep 1; done
         } >/dev/null 2>&1 </dev/null &
         reply ok "step $v_target is being ended"
         return
@@ -723,7 +741,7 @@ lead() {
     fi
     case $verb in
     run | probe | exec) lead_command ;;
-    facts | verify | history | evidence | unit | stage | unpack | discard | activate | commit | failed) "lead_$verb" ;;
+    facts | verify | history | evidence | unit | stage | unpack | discard | activate | commit) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -731,14 +749,14 @@ lead() {
 # Where the release $1 lives; `current` for none.
 command_folder() {
     if [ -n "$1" ]; then
-        cd -- "$s_root/releases/$1"
+        cd -- "$s_root/releases/$1" || return
     elif [ "$verb" = exec ] || [ -z "$s_root" ]; then
         cd || cd /
     elif [ -d "$s_root/current" ]; then
-        cd -- "$s_root/current"
+        cd -- "$s_root/current" || return
     else
         nearest_folder "$s_root"
-        cd -- "$near"
+        cd -- "$near" || return
     fi
 }
 
@@ -1214,12 +1232,6 @@ prune() {
     done <"$tmp/releases"
 }
 
-lead_failed() {
-    need_release
-    epoch_now
-    replace_file "$state/failed/$v_release" "$epoch" || reply failed "disk: release $v_release cannot be marked failed"
-    reply ok "release $v_release is marked failed"
-}
 
 # --- reading -------------------------------------------------------------------------------------------------------------------
 
@@ -1282,6 +1294,7 @@ lead_facts() {
     [ -z "$s_unit" ] || say_unit
     read_lock
     value lock "$lock_state"
+    value lock_expired "$([ "$lock_state" = expired ] && echo yes || echo no)"
     if [ "$lock_state" != free ]; then
         value lock_holder "$lock_holder"
         value lock_rollout "$lock_rollout"
@@ -1512,7 +1525,7 @@ read_request() {
         pinned) v_pinned=$text ;;
         target) v_target=$text ;;
         result) v_result=$text ;;
-        status) v_status=$text ;;
+        status) v_status=${text%% *} ;;
         *) fault="unknown key ${line%% *}; the node's program is of another version" ;;
         esac
     done
@@ -1530,8 +1543,8 @@ add_environment() {
 }
 
 check_request() {
-    case $v_token$v_name$v_rollout$v_previous$v_target$v_status in
-    *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and status are of letters, digits, dot, dash, underscore" ;;
+    case $v_token$v_name$v_rollout$v_previous$v_target in
+    *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous and target are of letters, digits, dot, dash, underscore" ;;
     esac
     case $v_release in
     '') ;;
@@ -1563,7 +1576,8 @@ dispatch() {
     probe) launch 60 plain ;;
     exec) show='262144 10000 4000' && launch 0 plain ;;
     stage | unpack | activate) launch_recorded 600 ;;
-    discard | commit | failed) launch_recorded 300 ;;
+    discard | commit) launch_recorded 300 ;;
+    failed) do_failed ;;
     run) launch_recorded 600 plain ;;
     bye) return 1 ;;
     *) reply failed "unknown verb $verb; the node's program is of another version" ;;
@@ -1589,7 +1603,6 @@ serve() {
     [ -z "$tmp" ] || rm -rf -- "$tmp"
 }
 
-# shellcheck disable=SC2154
 case $0 in
 deployctl-step) lead ;;
 *) serve ;;
