@@ -10,28 +10,32 @@
 
 #include "base/strbuf.h"
 
-/* A shell glob over a whole name: `*`, `?`, `[a-z]`, `[!a]`, as Python's fnmatch, which Ansible uses. */
+/* A shell glob over a whole name: `*`, `?`, `[a-z]`, `[!a]`, as Python's fnmatch, which Ansible
+ * uses. */
 bool text_glob(const char *pattern, const char *name);
 
-/* The candidate nearest to `name` by edit distance (a swap of neighbours counts one), if near enough to be a typing
- * slip (at most a third of the length, at least one); else NULL. Borrowed from `candidates`. */
+/* The candidate nearest to `name` by edit distance (a swap of neighbours counts one), if near
+ * enough to be a typing slip (at most a third of the length, at least one); else NULL. Borrowed
+ * from `candidates`. */
 const char *text_nearest(const char *name, const char *const *candidates, size_t count);
 
 /* Appends `text` as one POSIX shell word. */
 void text_shell_quote(struct strbuf *out, const char *text);
 
-/* Appends foreign bytes so that a terminal, a log and a CI page can take them: valid UTF-8 passes, a tab stays, CR at the
- * line's end goes, every other control byte, C1 code, bidirectional override or broken sequence becomes `\xNN`. A newline stays only
- * when `lines`. */
+/* Appends foreign bytes so that a terminal, a log and a CI page can take them: valid UTF-8 passes,
+ * a tab stays, CR at the line's end goes, every other control byte, C1 code, bidirectional override
+ * or broken sequence becomes `\xNN`. A newline stays only when `lines`. */
 void text_sanitize(struct strbuf *out, const char *bytes, size_t length, bool lines);
 
-/* Names that become path parts and environment values: 1 to 64 of [A-Za-z0-9._-], not starting with `.` or `-`. */
+/* Names that become path parts and environment values: 1 to 64 of [A-Za-z0-9._-], not starting with
+ * `.` or `-`. */
 bool text_is_name(const char *text);
 
 /* Pointer to the first byte after leading blanks; trims blanks at the end in place. */
 char *text_trim(char *text);
 
-/* Bytes of the UTF-8 character at `bytes` and its code; 0 when there is none: broken, overlong, a surrogate or cut off. */
+/* Bytes of the UTF-8 character at `bytes` and its code; 0 when there is none: broken, overlong, a
+ * surrogate or cut off. */
 size_t text_utf8_decode(const char *bytes, size_t length, uint32_t *out_code);
 
 /* How many terminal columns valid UTF-8 takes (combining marks 0, wide characters 2). */

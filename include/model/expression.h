@@ -1,8 +1,9 @@
 /*
  * POSIX extended regular expressions from playbooks and patterns, compiled within bounds.
  *
- * glibc's regcomp takes memory and stack without limit for a short text of nested repetitions or parentheses, so these are
- * counted first. `\d` is understood as Python's, and `(?:` as a plain group.
+ * glibc's regcomp takes memory and stack without limit for a short text of nested repetitions or
+ * parentheses, so these are counted first. `\d` is understood as Python's, and `(?:` as a plain
+ * group.
  */
 #ifndef MODEL_EXPRESSION_H
 #define MODEL_EXPRESSION_H

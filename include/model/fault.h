@@ -1,5 +1,6 @@
 /*
- * What is wrong with a file, all of it: each fault with its file and line, in the order of the file.
+ * What is wrong with a file, all of it: each fault with its file and line, in the order of the
+ * file.
  *
  * A list is bounded: past FAULTS_MAX only the count grows. Never prints.
  */
@@ -29,7 +30,8 @@ void faults_init(struct faults *faults, struct arena *arena);
 /* Adds one; the format's text is copied into the arena, `file` too. */
 void faults_add(struct faults *faults, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Puts the stored faults from index `from` on in the order of their lines; those of one line keep their order. */
+/* Puts the stored faults from index `from` on in the order of their lines; those of one line keep
+ * their order. */
 void faults_sort(struct faults *faults, size_t from);
 
 #endif

@@ -1,15 +1,18 @@
 /*
- * The inventory: the nodes of a cluster, their groups and their variables, from the INI that Ansible reads.
+ * The inventory: the nodes of a cluster, their groups and their variables, from the INI that
+ * Ansible reads.
  *
- * Text in memory becomes structs; never opens files, never connects. Reference for every doubt: what
- * `ansible-inventory --list` prints for the same text (host and group names, order, variable precedence,
- * quoting and value types of host lines against `:vars` sections).
+ * Text in memory becomes structs; never opens files, never connects. Reference for every doubt:
+ * what `ansible-inventory --list` prints for the same text (host and group names, order, variable
+ * precedence, quoting and value types of host lines against `:vars` sections).
  *
- * Only `ansible_ssh_common_args` differs on purpose: of it the jump host is read, and anything else is a fault rather than
- * ignored. Other connection settings of Ansible are variables like any other.
+ * Only `ansible_ssh_common_args` differs on purpose: of it the jump host is read, and anything else
+ * is a fault rather than ignored. Other connection settings of Ansible are variables like any
+ * other.
  *
- * Invariant after a parse without faults: every group's `nodes` holds indices into `nodes`; group 0 is `all`,
- * group 1 is `ungrouped`; the order of nodes is the order of the file, `all` lists them in Ansible's order.
+ * Invariant after a parse without faults: every group's `nodes` holds indices into `nodes`; group 0
+ * is `all`, group 1 is `ungrouped`; the order of nodes is the order of the file, `all` lists them
+ * in Ansible's order.
  */
 #ifndef MODEL_INVENTORY_H
 #define MODEL_INVENTORY_H
@@ -38,22 +41,25 @@ struct variables {
     size_t count;
 };
 
-/* How to reach a node. Everything is resolved: our own names (`address`, `port`, ...) win over `ansible_*`,
- * host variables over group variables, child groups over parents, as Ansible's precedence. */
+/* How to reach a node. Everything is resolved: our own names (`address`, `port`, ...) win over
+ * `ansible_*`, host variables over group variables, child groups over parents, as Ansible's
+ * precedence. */
 struct connection {
     const char *address; /* node name when nothing says otherwise */
     uint16_t port;       /* 22 by default */
     const char *user;    /* NULL: the operator's own login name */
-    const char *key;     /* private key file as written (`~/` allowed); NULL: ~/.ssh/id_* and the agent */
-    const char *jump;    /* `[user@]host[:port]` or the name of another node; NULL: direct */
-    const char *host_keys[NODE_HOST_KEYS_MAX]; /* pinned `SHA256:...` fingerprints; none: known_hosts */
+    /* private key file as written (`~/` allowed); NULL: ~/.ssh/id_* and the agent */
+    const char *key;
+    const char *jump; /* `[user@]host[:port]` or the name of another node; NULL: direct */
+    /* pinned `SHA256:...` fingerprints; none: known_hosts */
+    const char *host_keys[NODE_HOST_KEYS_MAX];
     size_t host_key_count;
     bool become;
 };
 
 struct node {
     const char *name;
-    int line;                   /* where it first stands */
+    int line; /* where it first stands */
     struct connection connection;
     const char *zone;           /* NULL when it has none */
     uint32_t weight;            /* 100 by default */
@@ -65,7 +71,8 @@ struct node {
 struct group {
     const char *name;
     int line;
-    size_t *nodes; /* members in Ansible's inventory order, each once: its own, then level by level its children's */
+    size_t *nodes; /* members in Ansible's inventory order, each once: its own, then level by level
+                      its children's */
     size_t node_count;
     size_t *children; /* direct child groups */
     size_t child_count;
@@ -86,8 +93,9 @@ struct inventory {
     struct names node_names, group_names; /* to indices */
 };
 
-/* Parses `length` bytes of `text`. Faults go to `faults` (whose arena is the caller's); returns ERR_INPUT when there was
- * any, and the inventory is then only good for inventory_release. Release always. */
+/* Parses `length` bytes of `text`. Faults go to `faults` (whose arena is the caller's); returns
+ * ERR_INPUT when there was any, and the inventory is then only good for inventory_release. Release
+ * always. */
 int inventory_parse(struct inventory *out, const char *file, const char *text, size_t length,
                     struct faults *faults, struct err *err);
 void inventory_release(struct inventory *inventory);
@@ -96,6 +104,8 @@ void inventory_release(struct inventory *inventory);
 const struct node *inventory_node(const struct inventory *inventory, const char *name);
 const struct group *inventory_group(const struct inventory *inventory, const char *name);
 /* A node's variable, by name; NULL when it has none. */
+const struct variable *node_find_variable(const struct node *node, const char *name);
+/* Its value as text. */
 const char *node_variable(const struct node *node, const char *name);
 
 #endif

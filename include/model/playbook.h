@@ -1,9 +1,11 @@
 /*
- * The playbook: how one service is deployed. Text in memory becomes a struct in which every default is filled in.
+ * The playbook: how one service is deployed. Text in memory becomes a struct in which every default
+ * is filled in.
  *
- * Never opens files, never looks at nodes. Keys stand in one table (section, key, kind, offset, bounds); an unknown
- * section or key, a duplicate, a bad value is a fault with file:line and the nearest known name, and all faults come in one run.
- * Strings live in the playbook's arena. A NULL string means "not set".
+ * Never opens files, never looks at nodes. Keys stand in one table (section, key, kind, offset,
+ * bounds); an unknown section or key, a duplicate, a bad value is a fault with file:line and the
+ * nearest known name, and all faults come in one run. Strings live in the playbook's arena. A NULL
+ * string means "not set".
  */
 #ifndef MODEL_PLAYBOOK_H
 #define MODEL_PLAYBOOK_H
@@ -38,8 +40,9 @@ struct service {
 enum source_kind { SOURCE_GIT, SOURCE_DIR, SOURCE_ARCHIVE };
 struct source {
     enum source_kind kind; /* git by default */
-    const char *location;  /* the value of git, dir or archive; `.` by default; relative to the playbook's
-                            * folder's parent when that folder is `playbooks`, else to the playbook's folder */
+    const char *location;  /* the value of git, dir or archive; `.` by default; relative to the
+                            * playbook's  folder's parent when that folder is `playbooks`, else to
+                            * the  playbook's folder */
     const char *ref;       /* git only; `HEAD` by default */
     const char *path;      /* git only: a folder of the commit; NULL: all of it */
 };
@@ -47,8 +50,9 @@ struct source {
 enum strategy_kind { STRATEGY_ROLLING, STRATEGY_BLUE_GREEN, STRATEGY_CANARY };
 enum order_kind { ORDER_INVENTORY, ORDER_SORTED, ORDER_REVERSE };
 struct strategy {
-    enum strategy_kind kind; /* this version refuses blue-green and canary at check with a clear word */
-    struct amount *batch;    /* at least one; default 1, 25% */
+    enum strategy_kind
+        kind; /* this version refuses blue-green and canary at check with a clear word */
+    struct amount *batch; /* at least one; default 1, 25% */
     size_t batch_count;
     struct amount max_unavailable; /* 25% */
     const char *spread;            /* an inventory variable, e.g. `zone`; NULL: no spreading */
@@ -58,21 +62,23 @@ struct strategy {
 
 enum probe_via { VIA_NODE, VIA_DIRECT };
 struct health {
-    const char *http;      /* a path or a whole URL (`https://{address}:8443/x`); template */
+    const char *http; /* a path or a whole URL (`https://{address}:8443/x`); template */
     uint16_t expect_from, expect_to; /* 200-299 */
-    const char *body;      /* an extended regular expression that the body must match; NULL: any */
-    struct string_list headers; /* `Name: value` sent with the request; templates; key `headers`, by comma */
-    const char *host;      /* Host header / TLS name; NULL: the address */
-    bool tls_verify;       /* yes */
-    bool tcp;              /* connect to the service's port */
-    const char *command;   /* run on the node, exit 0 = healthy */
-    bool unit;             /* the service's unit is active and not restarting; yes when service.unit is set */
-    enum probe_via via;    /* node by default */
-    uint16_t port;         /* service.port by default */
-    uint32_t rise, fall;   /* 2, 2 */
-    int64_t interval_ms, timeout_ms;                 /* 1 s, 2 s */
-    int64_t min_healthy_time_ms, healthy_deadline_ms; /* 5 s, 60 s; min < healthy < progress (Nomad's rule) */
-    int64_t progress_deadline_ms;                     /* 10 min; 0: none */
+    const char *body; /* an extended regular expression that the body must match; NULL: any */
+    /* `Name: value` sent with the request; templates; key `headers`, by comma */
+    struct string_list headers;
+    const char *host;    /* Host header / TLS name; NULL: the address */
+    bool tls_verify;     /* yes */
+    bool tcp;            /* connect to the service's port */
+    const char *command; /* run on the node, exit 0 = healthy */
+    bool unit; /* the service's unit is active and not restarting; yes when service.unit is set */
+    enum probe_via via;              /* node by default */
+    uint16_t port;                   /* service.port by default */
+    uint32_t rise, fall;             /* 2, 2 */
+    int64_t interval_ms, timeout_ms; /* 1 s, 2 s */
+    int64_t min_healthy_time_ms,
+        healthy_deadline_ms;      /* 5 s, 60 s; min < healthy < progress (Nomad's rule) */
+    int64_t progress_deadline_ms; /* 10 min; 0: none */
 };
 
 enum unreachable_policy { UNREACHABLE_FAIL, UNREACHABLE_SKIP };
@@ -84,17 +90,24 @@ struct failure {
 };
 
 struct retry {
-    uint32_t attempts;    /* tries of one step in all, 3; only for what is safe to repeat */
-    int64_t base_ms;      /* first back-off, 500 ms */
-    int64_t max_ms;       /* cap, 30 s */
-    uint32_t max_retries; /* budget of the whole rollout, 100 */
+    uint32_t attempts;          /* tries of one step in all, 3; only for what is safe to repeat */
+    int64_t base_ms;            /* first back-off, 500 ms */
+    int64_t max_ms;             /* cap, 30 s */
+    uint32_t max_retries;       /* budget of the whole rollout, 100 */
     int64_t connect_timeout_ms; /* 10 s */
-    int64_t step_timeout_ms;    /* 5 min: stage, activate and other steps without a timeout of their own */
+    /* 5 min: stage, activate and other steps without a timeout of their own */
+    int64_t step_timeout_ms;
 };
 
 enum hook_when {
-    HOOK_AFTER_STAGE, HOOK_BEFORE_DRAIN, HOOK_BEFORE_ACTIVATE, HOOK_AFTER_ACTIVATE,
-    HOOK_AFTER_ENABLE, HOOK_BEFORE_ROLLBACK, HOOK_AFTER_ROLLBACK, HOOK_ON_FAILURE
+    HOOK_AFTER_STAGE,
+    HOOK_BEFORE_DRAIN,
+    HOOK_BEFORE_ACTIVATE,
+    HOOK_AFTER_ACTIVATE,
+    HOOK_AFTER_ENABLE,
+    HOOK_BEFORE_ROLLBACK,
+    HOOK_AFTER_ROLLBACK,
+    HOOK_ON_FAILURE
 };
 enum hook_on { HOOK_ON_NODE, HOOK_ON_FIRST, HOOK_ON_RUNNER };
 struct hook {
@@ -129,21 +142,23 @@ struct playbook {
     size_t place_count;
 };
 
-/* One `--set section.key=value`; applied after the file by the same table, the last of a key wins; its faults have the
- * file `--set` and line 0. The section of a hook is `step NAME`, and must stand in the file. */
+/* One `--set section.key=value`; applied after the file by the same table, the last of a key wins;
+ * its faults have the file `--set` and line 0. The section of a hook is `step NAME`, and must stand
+ * in the file. */
 struct playbook_override {
     const char *section, *key, *value;
 };
 
-/* Parses; returns ERR_INPUT when there was any fault. Release always. Template names are checked against `inventory` when it is not
- * NULL (any node's variable, or a built-in name); `service.hosts` is resolved by the caller. */
+/* Parses; returns ERR_INPUT when there was any fault. Release always. Template names are checked
+ * against `inventory` when it is not NULL (any node's variable, or a built-in name);
+ * `service.hosts` is resolved by the caller. */
 int playbook_parse(struct playbook *out, const char *file, const char *text, size_t length,
                    const struct playbook_override *overrides, size_t override_count,
                    const struct inventory *inventory, struct faults *faults, struct err *err);
 void playbook_release(struct playbook *playbook);
 
-/* Line of a key that stood in the file, 0 when it did not: for messages of later checks. A hook's section is
- * `step NAME`. */
+/* Line of a key that stood in the file, 0 when it did not: for messages of later checks. A hook's
+ * section is `step NAME`. */
 int playbook_line(const struct playbook *playbook, const char *section, const char *key);
 
 /* Whether a key was given, in the file or by an override. */

@@ -1,8 +1,8 @@
 /*
  * The one table of what a playbook may say: sections, keys, kinds of value, bounds and defaults.
  *
- * The parser, the manual, `help` and shell completion all read this table, so they cannot differ. A default is
- * written as a playbook would write it and goes through the same parser.
+ * The parser, the manual, `help` and shell completion all read this table, so they cannot differ. A
+ * default is written as a playbook would write it and goes through the same parser.
  */
 #ifndef MODEL_PLAYBOOK_KEYS_H
 #define MODEL_PLAYBOOK_KEYS_H
@@ -34,18 +34,19 @@ enum key_kind {
     KEY_AMOUNTS,   /* struct amount * with a size_t count behind it; each more than 0 */
     KEY_CHOICE,    /* an enum: the place of the value in `choices` */
     KEY_STATUS,    /* two uint16_t: `200` or `200-299` */
-    KEY_SOURCE     /* const char * location; `minimum` is the enum source_kind that the key stands for */
+    KEY_SOURCE /* const char * location; `minimum` is the enum source_kind that the key stands for
+                */
 };
 
 struct playbook_key {
     const char *section; /* `step` stands for every [step NAME] */
     const char *key;
     enum key_kind kind;
-    size_t offset;           /* in struct playbook, for `step` in struct hook */
+    size_t offset;            /* in struct playbook, for `step` in struct hook */
     int64_t minimum, maximum; /* milliseconds for durations */
-    const char *choices;     /* `a|b|c` in the order of the enum */
-    const char *fallback;    /* as a playbook writes it; NULL: not set */
-    const char *help;        /* one line */
+    const char *choices;      /* `a|b|c` in the order of the enum */
+    const char *fallback;     /* as a playbook writes it; NULL: not set */
+    const char *help;         /* one line */
 };
 
 /* The key at `index`, section by section; NULL behind the last. Static. */
@@ -56,11 +57,12 @@ const struct playbook_key *playbook_key_find(const char *section, const char *ke
 const char *playbook_section_at(size_t index);
 /* Sections that are known and belong to a later version: `balancer`, ... */
 bool playbook_section_is_planned(const char *section);
-/* What a kind accepts, for the manual: `duration`, `yes or no`; static. A choice is described by its `choices`. */
+/* What a kind accepts, for the manual: `duration`, `yes or no`; static. A choice is described by
+ * its `choices`. */
 const char *key_kind_name(enum key_kind kind);
 
-/* Parses `text` as the key's kind into `base + offset`. Strings are copied into `arena`; ERR_INPUT with a sentence
- * that does not name the key. */
+/* Parses `text` as the key's kind into `base + offset`. Strings are copied into `arena`; ERR_INPUT
+ * with a sentence that does not name the key. */
 int playbook_key_store(const struct playbook_key *key, void *base, const char *text,
                        struct arena *arena, struct err *err);
 

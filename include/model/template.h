@@ -1,6 +1,6 @@
 /*
- * `{name}` in text values of a playbook. `{{` and `}}` are braces. Never used for commands: those get the same
- * names as environment.
+ * `{name}` in text values of a playbook. `{{` and `}}` are braces. Never used for commands: those
+ * get the same names as environment.
  */
 #ifndef MODEL_TEMPLATE_H
 #define MODEL_TEMPLATE_H
@@ -13,16 +13,20 @@
 
 struct template_scope {
     const struct node *node; /* its variables; may be NULL */
-    const struct variable *extra; /* `release`, `slot`, `service`, `root`, ...: win over the node's */
+    /* `release`, `service`, `root`, `port`, ...: win over the node's */
+    const struct variable *extra;
     size_t extra_count;
 };
 
-/* Appends `text` with every name replaced. An unknown name, or a brace that is not closed, is ERR_INPUT and names it
- * (with the nearest known one). */
+/* Besides `extra` and the node's variables, `node` and `address` are known when there is a node.
+ *
+ * Appends `text` with every name replaced. An unknown name, or a brace that is not closed, is
+ * ERR_INPUT and names it (with the nearest known one). */
 int template_expand(struct strbuf *out, const char *text, const struct template_scope *scope,
                     struct err *err);
 
-/* The names a text uses, without replacing: calls `found` for each; same errors for malformed text. */
+/* The names a text uses, without replacing: calls `found` for each; same errors for malformed text.
+ */
 int template_names(const char *text, int (*found)(void *context, const char *name), void *context,
                    struct err *err);
 

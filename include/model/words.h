@@ -1,7 +1,8 @@
 /*
- * A line split into words as Python's shlex.split does in its POSIX mode, which Ansible uses for host lines:
- * single quotes keep everything, double quotes let a backslash escape `"` and `\`, outside of quotes a backslash
- * keeps the next character, and with `comments` a `#` outside of quotes ends the line, even inside a word.
+ * A line split into words as Python's shlex.split does in its POSIX mode, which Ansible uses for
+ * host lines: single quotes keep everything, double quotes let a backslash escape `"` and `\`,
+ * outside of quotes a backslash keeps the next character, and with `comments` a `#` outside of
+ * quotes ends the line, even inside a word.
  */
 #ifndef MODEL_WORDS_H
 #define MODEL_WORDS_H

@@ -53,9 +53,20 @@ void err_clear(struct err *err)
 const char *err_name(int code)
 {
     static const char *const names[] = {
-        "ok",       "out of memory", "bad input", "not found",      "input or output failed",
-        "unreachable", "authentication failed", "host key refused", "timed out", "cancelled",
-        "protocol error", "failed",  "refused",   "unsupported",
+        "ok",
+        "out of memory",
+        "bad input",
+        "not found",
+        "input or output failed",
+        "unreachable",
+        "authentication failed",
+        "host key refused",
+        "timed out",
+        "cancelled",
+        "protocol error",
+        "failed",
+        "refused",
+        "unsupported",
     };
     int count = sizeof(names) / sizeof(names[0]);
     if (code > 0 || code <= -count)

@@ -32,7 +32,8 @@ size_t text_utf8_decode(const char *bytes, size_t length, uint32_t *out_code)
     return size;
 }
 
-/* One character of a NUL-terminated text; a broken byte stands for itself, so that progress is certain. */
+/* One character of a NUL-terminated text; a broken byte stands for itself, so that progress is
+ * certain. */
 static const char *next_code(const char *at, uint32_t *code)
 {
     size_t size = text_utf8_decode(at, strnlen(at, 4), code);
@@ -42,7 +43,8 @@ static const char *next_code(const char *at, uint32_t *code)
     return at + 1;
 }
 
-/* The `]` that closes the set opened before `at`, or NULL: the bracket is then a plain character. */
+/* The `]` that closes the set opened before `at`, or NULL: the bracket is then a plain character.
+ */
 static const char *set_end(const char *at)
 {
     if (*at == '!')
@@ -240,11 +242,10 @@ static bool in_ranges(uint32_t code, const struct code_range *ranges, size_t cou
 size_t text_columns(const char *text)
 {
     static const struct code_range none[] = {
-        {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a},
-        {0x064b, 0x065f}, {0x0900, 0x0902}, {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e},
-        {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200f}, {0x202a, 0x202e},
-        {0x2060, 0x206f}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f},
-        {0xfeff, 0xfeff}, {0xe0100, 0xe01ef},
+        {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd},   {0x0610, 0x061a}, {0x064b, 0x065f},
+        {0x0900, 0x0902}, {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e},   {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},
+        {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x206f},   {0x20d0, 0x20ff}, {0xfe00, 0xfe0f},
+        {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef},
     };
     static const struct code_range wide[] = {
         {0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0x4dbf},   {0x4e00, 0xa4cf},

@@ -103,20 +103,25 @@ int duration_parse(int64_t *out_ms, const char *text, struct err *err)
 
 int size_parse(uint64_t *out_bytes, const char *text, struct err *err)
 {
-    static const struct unit units[] = {
-        {"", 1},          {"B", 1},
-        {"kB", 1000},     {"MB", 1000000},          {"GB", 1000000000},
-        {"TB", 1000000000000}, {"KiB", 1024},       {"MiB", 1048576},
-        {"GiB", 1073741824},   {"TiB", 1099511627776}};
+    static const struct unit units[] = {{"", 1},
+                                        {"B", 1},
+                                        {"kB", 1000},
+                                        {"MB", 1000000},
+                                        {"GB", 1000000000},
+                                        {"TB", 1000000000000},
+                                        {"KiB", 1024},
+                                        {"MiB", 1048576},
+                                        {"GiB", 1073741824},
+                                        {"TiB", 1099511627776}};
     struct decimal number;
     bool exact;
     const char *at = scan_decimal(text, &number);
     const struct unit *unit =
         at ? find_unit(units, sizeof(units) / sizeof(units[0]), at, strlen(at)) : NULL;
     if (!unit || (unit->factor == 1 && number.scale != 1))
-        return err_set(err, ERR_INPUT,
-                       "'%.100s' is not a size; write it like 512KiB, 10MiB, 1GiB or a number of bytes",
-                       text);
+        return err_set(
+            err, ERR_INPUT,
+            "'%.100s' is not a size; write it like 512KiB, 10MiB, 1GiB or a number of bytes", text);
     if (!scale_up(number, unit->factor, out_bytes, &exact))
         return err_set(err, ERR_INPUT, "'%.100s' is too large a size", text);
     return 0;
@@ -148,8 +153,8 @@ int amount_parse(struct amount *out, const char *text, struct err *err)
     uint64_t value;
     snprintf(digits, sizeof(digits), "%.*s", (int)(percent ? length - 1 : length), text);
     if (length >= sizeof(digits) || !*digits || strspn(digits, "0123456789") != strlen(digits))
-        return err_set(err, ERR_INPUT,
-                       "'%.100s' is not a count of nodes; write it like 2 or 25%%", text);
+        return err_set(err, ERR_INPUT, "'%.100s' is not a count of nodes; write it like 2 or 25%%",
+                       text);
     if (whole_parse(&value, digits, 0, percent ? 100 : UINT32_MAX, NULL) < 0)
         return err_set(err, ERR_INPUT, "'%.100s' is more than %s", text,
                        percent ? "100%" : "any fleet has");

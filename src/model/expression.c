@@ -7,8 +7,8 @@
 #define GROUPS_MAX 32
 #define COST_MAX 5000 /* elements once all repetitions are written out */
 
-/* What glibc would make of an expression: it writes `a{3}` out as `aaaa*` and `a+` as `aa*`, groups and all, so that
- * nested ones multiply. */
+/* What glibc would make of an expression: it writes `a{3}` out as `aaaa*` and `a+` as `aa*`, groups
+ * and all, so that nested ones multiply. */
 struct cost {
     unsigned long sums[GROUPS_MAX + 1]; /* of each open group */
     size_t depth;
@@ -91,7 +91,8 @@ static const char *find_trouble(const char *text)
     return NULL;
 }
 
-/* Python's `\d` (outside of sets) and `(?:` in POSIX words. `out` has room for five bytes for each of `text`. */
+/* Python's `\d` (outside of sets) and `(?:` in POSIX words. `out` has room for five bytes for each
+ * of `text`. */
 static void translate(char *out, const char *text)
 {
     while (*text) {
@@ -114,9 +115,9 @@ int expression_compile(regex_t *out, const char *text, int flags, struct err *er
 {
     char translated[EXPRESSION_MAX * 5 + 1];
     size_t length = strlen(text);
-    const char *trouble = length == 0                 ? "it is empty"
+    const char *trouble = length == 0               ? "it is empty"
                           : length > EXPRESSION_MAX ? "it is longer than 512 bytes"
-                                                      : NULL;
+                                                    : NULL;
     if (!trouble) {
         translate(translated, text);
         trouble = find_trouble(translated);

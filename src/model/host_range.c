@@ -54,7 +54,8 @@ static size_t range_length(const char *at)
     return second && *at == ']' ? (size_t)(at + 1 - start) : 0;
 }
 
-/* Labels of word characters, `-` and ranges between dots; none of them empty or ending in `-` or `_`. */
+/* Labels of word characters, `-` and ranges between dots; none of them empty or ending in `-` or
+ * `_`. */
 static bool is_host_name(const char *at, const char *end)
 {
     while (true) {
@@ -164,15 +165,18 @@ static int check_name(const char *name, struct err *err)
 {
     size_t length = strlen(name);
     if (length == 0 || length > NAME_MAX_BYTES)
-        return err_set(err, ERR_INPUT, length ? "host name '%.60s...' is longer than 253 bytes"
-                                              : "a host name is empty", name);
+        return err_set(err, ERR_INPUT,
+                       length ? "host name '%.60s...' is longer than 253 bytes"
+                              : "a host name is empty",
+                       name);
     if (strpbrk(name, "[]|/ \t,{}") || *name == '-' || strcmp(name, ".") == 0 ||
         strcmp(name, "..") == 0)
         return err_set(err, ERR_INPUT, "'%.100s' is not a usable host name", name);
     if (strchr(name, ':') && !is_ipv6(name, name + length))
         return err_set(err, ERR_INPUT,
                        "'%.100s' is neither host:port nor an IPv6 address; write [address]:port "
-                       "for an address with a port", name);
+                       "for an address with a port",
+                       name);
     return 0;
 }
 
@@ -252,8 +256,7 @@ static int expand(struct expansion *expansion, const char *text)
         return add_name(expansion, text);
     const char *close = strchr(text, ']');
     if (!close || close < open)
-        return err_set(expansion->err, ERR_INPUT, "'%.100s' has a bracket without its other",
-                       text);
+        return err_set(expansion->err, ERR_INPUT, "'%.100s' has a bracket without its other", text);
     struct range range;
     char *inside = arena_strndup(expansion->arena, open + 1, (size_t)(close - open - 1));
     int code = inside ? read_range(&range, inside, expansion->err)
@@ -265,14 +268,14 @@ static int expand(struct expansion *expansion, const char *text)
                                LETTERS[value], close + 1)
                 : arena_printf(expansion->arena, "%.*s%0*" PRIu64 "%s", (int)(open - text), text,
                                (int)range.width, value, close + 1);
-        code = name ? expand(expansion, name)
-                    : err_set(expansion->err, ERR_MEMORY, "out of memory");
+        code =
+            name ? expand(expansion, name) : err_set(expansion->err, ERR_MEMORY, "out of memory");
     }
     return code;
 }
 
-int host_names_expand(struct host_names *out, const char *word, size_t maximum,
-                      struct arena *arena, struct err *err)
+int host_names_expand(struct host_names *out, const char *word, size_t maximum, struct arena *arena,
+                      struct err *err)
 {
     struct expansion expansion = {.out = out, .maximum = maximum, .arena = arena, .err = err};
     const char *start = word, *end = word + strlen(word);

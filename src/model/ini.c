@@ -15,9 +15,9 @@ struct reader {
     struct ini_document *document;
     struct arena *arena;
     struct faults *faults;
-    const char *value;    /* of the line that inih holds now */
-    bool skipping;        /* below a header that could not be read: its keys belong nowhere */
-    bool outside_told;    /* one fault is enough for keys before the first section */
+    const char *value; /* of the line that inih holds now */
+    bool skipping;     /* below a header that could not be read: its keys belong nowhere */
+    bool outside_told; /* one fault is enough for keys before the first section */
     bool out_of_memory;
 };
 
@@ -60,7 +60,8 @@ static void tell_empty_section(struct reader *reader)
                    section->label ? " " : "", section->label ? section->label : "");
 }
 
-/* `[name]` or `[name label]`: checks it and opens the section. False: inih must not see the line. */
+/* `[name]` or `[name label]`: checks it and opens the section. False: inih must not see the line.
+ */
 static bool take_header(struct reader *reader, char *line)
 {
     size_t length = strlen(line);
@@ -87,8 +88,8 @@ static bool take_header(struct reader *reader, char *line)
     tell_empty_section(reader);
     tell_repeated_section(reader, name, label);
     struct ini_document *document = reader->document;
-    struct ini_section *sections = arena_grow(reader->arena, document->sections,
-                                              document->section_count, sizeof(*sections));
+    struct ini_section *sections =
+        arena_grow(reader->arena, document->sections, document->section_count, sizeof(*sections));
     if (!sections) {
         reader->out_of_memory = true;
         return false;
@@ -175,8 +176,8 @@ static int take_from_inih(void *context, const char *section_name, const char *k
         return 0;
     }
     section->entries = entries;
-    entries[section->entry_count++] = (struct ini_entry){
-        .key = copy, .value = reader->value, .line = reader->lines.number};
+    entries[section->entry_count++] =
+        (struct ini_entry){.key = copy, .value = reader->value, .line = reader->lines.number};
     return 1;
 }
 

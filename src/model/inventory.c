@@ -146,19 +146,19 @@ static void set_group_variable(struct parse *parse, size_t index, struct variabl
         set_variable(parse, &group->variables, variable);
 }
 
-/* A group of the same name takes a host's variables, as Ansible's InventoryData.set_variable has it. */
+/* A group of the same name takes a host's variables, as Ansible's InventoryData.set_variable has
+ * it. */
 static void set_host_variable(struct parse *parse, size_t node, struct variable variable)
 {
-    size_t group =
-        names_find(&parse->inventory->group_names, parse->inventory->nodes[node].name);
+    size_t group = names_find(&parse->inventory->group_names, parse->inventory->nodes[node].name);
     if (group != NAMES_NONE)
         set_group_variable(parse, group, variable);
     else
         set_variable(parse, &parse->build.drafts[node].own, variable);
 }
 
-/* `[group]`, `[group:vars]`, `[group:children]`, perhaps with a `#` comment behind. Cuts the line up; false when the
- * line has not this form. */
+/* `[group]`, `[group:vars]`, `[group:children]`, perhaps with a `#` comment behind. Cuts the line
+ * up; false when the line has not this form. */
 static bool split_header(char *line, char **name, char **kind)
 {
     size_t length = strcspn(line + 1, ":] \t");
@@ -330,10 +330,8 @@ static void add_host(struct parse *parse, const char *name, uint16_t port,
         return;
     if (node == known && port) {
         const char *value = arena_printf(parse->arena, "%u", port);
-        struct variable variable = {.name = "ansible_port",
-                                    .value = value,
-                                    .line = parse->lines.number,
-                                    .written = value};
+        struct variable variable = {
+            .name = "ansible_port", .value = value, .line = parse->lines.number, .written = value};
         if (value)
             set_variable(parse, &parse->build.drafts[node].own, variable);
         else
@@ -366,8 +364,8 @@ static void take_host_line(struct parse *parse, const char *line)
             add_host(parse, names.items[i], names.port, &variables);
 }
 
-/* A line that begins with `[` and is no header can only be a host range (`[a:c].example.com`) or an address
- * with a port (`[::1]:22`). */
+/* A line that begins with `[` and is no header can only be a host range (`[a:c].example.com`) or an
+ * address with a port (`[::1]:22`). */
 static bool may_be_host(const char *line)
 {
     const char *close = strchr(line, ']');
@@ -384,8 +382,10 @@ static void take_line(struct parse *parse, char *line)
     }
     if (*line == '[' && !may_be_host(line)) {
         parse->kind = SECTION_UNREADABLE;
-        REFUSE(parse, "section header '%.100s' is not [group], [group:vars] or [group:children]; "
-                      "only a '#' comment may stand behind it", line);
+        REFUSE(parse,
+               "section header '%.100s' is not [group], [group:vars] or [group:children]; "
+               "only a '#' comment may stand behind it",
+               line);
         return;
     }
     switch (parse->kind) {
@@ -419,8 +419,8 @@ static void tell_undeclared(struct parse *parse)
         const char *nearest = known ? text_nearest(pending->name, known, count) : NULL;
         faults_add(parse->faults, parse->lines.file, pending->line,
                    "group '%s' is not declared%s%s%s", pending->name,
-                   nearest ? "; did you mean '" : "; add a section [", nearest ? nearest : pending->name,
-                   nearest ? "'?" : "]");
+                   nearest ? "; did you mean '" : "; add a section [",
+                   nearest ? nearest : pending->name, nearest ? "'?" : "]");
     }
 }
 
@@ -468,38 +468,4 @@ int inventory_parse(struct inventory *out, const char *file, const char *text, s
     if (found)
         return err_set(err, ERR_INPUT, "%s: %zu fault%s", file, found, found == 1 ? "" : "s");
     return 0;
-}
-
-void inventory_release(struct inventory *inventory)
-{
-    arena_release(&inventory->arena);
-    *inventory = (struct inventory){0};
-}
-
-const struct node *inventory_node(const struct inventory *inventory, const char *name)
-{
-    size_t index = names_find(&inventory->node_names, name);
-    return index == NAMES_NONE ? NULL : &inventory->nodes[index];
-}
-
-const struct group *inventory_group(const struct inventory *inventory, const char *name)
-{
-    size_t index = names_find(&inventory->group_names, name);
-    return index == NAMES_NONE ? NULL : &inventory->groups[index];
-}
-
-const char *node_variable(const struct node *node, const char *name)
-{
-    size_t from = 0, to = node->variables.count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        int order = strcmp(name, node->variables.items[middle].name);
-        if (order == 0)
-            return node->variables.items[middle].value;
-        if (order < 0)
-            to = middle;
-        else
-            from = middle + 1;
-    }
-    return NULL;
 }

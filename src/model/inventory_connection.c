@@ -35,34 +35,20 @@ refuse(const struct resolve *resolve, const struct variable *variable, const cha
     faults_add(faults, resolve->build->inventory->file, variable->line, "%s", message);
 }
 
-static const struct variable *find_variable(const struct resolve *resolve, const char *name)
-{
-    const struct variables *variables = &resolve->node->variables;
-    size_t from = 0, to = variables->count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        int order = strcmp(name, variables->items[middle].name);
-        if (order == 0)
-            return &variables->items[middle];
-        if (order < 0)
-            to = middle;
-        else
-            from = middle + 1;
-    }
-    return NULL;
-}
-
-/* The first name that is set, ours before Ansible's; NULL when none is or its value cannot be used at all. */
+/* The first name that is set, ours before Ansible's; NULL when none is or its value cannot be used
+ * at all. */
 static const struct variable *first_of(const struct resolve *resolve,
                                        const char *const names[NAMES_OF_ONE_MAX])
 {
     for (size_t i = 0; i < NAMES_OF_ONE_MAX && names[i]; i++) {
-        const struct variable *variable = find_variable(resolve, names[i]);
+        const struct variable *variable = node_find_variable(resolve->node, names[i]);
         if (!variable)
             continue;
         if (strstr(variable->value, "{{")) {
-            refuse(resolve, variable, "'%.100s': Jinja expressions are not evaluated; write the "
-                                      "value itself", variable->value);
+            refuse(resolve, variable,
+                   "'%.100s': Jinja expressions are not evaluated; write the "
+                   "value itself",
+                   variable->value);
             return NULL;
         }
         if (!*variable->value) {
@@ -81,8 +67,7 @@ static const char *plain_word(const struct resolve *resolve, const struct variab
     if (!variable)
         return fallback;
     if (*variable->value == '-' || strpbrk(variable->value, " \t,;'\"`$\\")) {
-        refuse(resolve, variable, "'%.100s' has blanks, quotes or a '-' in front",
-               variable->value);
+        refuse(resolve, variable, "'%.100s' has blanks, quotes or a '-' in front", variable->value);
         return fallback;
     }
     return variable->value;
@@ -135,7 +120,8 @@ static const char *check_jump(const struct resolve *resolve, const struct variab
     return jump;
 }
 
-/* The jump host in one `-o` option's text, `Name=value` or `Name value`; NULL when it is another option. */
+/* The jump host in one `-o` option's text, `Name=value` or `Name value`; NULL when it is another
+ * option. */
 static const char *jump_of_option(const char *option)
 {
     static const char name[] = "ProxyJump";
@@ -189,7 +175,7 @@ static const char *resolve_jump(const struct resolve *resolve)
                                             "ansible_ssh_args"};
     const char *jump = NULL;
     for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
-        const struct variable *variable = find_variable(resolve, arguments[i]);
+        const struct variable *variable = node_find_variable(resolve->node, arguments[i]);
         const char *found = variable ? jump_of_arguments(resolve, variable) : NULL;
         if (!jump)
             jump = found;
@@ -201,8 +187,7 @@ static const char *resolve_jump(const struct resolve *resolve)
 static bool is_fingerprint(const char *text, size_t length)
 {
     static const char prefix[] = "SHA256:";
-    static const char base64[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t size = sizeof(prefix) - 1;
     return length == size + FINGERPRINT_LENGTH && strncmp(text, prefix, size) == 0 &&
            strspn(text + size, base64) >= FINGERPRINT_LENGTH;
@@ -219,7 +204,8 @@ static void resolve_host_keys(const struct resolve *resolve)
         if (!is_fingerprint(at, length)) {
             refuse(resolve, variable,
                    "'%.*s' is not a fingerprint; write SHA256: and 43 characters, as "
-                   "ssh-keygen -lf prints it", length < 100 ? (int)length : 100, at);
+                   "ssh-keygen -lf prints it",
+                   length < 100 ? (int)length : 100, at);
             return;
         }
         if (connection->host_key_count == NODE_HOST_KEYS_MAX) {
@@ -262,8 +248,8 @@ bool connection_resolve(struct inventory_build *build, struct node *node)
     connection->jump = resolve_jump(&resolve);
     connection->become = yes_or_no(&resolve, first_of(&resolve, become));
     node->zone = text_of(first_of(&resolve, zone));
-    node->weight = (uint32_t)whole_of(&resolve, first_of(&resolve, weight), 0, WEIGHT_MAX,
-                                      WEIGHT_DEFAULT);
+    node->weight =
+        (uint32_t)whole_of(&resolve, first_of(&resolve, weight), 0, WEIGHT_MAX, WEIGHT_DEFAULT);
     resolve_host_keys(&resolve);
     return !build->out_of_memory;
 }

@@ -8,12 +8,24 @@
 static bool is_internal(const char *name)
 {
     static const char *const internal[] = {
-        "ansible_diff_mode",      "ansible_config_file", "ansible_facts",
-        "ansible_forks",          "ansible_inventory_sources", "ansible_limit",
-        "ansible_playbook_python", "ansible_run_tags",   "ansible_skip_tags",
-        "ansible_verbosity",      "ansible_version",     "inventory_dir",
-        "inventory_file",         "inventory_hostname",  "inventory_hostname_short",
-        "groups",                 "group_names",         "omit",
+        "ansible_diff_mode",
+        "ansible_config_file",
+        "ansible_facts",
+        "ansible_forks",
+        "ansible_inventory_sources",
+        "ansible_limit",
+        "ansible_playbook_python",
+        "ansible_run_tags",
+        "ansible_skip_tags",
+        "ansible_verbosity",
+        "ansible_version",
+        "inventory_dir",
+        "inventory_file",
+        "inventory_hostname",
+        "inventory_hostname_short",
+        "groups",
+        "group_names",
+        "omit",
         "playbook_dir",
     };
     for (size_t i = 0; i < sizeof(internal) / sizeof(internal[0]); i++)

@@ -123,7 +123,8 @@ static void remove_member(struct settle *settle, size_t group, size_t node)
     draft->group_count = kept;
 }
 
-/* `ungrouped` holds whoever has no group but `all`, and nobody else: Ansible's reconcile_inventory. */
+/* `ungrouped` holds whoever has no group but `all`, and nobody else: Ansible's reconcile_inventory.
+ */
 static bool settle_ungrouped(struct settle *settle)
 {
     struct inventory *inventory = settle->inventory;
@@ -246,7 +247,8 @@ static size_t collect(struct ranked *out, const struct variables *variables, siz
     return variables->count;
 }
 
-/* Groups from weak to strong, then the node's own; sorted by name, the strongest of a name stays. */
+/* Groups from weak to strong, then the node's own; sorted by name, the strongest of a name stays.
+ */
 static bool merge_variables(struct settle *settle, struct node *node, const size_t *groups,
                             size_t group_count, const struct variables *own)
 {

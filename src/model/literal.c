@@ -51,7 +51,8 @@ static int digit_value(char byte)
     return 16;
 }
 
-/* Digits of a base with single `_` between them, copied to `out`; how many digits, 0 when malformed. */
+/* Digits of a base with single `_` between them, copied to `out`; how many digits, 0 when
+ * malformed. */
 static size_t take_digits(const char **at, int base, struct strbuf *out)
 {
     size_t count = 0;

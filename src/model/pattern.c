@@ -55,8 +55,7 @@ static int add_part(struct resolve *resolve, const char *start, size_t length)
 {
     if (resolve->part_count == PARTS_MAX)
         return err_set(resolve->err, ERR_INPUT, "the pattern has more than %d parts", PARTS_MAX);
-    char **parts =
-        arena_grow(resolve->arena, resolve->parts, resolve->part_count, sizeof(*parts));
+    char **parts = arena_grow(resolve->arena, resolve->parts, resolve->part_count, sizeof(*parts));
     char *copy = arena_strndup(resolve->arena, start, length);
     if (!parts || !copy)
         return out_of_memory(resolve);
@@ -67,7 +66,8 @@ static int add_part(struct resolve *resolve, const char *start, size_t length)
     return 0;
 }
 
-/* Length of a part that ends at a blank or at a `:` outside of brackets; 0 for a bracket without its other. */
+/* Length of a part that ends at a blank or at a `:` outside of brackets; 0 for a bracket without
+ * its other. */
 static size_t part_length(const char *start)
 {
     const char *at = start;
@@ -83,7 +83,8 @@ static size_t part_length(const char *start)
     return (size_t)(at - start);
 }
 
-/* split_host_pattern: by comma when there is one; whole when it is a host or an address; else by colon. */
+/* split_host_pattern: by comma when there is one; whole when it is a host or an address; else by
+ * colon. */
 static int split_parts(struct resolve *resolve, const char *pattern)
 {
     int code = 0;
@@ -209,11 +210,12 @@ static int tell_nothing(struct resolve *resolve, const char *part)
     if (nearest)
         return err_set(resolve->err, ERR_NOT_FOUND,
                        "'%.100s' matches no group or node; did you mean '%s'?", part, nearest);
-    return err_set(resolve->err, ERR_NOT_FOUND, "'%.100s' matches no group or node of the inventory",
-                   part);
+    return err_set(resolve->err, ERR_NOT_FOUND,
+                   "'%.100s' matches no group or node of the inventory", part);
 }
 
-/* The nodes of one part without its `&` or `!`, repeats included: Ansible counts them in a subscript. */
+/* The nodes of one part without its `&` or `!`, repeats included: Ansible counts them in a
+ * subscript. */
 static int find_nodes(struct resolve *resolve, char *part, struct node_list *list)
 {
     struct subscript subscript = take_subscript(part);

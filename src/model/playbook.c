@@ -86,8 +86,8 @@ static bool remember_place(struct parse *parse, const char *section, const char 
             return true;
         }
     }
-    struct playbook_place *places = arena_grow(parse->arena, playbook->places,
-                                               playbook->place_count, sizeof(*places));
+    struct playbook_place *places =
+        arena_grow(parse->arena, playbook->places, playbook->place_count, sizeof(*places));
     if (!places) {
         parse->out_of_memory = true;
         return false;
@@ -235,8 +235,8 @@ static int parse_all(struct parse *parse, const char *text, size_t length,
                      const struct playbook_override *overrides, size_t override_count)
 {
     struct ini_document document;
-    int code = ini_read(&document, parse->arena, parse->file, text, length, parse->faults,
-                        parse->err);
+    int code =
+        ini_read(&document, parse->arena, parse->file, text, length, parse->faults, parse->err);
     if (code < 0)
         return code;
     for (size_t i = 0; i < document.section_count; i++)

@@ -111,8 +111,10 @@ static void check_probes(const struct check *check)
     for (size_t i = 0; i < 5; i++)
         if (!playbook_has(check->playbook, "health", "http") &&
             playbook_has(check->playbook, "health", http_only[i]))
-            TELL(check, "health", http_only[i], "key '%s' in [health] has a meaning with 'http' "
-                 "only; add it or remove this", http_only[i]);
+            TELL(check, "health", http_only[i],
+                 "key '%s' in [health] has a meaning with 'http' "
+                 "only; add it or remove this",
+                 http_only[i]);
 }
 
 /* The key to blame of a pair that contradicts itself: the one that was written. */

@@ -73,7 +73,8 @@ static const struct playbook_key keys[] = {
      .help = "the unit is active and not restarting; yes when the service has a unit"},
     {"health", "via", KEY_CHOICE, AT(health.via), .choices = "node|direct", .fallback = "node",
      .help = "probe through the node's SSH connection, or straight to its address"},
-    {"health", "port", KEY_PORT, AT(health.port), .help = "the port to probe; service.port if unset"},
+    {"health", "port", KEY_PORT, AT(health.port),
+     .help = "the port to probe; service.port if unset"},
     {"health", "rise", KEY_WHOLE, AT(health.rise), 1, 1000, .fallback = "2",
      .help = "good probes in a row that make a node healthy"},
     {"health", "fall", KEY_WHOLE, AT(health.fall), 1, 1000, .fallback = "2",
@@ -126,8 +127,8 @@ static const struct playbook_key keys[] = {
 static const char *const sections[] = {"service", "source", "strategy", "health",
                                        "failure", "retry",  "step"};
 
-static const char *const planned[] = {"slot",      "balancer", "discovery", "analysis", "migration",
-                                      "breaker",   "lock",     "notify",    "observe"};
+static const char *const planned[] = {"slot",    "balancer", "discovery", "analysis", "migration",
+                                      "breaker", "lock",     "notify",    "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
 {

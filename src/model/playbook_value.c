@@ -98,8 +98,9 @@ static int store_root(const struct target *target)
         return err_set(target->err, ERR_INPUT,
                        "'%.200s' is not an absolute path; write it like /srv/shop", target->text);
     if (!*path)
-        return err_set(target->err, ERR_INPUT, "'/' cannot be a service's root; give it a folder "
-                                               "of its own, like /srv/shop");
+        return err_set(target->err, ERR_INPUT,
+                       "'/' cannot be a service's root; give it a folder "
+                       "of its own, like /srv/shop");
     const char *trouble = path_trouble(path + 1);
     if (trouble || strlen(path) > 1024)
         return err_set(target->err, ERR_INPUT, "path '%.200s' %s", target->text,
@@ -337,11 +338,8 @@ _Static_assert(sizeof(enum hook_when) == sizeof(unsigned), "store_choice writes 
 int playbook_key_store(const struct playbook_key *key, void *base, const char *text,
                        struct arena *arena, struct err *err)
 {
-    struct target target = {.key = key,
-                            .field = (char *)base + key->offset,
-                            .text = text,
-                            .arena = arena,
-                            .err = err};
+    struct target target = {
+        .key = key, .field = (char *)base + key->offset, .text = text, .arena = arena, .err = err};
     switch (key->kind) {
     case KEY_TEXT:
     case KEY_COMMAND:

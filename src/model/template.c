@@ -7,8 +7,8 @@
 #define NAME_MAX_BYTES 128
 #define CANDIDATES_MAX 512
 
-/* Reads the piece at `*at` and moves behind it: plain text in `*plain` and `*length`, or a name in `name`.
- * 0, or ERR_INPUT. */
+/* Reads the piece at `*at` and moves behind it: plain text in `*plain` and `*length`, or a name in
+ * `name`. 0, or ERR_INPUT. */
 static int next_piece(const char **at, const char **plain, size_t *length,
                       char name[NAME_MAX_BYTES + 1], struct err *err)
 {
@@ -31,8 +31,7 @@ static int next_piece(const char **at, const char **plain, size_t *length,
     if (from[1 + size] != '}')
         return err_set(err, ERR_INPUT, "'%.60s' is not closed; write {name}, or {{ for a brace",
                        from);
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
     if (size == 0 || size > NAME_MAX_BYTES || strspn(from + 1, allowed) < size)
         return err_set(err, ERR_INPUT, "'{%.*s}' is not a name; write {{ for a brace",
                        size < 60 ? (int)size : 60, from + 1);

@@ -46,7 +46,8 @@ int words_split(char ***out_words, size_t *out_count, const char *line, bool com
 {
     char **words = NULL;
     size_t count = 0;
-    /* every word is at most as long as what it was made from, and is followed by a blank or the end */
+    /* every word is at most as long as what it was made from, and is followed by a blank or the end
+     */
     char *space = arena_alloc(arena, strlen(line) + 1);
     if (!space)
         return err_set(err, ERR_MEMORY, "out of memory");

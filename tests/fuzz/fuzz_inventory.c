@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = {0};
     arena_init(&arena);
     faults_init(&faults, &arena);
-    int code = inventory_parse(&inventory, "inventory.ini", (const char *)data, size, &faults, &err);
+    int code =
+        inventory_parse(&inventory, "inventory.ini", (const char *)data, size, &faults, &err);
     assert((code == 0) == (faults.total == 0));
     if (code == 0)
         check(&inventory);

@@ -1,4 +1,5 @@
-/* Any text as a template; the names that template_names finds are those that template_expand asks for. */
+/* Any text as a template; the names that template_names finds are those that template_expand asks
+ * for. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

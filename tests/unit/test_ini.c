@@ -69,7 +69,8 @@ static void a_value_is_never_cut(void **state)
 {
     (void)state;
     struct reading reading;
-    read_text(&reading, "[a]\nrun = echo a ; echo b # c\nurl = http://x:80/?a=b;c\nq = \"x ; y\"\n");
+    read_text(&reading,
+              "[a]\nrun = echo a ; echo b # c\nurl = http://x:80/?a=b;c\nq = \"x ; y\"\n");
     assert_string_equal(reading.told, "");
     assert_string_equal(entry_at(&reading, 0, 0)->value, "echo a ; echo b # c");
     assert_string_equal(entry_at(&reading, 0, 1)->value, "http://x:80/?a=b;c");
@@ -133,9 +134,8 @@ static void keys_below_a_malformed_header_belong_nowhere(void **state)
     (void)state;
     struct reading reading;
     read_text(&reading, "[prod]\nhost=p\n[staging\nhost=s\n[]\nx=1\n[c]\ny=2\n");
-    assert_string_equal(reading.told,
-                        "3: section header '[staging' does not end in ']'\n"
-                        "5: section header '[]' is not [name] or [name label]\n");
+    assert_string_equal(reading.told, "3: section header '[staging' does not end in ']'\n"
+                                      "5: section header '[]' is not [name] or [name label]\n");
     assert_int_equal(reading.document.sections[0].entry_count, 1);
     assert_string_equal(entry_at(&reading, 0, 0)->value, "p");
     assert_string_equal(entry_at(&reading, 1, 0)->key, "y");
@@ -211,7 +211,8 @@ static void long_names_are_refused_not_cut(void **state)
     assert_int_equal(reading.document.section_count, 1);
     arena_release(&reading.arena);
     assert_told("[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n"
-                "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1\n", "");
+                "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1\n",
+                "");
 }
 
 static void odd_entries_are_told(void **state)

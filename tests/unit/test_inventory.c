@@ -265,9 +265,9 @@ static void names_that_would_be_paths_are_refused(void **state)
 {
     (void)state;
     assert_told("../x\n..\n-x\n'a b'\n", "inventory.ini:1: '../x' is not a usable host name\n"
-                                          "inventory.ini:2: '..' is not a usable host name\n"
-                                          "inventory.ini:3: '-x' is not a usable host name\n"
-                                          "inventory.ini:4: 'a b' is not a usable host name\n");
+                                         "inventory.ini:2: '..' is not a usable host name\n"
+                                         "inventory.ini:3: '-x' is not a usable host name\n"
+                                         "inventory.ini:4: 'a b' is not a usable host name\n");
 }
 
 static void too_large_a_range_is_a_fault(void **state)

@@ -114,7 +114,8 @@ static void a_part_that_names_nothing_is_told_with_the_nearest(void **state)
     assert_refused("web:&africa", ERR_NOT_FOUND,
                    "'africa' matches no group or node of the inventory");
     assert_refused("~b", ERR_NOT_FOUND, "'~b' matches no group or node of the inventory");
-    assert_refused("web:22", ERR_NOT_FOUND, "'web:22' matches no group or node; did you mean 'web2'?");
+    assert_refused("web:22", ERR_NOT_FOUND,
+                   "'web:22' matches no group or node; did you mean 'web2'?");
 }
 
 static void a_subscript_past_the_end_is_told(void **state)

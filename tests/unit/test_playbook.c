@@ -137,22 +137,23 @@ static void sections_of_later_versions_are_named(void **state)
 static void all_faults_come_in_one_run_in_the_files_order(void **state)
 {
     (void)state;
-    assert_told("[service]\nname = a b\nroot = srv\nport = 0\nkeep = 0\n"
-                "[health]\ntimeout = 5\nrise = 1\nrise = 2\n[strategy\n[failure]\naction = explode\n",
-                "shop.ini:0: [service] needs 'unit' (a systemd unit) or 'start' (a command)\n"
-                "shop.ini:0: [health] needs a check: http, tcp, command or unit\n"
-                "shop.ini:2: key 'name' in [service]: 'a b' is not a name; use 1 to 64 letters, "
-                "digits, '.', '_' and '-', beginning with a letter or digit\n"
-                "shop.ini:3: key 'root' in [service]: 'srv' is not an absolute path; write it "
-                "like /srv/shop\n"
-                "shop.ini:4: key 'port' in [service]: '0' is not between 1 and 65535\n"
-                "shop.ini:5: key 'keep' in [service]: '0' is not between 1 and 1000\n"
-                "shop.ini:7: key 'timeout' in [health]: '5' is not a duration; write it like "
-                "500ms, 10s, 5m, 1h or 1m30s\n"
-                "shop.ini:9: key 'rise' stands twice in [health], first in line 8\n"
-                "shop.ini:10: section header '[strategy' does not end in ']'\n"
-                "shop.ini:12: key 'action' in [failure]: 'explode' is not one of rollback, pause, "
-                "stop\n");
+    assert_told(
+        "[service]\nname = a b\nroot = srv\nport = 0\nkeep = 0\n"
+        "[health]\ntimeout = 5\nrise = 1\nrise = 2\n[strategy\n[failure]\naction = explode\n",
+        "shop.ini:0: [service] needs 'unit' (a systemd unit) or 'start' (a command)\n"
+        "shop.ini:0: [health] needs a check: http, tcp, command or unit\n"
+        "shop.ini:2: key 'name' in [service]: 'a b' is not a name; use 1 to 64 letters, "
+        "digits, '.', '_' and '-', beginning with a letter or digit\n"
+        "shop.ini:3: key 'root' in [service]: 'srv' is not an absolute path; write it "
+        "like /srv/shop\n"
+        "shop.ini:4: key 'port' in [service]: '0' is not between 1 and 65535\n"
+        "shop.ini:5: key 'keep' in [service]: '0' is not between 1 and 1000\n"
+        "shop.ini:7: key 'timeout' in [health]: '5' is not a duration; write it like "
+        "500ms, 10s, 5m, 1h or 1m30s\n"
+        "shop.ini:9: key 'rise' stands twice in [health], first in line 8\n"
+        "shop.ini:10: section header '[strategy' does not end in ']'\n"
+        "shop.ini:12: key 'action' in [failure]: 'explode' is not one of rollback, pause, "
+        "stop\n");
 }
 
 static void an_empty_playbook_says_what_is_missing(void **state)
@@ -181,28 +182,50 @@ static void bad_values_are_faults(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"service", "become = maybe"},       {"service", "become = YES"},
-        {"service", "keep = -1"},            {"service", "keep ="},
-        {"service", "shared = /etc"},        {"service", "shared = a/../b"},
-        {"service", "shared = a,,b"},        {"service", "shared = a//b"},
-        {"service", "shared = log, log/x"},  {"service", "shared = ."},
-        {"service", "shared = {node}"},      {"source", "ref = --upload-pack=x"},
-        {"source", "path = ../x"},           {"source", "path = /x"},
-        {"strategy", "batch = 0"},           {"strategy", "batch = 1, 0%"},
-        {"strategy", "batch = 1,"},          {"strategy", "batch = 120%"},
-        {"strategy", "max_unavailable = 0"}, {"strategy", "max_unavailable = 0%"},
-        {"strategy", "bake = -1s"},          {"strategy", "bake = 8d"},
-        {"strategy", "spread = a b"},        {"strategy", "type = rollin"},
-        {"health", "http = healthz"},        {"health", "http = ftp://x/"},
-        {"health", "http = /a b"},           {"health", "http = /{node"},
-        {"health", "http = /{a-b}"},         {"health", "interval = 10ms"},
-        {"health", "fall = 0"},              {"health", "via = both"},
-        {"health", "body = x"},              {"health", "port = 70000"},
-        {"failure", "max_failures = many"},  {"retry", "attempts = 0"},
-        {"retry", "base = 31s"},             {"health", "min_healthy_time = 60s"},
-        {"health", "healthy_deadline = 10m"},{"health", "progress_deadline = 30s"},
-        {"health", "timeout = 61s"},         {"step", "run = x"},
-        {"step a/b", "run = x"},             {"service x", "keep = 1"},
+        {"service", "become = maybe"},
+        {"service", "become = YES"},
+        {"service", "keep = -1"},
+        {"service", "keep ="},
+        {"service", "shared = /etc"},
+        {"service", "shared = a/../b"},
+        {"service", "shared = a,,b"},
+        {"service", "shared = a//b"},
+        {"service", "shared = log, log/x"},
+        {"service", "shared = ."},
+        {"service", "shared = {node}"},
+        {"source", "ref = --upload-pack=x"},
+        {"source", "path = ../x"},
+        {"source", "path = /x"},
+        {"strategy", "batch = 0"},
+        {"strategy", "batch = 1, 0%"},
+        {"strategy", "batch = 1,"},
+        {"strategy", "batch = 120%"},
+        {"strategy", "max_unavailable = 0"},
+        {"strategy", "max_unavailable = 0%"},
+        {"strategy", "bake = -1s"},
+        {"strategy", "bake = 8d"},
+        {"strategy", "spread = a b"},
+        {"strategy", "type = rollin"},
+        {"health", "http = healthz"},
+        {"health", "http = ftp://x/"},
+        {"health", "http = /a b"},
+        {"health", "http = /{node"},
+        {"health", "http = /{a-b}"},
+        {"health", "interval = 10ms"},
+        {"health", "fall = 0"},
+        {"health", "via = both"},
+        {"health", "body = x"},
+        {"health", "port = 70000"},
+        {"failure", "max_failures = many"},
+        {"retry", "attempts = 0"},
+        {"retry", "base = 31s"},
+        {"health", "min_healthy_time = 60s"},
+        {"health", "healthy_deadline = 10m"},
+        {"health", "progress_deadline = 30s"},
+        {"health", "timeout = 61s"},
+        {"step", "run = x"},
+        {"step a/b", "run = x"},
+        {"service x", "keep = 1"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_bad_value(cases[i][0], cases[i][1]);
@@ -222,15 +245,15 @@ static void http_values_are_checked(void **state)
                 "shop.ini:6: key 'http' in [health] is a path and needs 'port' in [service]\n"
                 "shop.ini:7: key 'tcp' in [health] needs 'port' in [service]\n"
                 "shop.ini:8: key 'unit' in [health] needs 'unit' in [service]\n");
-    assert_told("[service]\nname=a\nroot=/srv/a\nstart=x\n[health]\nhttp=https://{address}:8443/x\n",
-                "");
+    assert_told(
+        "[service]\nname=a\nroot=/srv/a\nstart=x\n[health]\nhttp=https://{address}:8443/x\n", "");
 }
 
 static void roots_must_be_a_folder_of_their_own(void **state)
 {
     (void)state;
-    static const char *const roots[] = {"/", "//", "srv", "/srv/../etc", "/srv/./x", "/srv//x",
-                                        "/srv/{node}", "~/x"};
+    static const char *const roots[] = {"/",        "//",      "srv",         "/srv/../etc",
+                                        "/srv/./x", "/srv//x", "/srv/{node}", "~/x"};
     for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
         struct parsed parsed;
         char text[200];

@@ -7,9 +7,8 @@
 static const struct variable extra[] = {{.name = "release", .value = "r1"},
                                         {.name = "port", .value = "8080"}};
 static struct variable own[] = {{.name = "port", .value = "22"}, {.name = "zone", .value = "eu"}};
-static const struct node node = {.name = "web1",
-                                 .connection = {.address = "10.0.0.1"},
-                                 .variables = {.items = own, .count = 2}};
+static const struct node node = {
+    .name = "web1", .connection = {.address = "10.0.0.1"}, .variables = {.items = own, .count = 2}};
 static const struct template_scope scope = {.node = &node, .extra = extra, .extra_count = 2};
 
 static void assert_expands(const char *text, const char *expected)

@@ -92,7 +92,9 @@ static void foreign_bytes_cannot_drive_a_terminal(void **state)
     assert_sanitized("\x1b[31mred", 8, true, "\\x1b[31mred");
     assert_sanitized("a\rb", 3, true, "a\\x0db");
     assert_sanitized("caf\xc3\xa9", 5, true, "caf\xc3\xa9");
-    assert_sanitized("\xc2\x9b" "1m", 4, true, "\\xc2\\x9b1m");
+    assert_sanitized("\xc2\x9b"
+                     "1m",
+                     4, true, "\\xc2\\x9b1m");
     assert_sanitized("\xe2\x80\xaetxt", 6, true, "\\xe2\\x80\\xaetxt");
     assert_sanitized("\xff\xc3", 2, true, "\\xff\\xc3");
     assert_sanitized("\xc0\xaf", 2, true, "\\xc0\\xaf");

@@ -36,10 +36,28 @@ static void durations_have_units(void **state)
 static void anything_else_is_no_duration(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",     "5",    "-1s",  "+1s",   "1 s",  "s",     "1S",
-                                        "1.s",  ".5s",  "1s1m", "1s1s",  "1sx",  "366d",  "1.5ms",
-                                        "1e3s", "0x1s", " 1s",  "1s ",   "inf",  "1.0005s",
-                                        "99999999999999999999s", "999999999999999999d"};
+    static const char *const texts[] = {"",
+                                        "5",
+                                        "-1s",
+                                        "+1s",
+                                        "1 s",
+                                        "s",
+                                        "1S",
+                                        "1.s",
+                                        ".5s",
+                                        "1s1m",
+                                        "1s1s",
+                                        "1sx",
+                                        "366d",
+                                        "1.5ms",
+                                        "1e3s",
+                                        "0x1s",
+                                        " 1s",
+                                        "1s ",
+                                        "inf",
+                                        "1.0005s",
+                                        "99999999999999999999s",
+                                        "999999999999999999d"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         assert_no_duration(texts[i]);
     struct err err = {0};
