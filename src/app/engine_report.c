@@ -52,11 +52,16 @@ static void report_phase(struct engine *engine, const struct note *note)
     engine_record(engine, &record);
 }
 
+static void report_spent(struct engine *engine, enum spend_reason reason)
+{
+    bool back = !engine->settings->rollback && engine->playbook->failure.action == FAILURE_ROLLBACK;
+    engine_notice(engine, SIZE_MAX, "%s: %s", spend_reason_name(reason),
+                  back ? "going back to the previous release" : "no further node is touched");
+}
+
 void engine_report_note(struct engine *engine, const struct note *note)
 {
-    struct worker *worker = note->kind == NOTE_STATE || note->kind == NOTE_RESULT
-                                ? &engine->runner
-                                : worker_of(engine, note->node);
+    struct worker *worker = worker_of(engine, note->node);
     struct record record = {.node = note->node};
     switch (note->kind) {
     case NOTE_STATE:
@@ -93,13 +98,8 @@ void engine_report_note(struct engine *engine, const struct note *note)
         record.release = worker->serving;
         break;
     case NOTE_BUDGET_SPENT:
-        record.kind = RECORD_NOTICE;
-        record.node = SIZE_MAX;
-        record.text = engine->settings->rollback ? "too many nodes failed: no further node is touched"
-                      : engine->playbook->failure.action == FAILURE_ROLLBACK
-                          ? "the failure budget is spent: going back to the previous release"
-                          : "the failure budget is spent: no further node is touched";
-        break;
+        report_spent(engine, (enum spend_reason)note->value);
+        return;
     case NOTE_BLOCKED:
         record.kind = RECORD_NOTICE;
         record.node = SIZE_MAX;

@@ -282,7 +282,8 @@ static void carry_stage(struct worker *worker)
 static void activated(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
-    if (!reply->error && reply->status == REPLY_OK)
+    bool switched = !reply->error && (reply->status == REPLY_OK || reply_get(reply, "switched"));
+    if (switched)
         worker->serving = release_of(worker, &worker->action);
     replied(worker, reply);
 }

@@ -282,8 +282,8 @@ static void command_answered(struct prober *prober, const struct reply *reply)
 
 static void unit_answered(struct prober *prober, const struct reply *reply)
 {
-    const char *active = reply_get(reply, "active"), *sub = reply_get(reply, "sub");
-    const char *count = reply_get(reply, "restarts");
+    const char *active = reply_get(reply, "unit_active"), *sub = reply_get(reply, "unit_sub");
+    const char *count = reply_get(reply, "unit_restarts");
     struct err err;
     uint64_t restarts = 0;
     if (reply->status != REPLY_OK || !active || !sub) {

@@ -1,5 +1,6 @@
 #include "sink_live_view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,8 +154,12 @@ static void head_line(struct strbuf *line, const struct live_view *view,
     if (view->wave_count)
         strbuf_addf(line, "wave %zu of %zu ", view->wave + 1, view->wave_count);
     live_bar(line, done, total, style->columns < 70 ? BAR_COLUMNS : WAVE_BAR_COLUMNS, style->utf8);
-    strbuf_addf(line, " %zu of %zu node%s  %s  %s", done, total, total == 1 ? "" : "s",
-                duration_format(elapsed, now_ms - now_ms % 100), view->state);
+    if (now_ms < 60000)
+        snprintf(elapsed, sizeof elapsed, "%.1fs", (double)now_ms / 1000);
+    else
+        duration_format(elapsed, now_ms);
+    strbuf_addf(line, " %zu of %zu node%s  %s  %s", done, total, total == 1 ? "" : "s", elapsed,
+                view->state);
 }
 
 static void node_line(struct strbuf *line, const struct live_view *view, size_t index,

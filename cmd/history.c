@@ -1,0 +1,178 @@
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/table.h"
+#include "run.h"
+
+#define REQUEST_TIMEOUT_MS 30000
+
+/* One rollout, as the nodes' journals tell it together. */
+struct past {
+    const char *id, *who, *release;
+    int64_t start, end; /* epoch seconds; end 0: open on some node */
+    size_t nodes, open;
+    const char *result; /* the worst that a node noted */
+    bool mixed;         /* several releases */
+};
+
+struct reading {
+    struct run *run;
+    struct past *items;
+    size_t count, unanswered;
+};
+
+static struct past *past_of(struct reading *reading, const char *id)
+{
+    struct arena *arena = &reading->run->inputs.arena;
+    for (size_t i = 0; i < reading->count; i++)
+        if (strcmp(reading->items[i].id, id) == 0)
+            return &reading->items[i];
+    struct past *grown = arena_grow(arena, reading->items, reading->count, sizeof(*grown));
+    if (!grown)
+        return NULL;
+    reading->items = grown;
+    grown[reading->count] = (struct past){.id = arena_strdup(arena, id)};
+    return &grown[reading->count++];
+}
+
+/* `ID START END WHO RELEASE RESULT...`, END `-` and RESULT `open` when the node's journal has no end. */
+static void add_line(struct reading *reading, const char *line)
+{
+    struct arena *arena = &reading->run->inputs.arena;
+    char *fields[6] = {0};
+    char *rest = arena_strdup(arena, line);
+    for (size_t i = 0; i < 6 && rest; i++)
+        fields[i] = i < 5 ? strsep(&rest, " ") : rest;
+    if (!fields[5] || !text_is_name(fields[0]))
+        return;
+    struct past *past = past_of(reading, fields[0]);
+    if (!past)
+        return;
+    int64_t start = strtoll(fields[1], NULL, 10), end = strtoll(fields[2], NULL, 10);
+    bool open = strcmp(fields[2], "-") == 0;
+    past->start = past->nodes == 0 || start < past->start ? start : past->start;
+    past->end = end > past->end ? end : past->end;
+    past->open += open;
+    past->who = fields[3];
+    past->mixed = past->mixed || (past->release && strcmp(past->release, fields[4]) != 0);
+    past->release = fields[4];
+    /* `STATUS RESULT`: the node's own outcome, then the rollout's result. */
+    const char *result = strchr(fields[5], ' ');
+    past->result = open ? past->result : result ? result + 1 : fields[5];
+    past->nodes++;
+}
+
+static void build(void *context, struct session *session, size_t member)
+{
+    struct reading *reading = context;
+    (void)member;
+    session_begin(session, "history");
+    session_addu(session, "lines", reading->run->options->count);
+}
+
+static void answer(void *context, size_t member, const struct reply *reply, const struct err *error)
+{
+    struct reading *reading = context;
+    if (error || reply->status != REPLY_OK) {
+        fprintf(stderr, "deployctl: warning: %s: %s\n", reading->run->fleet->members[member].node->name,
+                error ? error->message : reply->sentence);
+        reading->unanswered++;
+        return;
+    }
+    for (size_t i = 0; i < reply->value_count; i++)
+        if (strcmp(reply->values[i].key, "rollout") == 0)
+            add_line(reading, reply->values[i].value);
+}
+
+static int newest_first(const void *left, const void *right)
+{
+    const struct past *a = left, *b = right;
+    if (a->start != b->start)
+        return a->start < b->start ? 1 : -1;
+    return strcmp(b->id, a->id);
+}
+
+static const char *time_text(char out[32], int64_t epoch)
+{
+    time_t seconds = (time_t)epoch;
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(out, 32, "%Y-%m-%d %H:%M:%SZ", &utc);
+    return out;
+}
+
+static const char *result_of(const struct past *past)
+{
+    return past->open ? "did not end" : past->result ? past->result : "unknown";
+}
+
+static void print_text(const struct reading *reading, size_t count)
+{
+    static const char *const headings[] = {"rollout", "started", "took", "nodes", "release", "result", "who"};
+    struct table table;
+    table_init(&table, headings, 7);
+    for (size_t i = 0; i < count; i++) {
+        const struct past *past = &reading->items[i];
+        char started[32], took[DURATION_TEXT_MAX] = "", nodes[24];
+        snprintf(nodes, sizeof(nodes), "%zu", past->nodes);
+        if (!past->open)
+            duration_format(took, (past->end - past->start) * 1000);
+        const char *cells[] = {past->id, time_text(started, past->start), took, nodes,
+                               past->mixed ? "several" : past->release, result_of(past), past->who};
+        table_row(&table, cells);
+    }
+    table_print(&table, stdout);
+    table_release(&table);
+}
+
+static void print_json(const struct reading *reading, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct past *past = &reading->items[i];
+        json_t *line = json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:s?, s:s, s:s}", "v", 1, "event",
+                                 "history", "rollout", past->id, "start", (json_int_t)past->start, "end",
+                                 (json_int_t)past->end, "nodes", (int)past->nodes, "release",
+                                 past->mixed ? NULL : past->release, "result", result_of(past), "who",
+                                 past->who);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    }
+}
+
+static int history(struct run *run)
+{
+    struct reading reading = {.run = run};
+    struct fanout fanout = {
+        .forks = run->options->forks,
+        .connect_timeout_ms = run->inputs.playbook.retry.connect_timeout_ms,
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
+        .build = build,
+        .answer = answer,
+        .context = &reading,
+    };
+    int signal_number = fleet_ask(run->fleet, &fanout);
+    if (signal_number)
+        return 128 + signal_number;
+    if (reading.unanswered == run->fleet->count)
+        return EXIT_UNREACHABLE;
+    if (reading.count)
+        qsort(reading.items, reading.count, sizeof(*reading.items), newest_first);
+    size_t count = reading.count < run->options->count ? reading.count : run->options->count;
+    (run->options->json ? print_json : print_text)(&reading, count);
+    return EXIT_DONE;
+}
+
+int verb_history(const struct options *options)
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = history(&run);
+    run_release(&run);
+    return code;
+}

@@ -1,0 +1,144 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/delivery.h"
+#include "app/table.h"
+#include "base/units.h"
+#include "run.h"
+
+struct planned {
+    const char *change; /* none, update, first release, unknown */
+    struct err refusal; /* code 0: nothing stands in the way */
+};
+
+static const char *change_of(const struct surveyed *node, const char *target)
+{
+    if (!node->answered)
+        return "unknown";
+    if (!node->facts.current)
+        return "first release";
+    if (strcmp(node->facts.current, target) == 0)
+        return node->facts.current_good ? "none" : "finish";
+    return "update";
+}
+
+static void judge(const struct run *run, size_t index, struct planned *out)
+{
+    const struct surveyed *node = &run->survey.nodes[index];
+    const struct service *service = &run->inputs.playbook.service;
+    enum release_state state = RELEASE_INCOMPLETE;
+    out->change = change_of(node, run->targets[index]);
+    err_clear(&out->refusal);
+    if (!node->answered) {
+        out->refusal = node->error;
+        return;
+    }
+    bool there = facts_has(&node->facts, run->targets[index], &state) && state != RELEASE_INCOMPLETE;
+    bool become = service->become || run->fleet->members[index].node->connection.become;
+    uint64_t needed = there ? 0 : delivery_needs_bytes(run->package);
+    if (node->facts.lock_holder && !node->facts.lock_expired)
+        err_set(&out->refusal, ERR_REFUSED, "locked by %s, rollout %s", node->facts.lock_holder,
+                node->facts.lock_rollout ? node->facts.lock_rollout : "unknown");
+    else
+        facts_check(&node->facts, service, become, needed, &out->refusal);
+}
+
+static const char *wave_text(const struct run *run, size_t node, char out[16])
+{
+    for (size_t wave = 0; wave < run->waves.count; wave++)
+        for (size_t i = 0; i < run->waves.items[wave].count; i++)
+            if (run->waves.items[wave].nodes[i] == node)
+                snprintf(out, 16, "%zu", wave + 1);
+    return out;
+}
+
+static void print_text(const struct run *run, const struct planned *planned, const char *hash)
+{
+    static const char *const headings[] = {"wave", "node", "current",     "change",
+                                           "disk free", "sudo", "rollback to", "note"};
+    struct table table;
+    printf("plan of %s to %s (%s)\n", run->inputs.playbook.service.name,
+           package_release(run->package), package_description(run->package));
+    table_init(&table, headings, 8);
+    for (size_t wave = 0; wave < run->waves.count; wave++)
+        for (size_t i = 0; i < run->waves.items[wave].count; i++) {
+            size_t index = run->waves.items[wave].nodes[i];
+            const struct surveyed *node = &run->survey.nodes[index];
+            char number[16] = "", disk[DURATION_TEXT_MAX] = "";
+            if (node->answered)
+                size_format(disk, node->facts.disk_free);
+            bool same = strcmp(planned[index].change, "none") == 0;
+            const char *back = same ? node->facts.previous : node->facts.current;
+            const char *cells[] = {wave_text(run, index, number),
+                                   run->fleet->members[index].node->name,
+                                   node->facts.current,
+                                   planned[index].change,
+                                   disk,
+                                   node->facts.sudo,
+                                   back,
+                                   planned[index].refusal.code ? planned[index].refusal.message : ""};
+            table_row(&table, cells);
+        }
+    table_print(&table, stdout);
+    table_release(&table);
+    printf("plan %s; hold a rollout to it with --require-plan %s\n", hash, hash);
+}
+
+static void print_json(const struct run *run, const struct planned *planned, const char *hash)
+{
+    for (size_t i = 0; i < run->fleet->count; i++) {
+        const struct surveyed *node = &run->survey.nodes[i];
+        char wave[16] = "0";
+        json_t *line = json_pack(
+            "{s:i, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:I, s:s?, s:s?}", "v", 1, "event", "plan_node",
+            "node", run->fleet->members[i].node->name, "wave", wave_text(run, i, wave), "change",
+            planned[i].change, "current", node->facts.current, "target", run->targets[i],
+            "rollback_to", node->facts.current, "disk_free", (json_int_t)node->facts.disk_free, "sudo",
+            node->facts.sudo, "refusal", planned[i].refusal.code ? planned[i].refusal.message : NULL);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    }
+    json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i}", "v", 1, "event", "plan", "service",
+                             run->inputs.playbook.service.name, "release",
+                             package_release(run->package), "hash", hash, "waves",
+                             (int)run->waves.count);
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+static int plan(struct run *run)
+{
+    char hash[13];
+    int code = EXIT_DONE;
+    struct planned *planned =
+        arena_alloc(&run->inputs.arena, (run->fleet->count + 1) * sizeof(*planned));
+    if (!planned)
+        return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    for (size_t i = 0; i < run->fleet->count; i++) {
+        judge(run, i, &planned[i]);
+        if (planned[i].refusal.code && code == EXIT_DONE)
+            code = EXIT_REFUSED;
+        if (!run->survey.nodes[i].answered && planned[i].refusal.code != ERR_REFUSED)
+            code = EXIT_UNREACHABLE;
+    }
+    run_plan_hash(run, hash);
+    (run->options->json ? print_json : print_text)(run, planned, hash);
+    return code;
+}
+
+int verb_plan(const struct options *options)
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = run_pack(&run);
+    if (!code)
+        code = run_survey(&run, false);
+    if (!code)
+        code = plan(&run);
+    run_release(&run);
+    return code;
+}

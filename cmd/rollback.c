@@ -1,0 +1,70 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/table.h"
+#include "run.h"
+
+static void show(const struct run *run)
+{
+    static const char *const headings[] = {"node", "from", "to"};
+    struct table table;
+    table_init(&table, headings, 3);
+    for (size_t i = 0; i < run->fleet->count; i++) {
+        const struct surveyed *node = &run->survey.nodes[i];
+        const char *current = node->answered ? node->facts.current : NULL;
+        const char *target = run->targets[i];
+        bool same = current && target && strcmp(current, target) == 0;
+        const char *cells[] = {run->fleet->members[i].node->name,
+                               node->answered ? current : "not reached",
+                               !node->answered ? NULL
+                               : same          ? "stays"
+                               : target        ? target
+                                               : "nowhere to go back to"};
+        table_row(&table, cells);
+    }
+    table_print(&table, stderr);
+    table_release(&table);
+}
+
+static bool agreed(const struct run *run)
+{
+    char answer[16] = "";
+    if (run->options->yes || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return true;
+    show(run);
+    fprintf(stderr, "go back? [y/N] ");
+    if (!fgets(answer, sizeof(answer), stdin))
+        return false;
+    return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+static void choose_targets(struct run *run)
+{
+    if (!run->options->to) {
+        survey_rollback_targets(&run->survey, run->targets);
+        return;
+    }
+    for (size_t i = 0; i < run->fleet->count; i++)
+        run->targets[i] = run->options->to;
+}
+
+int verb_rollback(const struct options *options)
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = run_survey(&run, false);
+    if (!code) {
+        choose_targets(&run);
+        code = run_require_plan(&run);
+    }
+    if (!code && !agreed(&run)) {
+        fprintf(stderr, "deployctl: nothing was changed\n");
+        code = EXIT_REFUSED;
+    }
+    if (!code)
+        code = run_go(&run, true, options->to ? options->to : "each node's previous good release");
+    run_release(&run);
+    return code;
+}

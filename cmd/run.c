@@ -1,0 +1,216 @@
+#include "run.h"
+
+#include <inttypes.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/sink.h"
+#include "base/text.h"
+#include "inputs.h"
+#include "io/digest.h"
+#include "io/files.h"
+
+/* --- who and when --- */
+
+static void name_rollout(struct run *run)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm utc;
+    char stamp[20];
+    gmtime_r(&now, &utc);
+    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
+    snprintf(run->rollout, sizeof(run->rollout), "%s-%04x", stamp, (unsigned)(clock_random() & 0xffff));
+}
+
+/* user@host, and the CI job when there is one: what a colleague needs to know who holds the lock. */
+static void name_holder(struct run *run)
+{
+    static const char *const job_variables[] = {"CI_JOB_URL", "BUILD_URL", "CIRCLE_BUILD_URL",
+                                                "BUILDKITE_BUILD_URL"};
+    struct passwd *account = getpwuid(getuid());
+    char host[64] = "unknown", job[400] = "";
+    gethostname(host, sizeof(host) - 1);
+    for (size_t i = 0; i < sizeof(job_variables) / sizeof(job_variables[0]) && !job[0]; i++)
+        if (getenv(job_variables[i]))
+            snprintf(job, sizeof(job), " %s", getenv(job_variables[i]));
+    const char *server = getenv("GITHUB_SERVER_URL"), *repository = getenv("GITHUB_REPOSITORY");
+    const char *github = getenv("GITHUB_RUN_ID");
+    if (!job[0] && server && repository && github)
+        snprintf(job, sizeof(job), " %s/%s/actions/runs/%s", server, repository, github);
+    struct strbuf safe;
+    strbuf_init(&safe, sizeof(run->holder) - 1);
+    strbuf_addf(&safe, "%s@%s", account ? account->pw_name : "unknown", host);
+    text_sanitize(&safe, job, strlen(job), false);
+    snprintf(run->holder, sizeof(run->holder), "%.*s", (int)sizeof(run->holder) - 1, safe.text);
+    strbuf_release(&safe);
+}
+
+/* --- from options to a fleet --- */
+
+int run_begin(struct run *run, const struct options *options)
+{
+    struct err err;
+    *run = (struct run){.options = options};
+    int code = inputs_read(&run->inputs, options, options->arguments[0], NULL);
+    if (code)
+        return code;
+    signal(SIGPIPE, SIG_IGN);
+    name_rollout(run);
+    name_holder(run);
+    run->targets = arena_alloc(&run->inputs.arena, (run->inputs.node_count + 1) * sizeof(*run->targets));
+    if (!run->targets)
+        return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    if (inputs_waves(&run->waves, &run->inputs, &err) < 0 ||
+        fleet_create(&run->fleet, &run->inputs.inventory, run->inputs.nodes, run->inputs.node_count,
+                     &run->inputs.playbook, &err) < 0)
+        return report_error(&err);
+    return 0;
+}
+
+void run_release(struct run *run)
+{
+    survey_release(&run->survey);
+    fleet_free(run->fleet);
+    package_free(run->package);
+    inputs_release(&run->inputs);
+}
+
+int run_pack(struct run *run)
+{
+    const struct source *source = &run->inputs.playbook.source;
+    const char *where = inputs_source_path(&run->inputs);
+    const char *ref = run->options->ref ? run->options->ref : source->ref;
+    struct err err;
+    int rc;
+    if (!where)
+        rc = err_set(&err, ERR_MEMORY, "out of memory");
+    else if (source->kind == SOURCE_GIT)
+        rc = package_from_git(&run->package, where, ref, source->path, &err);
+    else if (run->options->ref)
+        rc = err_set(&err, ERR_INPUT, "--ref is for a git source, and %s names another kind",
+                     run->inputs.playbook_path);
+    else if (source->kind == SOURCE_DIR)
+        rc = package_from_directory(&run->package, where, &err);
+    else
+        rc = package_from_archive(&run->package, where, &err);
+    if (rc < 0) {
+        err_prefix(&err, "source");
+        return report_error(&err);
+    }
+    for (size_t i = 0; i < run->inputs.node_count; i++)
+        run->targets[i] = package_release(run->package);
+    return 0;
+}
+
+int run_survey(struct run *run, bool probe)
+{
+    struct err err;
+    int rc = survey_run(&run->survey, run->fleet, run->options->forks, probe, &err);
+    if (rc < 0)
+        return report_error(&err);
+    return rc > 0 ? 128 + rc : 0;
+}
+
+/* --- the plan's hash --- */
+
+void run_plan_hash(const struct run *run, char out[13])
+{
+    struct strbuf text;
+    char hex[65];
+    strbuf_init(&text, 64 << 20);
+    strbuf_addf(&text, "%s\n%s\n", run->inputs.playbook.service.name, run->inputs.playbook.service.root);
+    for (size_t wave = 0; wave < run->waves.count; wave++)
+        for (size_t i = 0; i < run->waves.items[wave].count; i++) {
+            size_t node = run->waves.items[wave].nodes[i];
+            const struct surveyed *surveyed = &run->survey.nodes[node];
+            const char *current = surveyed->answered ? surveyed->facts.current : "unreachable";
+            strbuf_addf(&text, "%zu %s %s %s\n", wave, run->fleet->members[node].node->name,
+                        current ? current : "-", run->targets[node] ? run->targets[node] : "-");
+        }
+    digest_sha256_hex(text.text, text.length, hex);
+    snprintf(out, 13, "%.12s", hex);
+    strbuf_release(&text);
+}
+
+int run_require_plan(struct run *run)
+{
+    char hash[13];
+    const char *wanted = run->options->require_plan;
+    int code = !wanted || run->survey.nodes ? 0 : run_survey(run, false);
+    if (code || !wanted)
+        return code;
+    run_plan_hash(run, hash);
+    if (strcmp(hash, wanted) == 0)
+        return 0;
+    fprintf(stderr,
+            "deployctl: the plan is %s now, not %s: nodes or source have changed since; "
+            "look at `deployctl plan %s` again\n",
+            hash, wanted, run->options->arguments[0]);
+    return EXIT_REFUSED;
+}
+
+/* --- going --- */
+
+static void add_journal(struct run *run, struct sinks *sinks)
+{
+    struct strbuf path;
+    struct err err;
+    strbuf_init(&path, 4096);
+    path_state(&path);
+    strbuf_addf(&path, "/%s", run->inputs.playbook.service.name);
+    int rc = folder_make(path.text, &err);
+    strbuf_addf(&path, "/%s.jsonl", run->rollout);
+    struct sink *journal = rc < 0 ? NULL : sink_journal_create(path.text, &err);
+    if (!journal)
+        fprintf(stderr, "deployctl: warning: no journal on this machine: %s\n", err.message);
+    sinks_add(sinks, journal);
+    strbuf_release(&path);
+}
+
+static void add_sinks(struct run *run, struct sinks *sinks)
+{
+    const struct options *options = run->options;
+    enum verbosity verbosity = options->quiet ? QUIET : options->verbose ? VERBOSE : NORMAL;
+    const char *term = getenv("TERM");
+    bool terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+    bool live = terminal && verbosity == NORMAL && !options->json;
+    add_journal(run, sinks);
+    if (live)
+        sinks_add(sinks, sink_live_create(stderr, !options->no_color, verbosity));
+    else if (!options->json)
+        sinks_add(sinks, sink_lines_create(stderr, terminal && !options->no_color, verbosity));
+    if (options->json)
+        sinks_add(sinks, sink_json_create(stdout));
+    else
+        sinks_add(sinks, sink_summary_create(stdout, isatty(STDOUT_FILENO) && !options->no_color,
+                                             verbosity));
+}
+
+int run_go(struct run *run, bool rollback, const char *description)
+{
+    struct sinks sinks = {.count = 0};
+    struct engine_outcome outcome;
+    struct err err;
+    add_sinks(run, &sinks);
+    struct engine_settings settings = {
+        .fleet = run->fleet,
+        .playbook = &run->inputs.playbook,
+        .sinks = &sinks,
+        .package = rollback ? NULL : run->package,
+        .targets = run->targets,
+        .rollback = rollback,
+        .rollout = run->rollout,
+        .holder = run->holder,
+        .description = description,
+        .waves = run->waves,
+        .forks = run->options->forks,
+    };
+    int rc = engine_run(&settings, &outcome, &err);
+    sinks_finish(&sinks);
+    return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
+}

@@ -1,0 +1,41 @@
+/*
+ * What rollout, rollback, plan, status and history have in common: from options to a fleet that can be asked or changed.
+ * Knows the way, does no work itself.
+ */
+#ifndef CMD_RUN_H
+#define CMD_RUN_H
+
+#include "app/engine.h"
+#include "app/fleet.h"
+#include "app/survey.h"
+#include "command.h"
+#include "core/waves.h"
+#include "io/package.h"
+
+struct run {
+    const struct options *options;
+    struct inputs inputs;
+    struct waves waves;
+    struct package *package;
+    struct fleet *fleet;
+    struct survey survey;
+    const char **targets; /* one a node, NULL: unknown or none */
+    char rollout[32];     /* this run's id */
+    char holder[200];
+};
+
+/* Reads inventory and playbook and makes the fleet. Returns 0 or an exit code, after printing. Always run_release. */
+int run_begin(struct run *run, const struct options *options);
+void run_release(struct run *run);
+/* Packs the source; its release becomes every node's target. */
+int run_pack(struct run *run);
+/* Asks every node where it stands; `probe`: and how healthy it is. Prints nothing about nodes that did not answer. */
+int run_survey(struct run *run, bool probe);
+/* 12 hex digits over all that a plan decides by: service, waves, each node's current and target release. */
+void run_plan_hash(const struct run *run, char out[13]);
+/* 0, or 4 after saying that the plan is another one. Surveys when that was not done. */
+int run_require_plan(struct run *run);
+/* Lets the engine go, with the sinks that the options ask for. Returns the exit code. */
+int run_go(struct run *run, bool rollback, const char *description);
+
+#endif

@@ -1,0 +1,116 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/table.h"
+#include "run.h"
+
+static const char *health_of(const struct surveyed *node)
+{
+    return !node->answered ? "not reached" : !node->probed ? "-" : node->healthy ? "healthy" : "unhealthy";
+}
+
+static const char *state_of(const struct surveyed *node)
+{
+    if (!node->answered || !node->facts.current)
+        return "-";
+    return node->facts.current_good ? "good" : "not committed";
+}
+
+/* What a person should know of this node beside its release and health. */
+static void note_of(struct strbuf *out, const struct surveyed *node)
+{
+    const struct facts *facts = &node->facts;
+    if (!node->answered) {
+        strbuf_adds(out, node->error.message);
+        return;
+    }
+    if (node->probed && !node->healthy)
+        strbuf_adds(out, node->evidence);
+    if (facts->lock_holder)
+        strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
+                    facts->lock_rollout ? facts->lock_rollout : "unknown",
+                    facts->lock_expired ? " (expired)" : "");
+    if (facts->open_rollout && !facts->lock_holder)
+        strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
+                    facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
+}
+
+static void print_text(const struct run *run)
+{
+    static const char *const headings[] = {"node", "release", "state", "health", "rollback to", "note"};
+    struct table table;
+    table_init(&table, headings, 6);
+    for (size_t i = 0; i < run->fleet->count; i++) {
+        const struct surveyed *node = &run->survey.nodes[i];
+        struct strbuf note;
+        strbuf_init(&note, 2048);
+        note_of(&note, node);
+        const char *cells[] = {run->fleet->members[i].node->name,
+                               node->facts.current,
+                               state_of(node),
+                               health_of(node),
+                               node->facts.previous,
+                               note.text};
+        table_row(&table, cells);
+        strbuf_release(&note);
+    }
+    table_print(&table, stdout);
+    table_release(&table);
+}
+
+static json_t *releases_json(const struct facts *facts)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < facts->release_count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "id", facts->releases[i].id, "state",
+                                              release_state_name(facts->releases[i].state)));
+    return list;
+}
+
+static void print_json(const struct run *run)
+{
+    for (size_t i = 0; i < run->fleet->count; i++) {
+        const struct surveyed *node = &run->survey.nodes[i];
+        struct strbuf note;
+        strbuf_init(&note, 2048);
+        note_of(&note, node);
+        json_t *line = json_pack(
+            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o}", "v", 1, "event",
+            "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
+            node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
+            node->facts.previous, "lock_holder", node->facts.lock_holder, "open_rollout",
+            node->facts.open_rollout, "note", note.text, "releases", releases_json(&node->facts));
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+        strbuf_release(&note);
+    }
+}
+
+static int exit_code(const struct run *run)
+{
+    int code = EXIT_DONE;
+    if (survey_unanswered(&run->survey) == run->survey.count)
+        return EXIT_UNREACHABLE;
+    for (size_t i = 0; i < run->survey.count; i++) {
+        const struct surveyed *node = &run->survey.nodes[i];
+        if (!node->answered || (node->probed && !node->healthy))
+            code = EXIT_NEEDS_CARE;
+    }
+    return code;
+}
+
+int verb_status(const struct options *options)
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = run_survey(&run, true);
+    if (!code) {
+        (options->json ? print_json : print_text)(&run);
+        code = exit_code(&run);
+    }
+    run_release(&run);
+    return code;
+}
