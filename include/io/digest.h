@@ -1,20 +1,26 @@
 /*
- * SHA-256 by OpenSSL's libcrypto, which libssh2 brings anyway. In one call or in parts.
+ * SHA-256 by libcrypto: of a buffer at once, or of a stream piece by piece.
  */
 #ifndef IO_DIGEST_H
 #define IO_DIGEST_H
 
 #include <stddef.h>
 
-#define SHA256_HEX_SIZE 65 /* 64 digits and the NUL */
+#define SHA256_BYTES 32
+#define SHA256_HEX 65 /* with the NUL */
 
-/* `out` is always set; all zeros digits when libcrypto fails, which no digest of anything equals. */
-void digest_sha256_hex(const void *bytes, size_t length, char out[SHA256_HEX_SIZE]);
+/* The digest of `length` bytes in lower-case hex. Empty text when libcrypto has no memory. */
+void digest_sha256_hex(const void *bytes, size_t length, char out[SHA256_HEX]);
+void digest_hex(const unsigned char digest[SHA256_BYTES], char out[SHA256_HEX]);
 
-struct digest; /* one under way; NULL is accepted everywhere and yields zeros */
-struct digest *digest_begin(void);
-void digest_add(struct digest *digest, const void *bytes, size_t length);
-/* Writes the digest and frees. */
-void digest_end(struct digest *digest, char out[SHA256_HEX_SIZE]);
+/* A stream, used again and again: start, add, end. */
+struct digest;
+/* NULL when out of memory. */
+struct digest *digest_create(void);
+void digest_free(struct digest *digest);
+/* Each returns 0, or -1 when libcrypto fails. */
+int digest_start(struct digest *digest);
+int digest_add(struct digest *digest, const void *bytes, size_t length);
+int digest_end(struct digest *digest, unsigned char out[SHA256_BYTES]);
 
 #endif

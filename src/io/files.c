@@ -2,133 +2,166 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_TEXT_MAX 4096
-
-static int fail(struct err *err, const char *path, const char *what)
+static int system_error(struct err *err, const char *verb, const char *path)
 {
     int code = errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-    return err_set(err, code, "%s: %s: %s", path, what, strerror(errno));
+    return err_set(err, code, "cannot %s %s: %s", verb, path, strerror(errno));
 }
 
-static int check_regular(int fd, const char *path, size_t maximum, struct err *err)
+/* --- reading --- */
+
+static int read_all(struct strbuf *out, int file, const char *path, struct err *err)
 {
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return fail(err, path, "cannot be read");
-    if (S_ISDIR(status.st_mode))
-        return err_set(err, ERR_IO, "%s: is a folder, not a file", path);
-    if (!S_ISREG(status.st_mode))
-        return err_set(err, ERR_IO, "%s: is not a regular file", path);
-    if ((uintmax_t)status.st_size > maximum)
-        return err_set(err, ERR_IO, "%s: is larger than %zu bytes", path, maximum);
-    return 0;
+    char piece[16384];
+    while (true) {
+        ssize_t got = read(file, piece, sizeof(piece));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return system_error(err, "read", path);
+        if (got == 0)
+            return 0;
+        strbuf_add(out, piece, (size_t)got);
+        if (out->overflowed)
+            return err_set(err, ERR_INPUT, "%s is larger than %zu bytes, the most that is read here",
+                           path, out->maximum);
+    }
 }
 
 int file_read(struct strbuf *out, const char *path, struct err *err)
 {
-    char block[16384];
-    int rc;
+    struct stat status;
     strbuf_reset(out);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return fail(err, path, "cannot be opened");
-    rc = check_regular(fd, path, out->maximum, err);
-    while (rc == 0) {
-        ssize_t got = read(fd, block, sizeof(block));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            rc = fail(err, path, "cannot be read");
-        if (got <= 0)
-            break;
-        strbuf_add(out, block, (size_t)got);
-    }
-    if (rc == 0 && out->overflowed)
-        rc = err_set(err, ERR_IO, "%s: is larger than %zu bytes", path, out->maximum);
-    close(fd);
+    /* Non-blocking, so that opening a fifo by mistake does not wait for a writer. */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file < 0)
+        return system_error(err, "open", path);
+    int rc = 0;
+    if (fstat(file, &status) < 0)
+        rc = system_error(err, "look at", path);
+    else if (!S_ISREG(status.st_mode))
+        rc = err_set(err, ERR_INPUT, "%s is %s, not a file", path,
+                     S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket");
+    else
+        rc = read_all(out, file, path, err);
+    close(file);
     return rc;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
+/* --- writing --- */
+
+static int write_all(int file, const char *bytes, size_t length)
 {
     while (length) {
-        ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR)
+        ssize_t put = write(file, bytes, length);
+        if (put < 0 && errno == EINTR)
             continue;
-        if (written < 0)
+        if (put < 0)
             return -1;
-        bytes += written;
-        length -= (size_t)written;
+        bytes += put;
+        length -= (size_t)put;
     }
     return 0;
+}
+
+/* Makes a rename durable; a file system that cannot sync a folder is no reason to fail. */
+static void sync_parent(const char *path)
+{
+    struct strbuf parent;
+    const char *slash = strrchr(path, '/');
+    strbuf_init(&parent, PATH_MAX);
+    strbuf_add(&parent, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    int folder = open(parent.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {
+        fsync(folder);
+        close(folder);
+    }
+    strbuf_release(&parent);
 }
 
 int file_write(const char *path, const void *bytes, size_t length, unsigned mode, struct err *err)
 {
     struct strbuf beside;
     int rc = 0;
-    strbuf_init(&beside, PATH_TEXT_MAX);
+    strbuf_init(&beside, PATH_MAX);
     strbuf_addf(&beside, "%s.XXXXXX", path);
-    int fd = beside.overflowed ? (errno = ENAMETOOLONG, -1) : mkostemp(beside.text, O_CLOEXEC);
-    if (fd < 0) {
-        rc = fail(err, path, "cannot be made");
+    int file = beside.overflowed ? -1 : mkostemp(beside.text, O_CLOEXEC);
+    if (file < 0) {
+        if (beside.overflowed)
+            errno = ENAMETOOLONG;
+        rc = system_error(err, "write", path);
         goto out;
     }
-    if (write_all(fd, bytes, length) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0)
-        rc = fail(err, path, "cannot be written");
-    if (close(fd) < 0 && rc == 0)
-        rc = fail(err, path, "cannot be written");
-    if (rc == 0 && rename(beside.text, path) < 0)
-        rc = fail(err, path, "cannot be replaced");
+    if (write_all(file, bytes, length) < 0 || fchmod(file, mode) < 0 || fsync(file) < 0) {
+        rc = system_error(err, "write", path);
+        close(file);
+    } else if (close(file) < 0 || rename(beside.text, path) < 0) {
+        rc = system_error(err, "write", path);
+    }
     if (rc < 0)
         unlink(beside.text);
+    else
+        sync_parent(path);
 out:
     strbuf_release(&beside);
     return rc;
 }
 
-int folder_make(const char *path, struct err *err)
+static bool is_folder(const char *path)
 {
-    char part[PATH_TEXT_MAX];
     struct stat status;
-    size_t length = strlen(path);
-    if (length == 0 || length >= sizeof(part))
-        return err_set(err, ERR_INPUT, "a folder's path of %zu bytes cannot be made", length);
-    memcpy(part, path, length + 1);
-    for (size_t i = 1; i <= length; i++) {
-        if (part[i] != '/' && part[i] != '\0')
-            continue;
-        part[i] = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST && stat(part, &status) < 0)
-            return fail(err, part, "cannot be made");
-        part[i] = path[i];
-    }
-    if (stat(path, &status) < 0)
-        return fail(err, path, "cannot be made");
-    return S_ISDIR(status.st_mode) ? 0 : err_set(err, ERR_IO, "%s: is not a folder", path);
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static const char *home(void)
+int folder_make(const char *path, struct err *err)
 {
-    const char *named = getenv("HOME");
-    if (named && named[0])
-        return named;
-    struct passwd *account = getpwuid(getuid());
-    return account ? account->pw_dir : "/";
+    struct strbuf part;
+    int rc = 0;
+    if (!*path)
+        return err_set(err, ERR_INPUT, "the folder to make has no name");
+    strbuf_init(&part, PATH_MAX);
+    for (const char *at = path; rc == 0 && *at;) {
+        size_t length = strspn(at, "/");
+        length += strcspn(at + length, "/");
+        strbuf_add(&part, at, length);
+        at += length;
+        if (part.overflowed)
+            rc = err_set(err, ERR_INPUT, "the folder's path is longer than %d bytes", PATH_MAX);
+        else if (mkdir(part.text, 0700) < 0 && !is_folder(part.text)) {
+            if (errno == EEXIST)
+                errno = ENOTDIR;
+            rc = err_set(err, ERR_IO, "cannot make the folder %s: %s", part.text, strerror(errno));
+        }
+    }
+    strbuf_release(&part);
+    return rc;
+}
+
+/* --- paths --- */
+
+static void add_home(struct strbuf *out)
+{
+    const char *home = getenv("HOME");
+    struct passwd entry, *found = NULL;
+    char text[4096];
+    if (home && *home)
+        strbuf_adds(out, home);
+    else if (getpwuid_r(getuid(), &entry, text, sizeof(text), &found) == 0 && found)
+        strbuf_adds(out, found->pw_dir);
 }
 
 void path_expand_home(struct strbuf *out, const char *path)
 {
-    if (strcmp(path, "~") == 0 || strncmp(path, "~/", 2) == 0) {
-        strbuf_adds(out, home());
+    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')) {
+        add_home(out);
         path++;
     }
     strbuf_adds(out, path);
@@ -136,17 +169,22 @@ void path_expand_home(struct strbuf *out, const char *path)
 
 void path_state(struct strbuf *out)
 {
-    const char *ours = getenv("DEPLOYCTL_STATE"), *common = getenv("XDG_STATE_HOME");
-    if (ours && ours[0])
-        strbuf_adds(out, ours);
-    else if (common && common[0])
-        strbuf_addf(out, "%s/deployctl", common);
-    else
-        strbuf_addf(out, "%s/.local/state/deployctl", home());
+    const char *own = getenv("DEPLOYCTL_STATE");
+    const char *shared = getenv("XDG_STATE_HOME");
+    if (own && *own) {
+        strbuf_adds(out, own);
+    } else if (shared && *shared == '/') { /* the XDG base directory specification: relative ones are ignored */
+        strbuf_adds(out, shared);
+        strbuf_adds(out, "/deployctl");
+    } else {
+        path_expand_home(out, "~/.local/state/deployctl");
+    }
 }
 
+/* --- a file that only grows --- */
+
 struct append_file {
-    int fd;
+    int file;
     char *path;
 };
 
@@ -158,11 +196,10 @@ int append_open(struct append_file **out, const char *path, struct err *err)
         free(file);
         return err_set(err, ERR_MEMORY, "out of memory");
     }
-    file->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (file->fd < 0) {
-        int rc = fail(err, path, "cannot be opened");
-        free(file->path);
-        free(file);
+    file->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    if (file->file < 0) {
+        int rc = system_error(err, "open", path);
+        append_close(file);
         return rc;
     }
     *out = file;
@@ -171,22 +208,25 @@ int append_open(struct append_file **out, const char *path, struct err *err)
 
 int append_line(struct append_file *file, const char *line, int sync, struct err *err)
 {
-    struct strbuf whole;
-    strbuf_init(&whole, strlen(line) + 1);
-    strbuf_adds(&whole, line);
-    strbuf_addc(&whole, '\n');
-    int rc = write_all(file->fd, whole.text, whole.length);
-    if (rc == 0 && sync)
-        rc = fdatasync(file->fd);
-    strbuf_release(&whole);
-    return rc < 0 ? fail(err, file->path, "cannot be written") : 0;
+    size_t length = strlen(line);
+    char *text = malloc(length + 1);
+    if (!text)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    memcpy(text, line, length);
+    text[length] = '\n'; /* in one piece, so that two writers never mix a line */
+    int rc = 0;
+    if (write_all(file->file, text, length + 1) < 0 || (sync && fdatasync(file->file) < 0))
+        rc = system_error(err, "write", file->path);
+    free(text);
+    return rc;
 }
 
 void append_close(struct append_file *file)
 {
     if (!file)
         return;
-    close(file->fd);
+    if (file->file >= 0)
+        close(file->file);
     free(file->path);
     free(file);
 }
