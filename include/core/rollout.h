@@ -45,6 +45,7 @@
  * Rules of capacity and undo:
  * - A node counts as out from when it is let into its change, or its undo, until it has passed gate and enable there. A node that fell in its
  *   bake, or needs care, is out. Within a wave, nodes that are out already go first.
+ * - A node let in whose first drain or activate would be one too many, because others fell meanwhile, is put back where it stands until there is room.
  * - In the undo of the fleet, nodes that are out anyway go before those that serve, newest first among each: they cost nothing and give capacity back.
  * - When no node under way can bring capacity back, and nodes wait for it, the rollout is blocked (NOTE_BLOCKED): the budget is spent. In an undo it goes on
  *   one node at a time instead.

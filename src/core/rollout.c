@@ -144,7 +144,7 @@ static void enter_undo(struct rollout *rollout)
         struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
         bool settled = walker->outcome == NODE_RESTORED || walker->outcome == NODE_NEEDS_CARE;
 
-        walker->undo_due = walker->track != TRACK_UNDO && !settled;
+        walker->undo_due = (walker->track != TRACK_UNDO || walker->parked) && !settled;
     }
 }
 

@@ -18,6 +18,8 @@ static void touch(struct rollout *rollout, struct walker *walker)
 /* What is true of a node from the moment an action is sent, whatever comes back. */
 static void note_sent(struct rollout *rollout, struct walker *walker, enum step_kind kind)
 {
+    if (step_rules[kind].touches)
+        walker->serves = false;
     if (step_rules[kind].touches && walker->track == TRACK_CHANGE)
         touch(rollout, walker);
     if (kind == STEP_LOCK)
@@ -89,6 +91,8 @@ void action_launch(struct rollout *rollout, struct walker *walker)
         !(mutant(MUTANT_NO_RECONNECT) && kind != STEP_CONNECT))
         kind = STEP_CONNECT;
     if (step_rules[kind].counts && walker->node != NO_NODE && !capacity_forks_left(rollout))
+        return;
+    if (step_rules[kind].touches && capacity_park(rollout, walker))
         return;
     send_step(rollout, walker, kind);
 }

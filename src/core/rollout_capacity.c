@@ -21,14 +21,35 @@ bool capacity_forks_left(const struct rollout *rollout)
     return rollout->flying < rollout->config.forks;
 }
 
+bool capacity_park(struct rollout *rollout, struct walker *walker)
+{
+    bool alone_in_undo = walker->track == TRACK_UNDO && rollout->active == 1;
+    uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
+
+    if (!walker->serves || rollout->out_count <= limit || alone_in_undo)
+        return false;
+    walker->parked = true;
+    walker->work = walker->track == TRACK_CHANGE;
+    walker->undo_due = walker->track == TRACK_UNDO;
+    capacity_set_out(rollout, walker, false);
+    walker_rest(rollout, walker);
+    return true;
+}
+
 static void admit(struct rollout *rollout, struct walker *walker, enum track_kind track)
 {
     walker->work = false;
     walker->undo_due = false;
     if (track == TRACK_UNDO && walker->outcome != NODE_PENDING)
         walker->outcome = NODE_PENDING;
+    walker->serves = !walker->out;
     capacity_set_out(rollout, walker, true);
-    walker_begin(rollout, walker, track);
+    if (walker->parked && walker->track == track) {
+        walker->parked = false;
+        walker_resume(rollout, walker);
+    } else {
+        walker_begin(rollout, walker, track);
+    }
     action_launch(rollout, walker);
 }
 

@@ -50,6 +50,8 @@ struct walker {
     bool work;     /* still has to be changed */
     bool undo_due; /* still has to be undone */
     bool failed;   /* counted in `failures` */
+    bool serves;   /* let in, not yet taken out of service */
+    bool parked;   /* let in, then put back where it stood */
     struct gate gate;
 };
 
@@ -114,6 +116,7 @@ extern const struct track tracks[TRACKS];
 /* rollout_walk.c: one node's way */
 void walker_set(struct rollout *rollout, struct walker *walker, enum walk walk);
 void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kind track);
+void walker_resume(struct rollout *rollout, struct walker *walker);
 void walker_advance(struct rollout *rollout, struct walker *walker);
 /* The present step is done: on to the next. */
 void walker_passed(struct rollout *rollout, struct walker *walker);
@@ -135,6 +138,8 @@ void action_lost(struct rollout *rollout, struct walker *walker);
 /* rollout_capacity.c: how many may be out */
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out);
 bool capacity_allows(const struct rollout *rollout, const struct walker *walker);
+/* Puts a node that was let in back where it stands, if others fell since and taking it out would be too much; true when it did. */
+bool capacity_park(struct rollout *rollout, struct walker *walker);
 bool capacity_forks_left(const struct rollout *rollout);
 /* Lets nodes of the present wave begin. */
 void capacity_admit_wave(struct rollout *rollout);

@@ -34,7 +34,7 @@ bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker
         return false;
     if (rollout->interrupted)
         return walker->track == TRACK_RELEASE;
-    if (!rollout->spent || !track->forward)
+    if (!rollout->spent || !track->forward || mutant(MUTANT_SPENT_GOES_ON))
         return true;
     return track->finishes && walker->touched && !failure_rolls_back(rollout);
 }
@@ -196,6 +196,12 @@ void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kin
     walker->at = 0;
     walker->hook = 0;
     forget_step(walker);
+    walker->parked = false;
+    walker_resume(rollout, walker);
+}
+
+void walker_resume(struct rollout *rollout, struct walker *walker)
+{
     walker_set(rollout, walker, WALK_READY);
     walker_advance(rollout, walker);
 }

@@ -401,7 +401,6 @@ static void check_action(struct world *world, const struct action *action)
     law_11_lease(world, action);
     law_8_journal(world, action);
     law_9_once(world, action);
-    rule_retries(world, action);
     if (action->node != NO_NODE) {
         law_3_budget(world, action);
         law_4_newest_first(world, action);
@@ -409,6 +408,7 @@ static void check_action(struct world *world, const struct action *action)
         law_7_traffic(world, action);
         law_2_capacity(world, action);
     }
+    rule_retries(world, action);
     remember(world, action);
 }
 
