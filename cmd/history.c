@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "app/table.h"
+#include "base/text.h"
 #include "run.h"
 
 #define REQUEST_TIMEOUT_MS 30000

@@ -44,12 +44,12 @@ static void judge(const struct run *run, size_t index, struct planned *out)
         facts_check(&node->facts, service, become, needed, &out->refusal);
 }
 
-static const char *wave_text(const struct run *run, size_t node, char out[16])
+static const char *wave_text(const struct run *run, size_t node, char out[24])
 {
     for (size_t wave = 0; wave < run->waves.count; wave++)
         for (size_t i = 0; i < run->waves.items[wave].count; i++)
             if (run->waves.items[wave].nodes[i] == node)
-                snprintf(out, 16, "%zu", wave + 1);
+                snprintf(out, 24, "%zu", wave + 1);
     return out;
 }
 
@@ -65,7 +65,7 @@ static void print_text(const struct run *run, const struct planned *planned, con
         for (size_t i = 0; i < run->waves.items[wave].count; i++) {
             size_t index = run->waves.items[wave].nodes[i];
             const struct surveyed *node = &run->survey.nodes[index];
-            char number[16] = "", disk[DURATION_TEXT_MAX] = "";
+            char number[24] = "", disk[DURATION_TEXT_MAX] = "";
             if (node->answered)
                 size_format(disk, node->facts.disk_free);
             bool same = strcmp(planned[index].change, "none") == 0;
@@ -89,7 +89,7 @@ static void print_json(const struct run *run, const struct planned *planned, con
 {
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
-        char wave[16] = "0";
+        char wave[24] = "0";
         json_t *line = json_pack(
             "{s:i, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:I, s:s?, s:s?}", "v", 1, "event", "plan_node",
             "node", run->fleet->members[i].node->name, "wave", wave_text(run, i, wave), "change",
