@@ -5,7 +5,7 @@
  *
  * Kept as text although Python has a value for them: what JSON has no form for (sets, bytes,
  * complex numbers, infinity, `...`), whole numbers beyond 64 bits, named characters (`\N{...}`),
- * nesting deeper than 64.
+ * nesting deeper than 64. The keys 1 and True of one dictionary stay two.
  */
 #ifndef MODEL_LITERAL_H
 #define MODEL_LITERAL_H

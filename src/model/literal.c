@@ -355,6 +355,26 @@ static json_t *parse_word(struct parser *parser)
     return NULL;
 }
 
+/* A sign stands before a plain number only, perhaps in parentheses. */
+static json_t *parse_signed(struct parser *parser)
+{
+    json_t *value = NULL;
+    size_t open = 0;
+    bool negative = *parser->at++ == '-';
+    while (open < DEPTH_MAX && take(parser, '('))
+        open++;
+    skip_blanks(parser);
+    if (digit_value(*parser->at) < 10 || *parser->at == '.')
+        value = parse_number(parser, negative);
+    for (; value && open; open--) {
+        if (!take(parser, ')')) {
+            json_decref(value);
+            value = NULL;
+        }
+    }
+    return value;
+}
+
 static json_t *parse_value(struct parser *parser)
 {
     json_t *value = NULL;
@@ -365,10 +385,7 @@ static json_t *parse_value(struct parser *parser)
     parser->depth++;
     char byte = *parser->at;
     if (byte == '+' || byte == '-') {
-        parser->at++;
-        skip_blanks(parser);
-        if (digit_value(*parser->at) < 10 || *parser->at == '.')
-            value = parse_number(parser, byte == '-');
+        value = parse_signed(parser);
     } else if (digit_value(byte) < 10 || byte == '.') {
         value = parse_number(parser, false);
     } else if (at_string(parser->at)) {

@@ -2,6 +2,7 @@
 # Compares our reading of tests/unit/inventories/*.ini with ansible-inventory's, where that is installed.
 # `--update` rewrites the expected JSON that test_inventory.c reads, from ansible-inventory alone.
 # bad_*.ini must be refused by both.
+# shellcheck disable=SC2016,SC2317 # xargs calls the function by its name
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -41,11 +42,11 @@ for file in "$here"/inventories/*.ini; do
     "$work/inventory_print" "$file" >"$work/ours.json" 2>"$work/ours.err" && ours=yes || ours=no
     [ -e "$work/$name.json" ] && theirs=yes || theirs=no
     case $name in bad_*) expected=no ;; *) expected=yes ;; esac
-    if [ $ours != $expected ] || [ $theirs != $expected ]; then
+    if [ "$ours" != "$expected" ] || [ "$theirs" != "$expected" ]; then
         echo "$name: read by us: $ours, by ansible: $theirs, expected: $expected"
         cat "$work/ours.err" "$work/$name.err"
         failed=1
-    elif [ $expected = yes ] && ! python3 - "$work/ours.json" "$work/$name.json" <<'COMPARE'; then
+    elif [ "$expected" = yes ] && ! python3 - "$work/ours.json" "$work/$name.json" <<'COMPARE'; then
 import json, sys
 ours, theirs = (json.load(open(path)) for path in sys.argv[1:])
 def show(value, path=""):
@@ -62,7 +63,7 @@ COMPARE
         echo "$name: differs from ansible-inventory"
         failed=1
     fi
-    if [ "${1:-}" = --update ] && [ $theirs = yes ]; then
+    if [ "${1:-}" = --update ] && [ "$theirs" = yes ]; then
         cp "$work/$name.json" "$here/inventories/$name.json"
     fi
 done
