@@ -132,16 +132,19 @@ static int limit_nodes(struct inputs *inputs, const char *limit, struct err *err
 static int select_hosts(struct inputs *inputs, struct faults *faults, struct err *err)
 {
     struct err reason = {0};
-    const char *hosts = inputs->playbook.service.hosts;
-    int line = playbook_line(&inputs->playbook, "service", "hosts");
+    const struct playbook *playbook = &inputs->playbook;
+    const char *hosts = playbook->service.hosts;
+    int line = playbook_line(playbook, "service", "hosts");
+    bool overridden = line == 0 && playbook_has(playbook, "service", "hosts");
+    const char *file = overridden ? "--set" : inputs->playbook_path;
     int status = pattern_resolve(&inputs->nodes, &inputs->node_count, &inputs->inventory, hosts,
                                  &inputs->arena, &reason);
     if (status == ERR_MEMORY)
         return err_set(err, ERR_MEMORY, "out of memory");
     if (status)
-        faults_add(faults, inputs->playbook_path, line, "hosts = %s: %s", hosts, reason.message);
+        faults_add(faults, file, line, "hosts = %s: %s", hosts, reason.message);
     else if (inputs->node_count == 0)
-        faults_add(faults, inputs->playbook_path, line, "hosts = %s: no node in %s", hosts,
+        faults_add(faults, file, line, "hosts = %s: no node in %s", hosts,
                    inputs->inventory.file);
     return 0;
 }

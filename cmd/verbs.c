@@ -59,7 +59,7 @@ const struct verb verbs[] = {
      "Example:\n"
      "  deployctl plan shop --ref v1.4.2\n",
      verb_plan},
-    {"check", "report every fault of inventory and playbook, without connecting", "PLAYBOOK",
+    {"check", "report every fault of both files, without connecting", "PLAYBOOK",
      SELECT " set output quiet",
      "Reads both files and reports every fault as file:line: message, all in one run.\n"
      "Then says which nodes change in which wave. Connects to nothing.\n"

@@ -96,7 +96,7 @@ _deployctl_fill()
         _deployctl_add "$3" "$2" < <(compgen -f -X '!*.ini' -- "$2"; compgen -d -- "$2") ;;
     pattern)
         part=${2##*[:,]}
-        part=${part#[!\&]}
+        part=${part#[&!]}
         _deployctl_add "$3${2%"$part"}" "$part" < <(_deployctl_ask nodes "$4") ;;
     setting)
         compopt -o nospace
@@ -167,7 +167,7 @@ _deployctl()
     # What bash takes for the word begins behind the last of its word breaks.
     for mark in : =; do
         [[ $COMP_WORDBREAKS == *$mark* && $current == *$mark* ]] || continue
-        before=${current%"${current##*$mark}"}
+        before=${current%"${current##*"$mark"}"}
         [[ ${#before} -le ${#cut} ]] || cut=$before
     done
     COMPREPLY=("${COMPREPLY[@]#"$cut"}")
