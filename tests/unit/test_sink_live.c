@@ -93,7 +93,7 @@ static void a_small_fleet_has_a_line_a_node(void **state)
     live_view_record(&view, &probe);
     phase(&view, 2, PHASE_STAGED, 1000);
     render(&out, &view, 80, 24);
-    assert_string_equal(out.text, "wave 2 of 2 [--------------------] 0 of 2 nodes  5s\n"
+    assert_string_equal(out.text, "wave 2 of 2 [--------------------] 0 of 2 nodes  5.0s\n"
                                   "web1 ended\n"
                                   "web2 gate              1.2s http 503 in 12ms\n"
                                   "web3 staged\n");
@@ -167,7 +167,7 @@ static void who_works_and_who_is_in_trouble_come_first_and_the_rest_are_counted(
     trouble.text = "gate closed: http 404";
     live_view_record(&view, &trouble);
     render(&out, &view, 80, 10);
-    assert_string_equal(out.text, "wave 2 of 2 [####----------------] 49 of 199 nodes  5s\n"
+    assert_string_equal(out.text, "wave 2 of 2 [####----------------] 49 of 199 nodes  5.0s\n"
                                   "web151 staged            4.0s gate closed: http 404\n"
                                   "web181 gate              1.0s\n"
                                   "148 staged, 50 updated\n");
