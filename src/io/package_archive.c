@@ -1,140 +1,176 @@
+#include "package_internal.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "package_internal.h"
-
-/* Files' bytes are put aside in one temporary file, since a tar can be read only once and the manifest needs an order. */
-struct unpacking {
-    const char *location;
-    struct package *package;
-    struct archive *archive;
-    FILE *aside;
-    struct err *err;
-};
-
-static int archive_fail(struct unpacking *unpacking)
+/* Only what libarchive reads by itself: its other filters start programs. */
+static struct archive *reader_create(void)
 {
-    const char *text = archive_error_string(unpacking->archive);
-    return err_set(unpacking->err, ERR_IO, "%s: %s", unpacking->location,
-                   text ? text : "cannot be read as an archive");
-}
-
-static int put_aside(struct unpacking *unpacking, struct entry *entry)
-{
-    char block[65536];
-    la_ssize_t got;
-    entry->position = ftello(unpacking->aside);
-    entry->size = 0;
-    while ((got = archive_read_data(unpacking->archive, block, sizeof(block))) > 0) {
-        if (fwrite(block, 1, (size_t)got, unpacking->aside) != (size_t)got)
-            return err_set(unpacking->err, ERR_IO, "a temporary file cannot be written: %s", strerror(errno));
-        entry->size += (uint64_t)got;
-    }
-    return got < 0 ? archive_fail(unpacking) : 0;
-}
-
-/* `./a/` is `a`; the top itself is NULL. An absolute name stays, to be refused. */
-static const char *plain_path(struct arena *arena, const char *path)
-{
-    while (strncmp(path, "./", 2) == 0)
-        path += 2 + strspn(path + 2, "/");
-    size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    if (length == 0 || (length == 1 && path[0] == '.'))
+    struct archive *reader = archive_read_new();
+    if (!reader)
         return NULL;
-    return arena_strndup(arena, path, length);
+    archive_read_support_filter_gzip(reader);
+    archive_read_support_filter_bzip2(reader);
+    archive_read_support_filter_compress(reader);
+    archive_read_support_filter_xz(reader);
+    archive_read_support_filter_lzma(reader);
+    archive_read_support_filter_lz4(reader);
+    archive_read_support_filter_zstd(reader);
+    archive_read_support_format_tar(reader);
+    return reader;
 }
 
-static int take(struct unpacking *unpacking, struct archive_entry *from)
+static int fault(struct archive *reader, const char *location, struct err *err)
 {
-    struct package *package = unpacking->package;
-    const char *raw = archive_entry_pathname(from);
-    const char *path = raw ? plain_path(&package->arena, raw) : NULL;
-    unsigned type = archive_entry_filetype(from);
-    if (!path)
-        return raw ? 0 : err_set(unpacking->err, ERR_UNSUPPORTED, "%s: an entry has no name", unpacking->location);
-    if (archive_entry_hardlink(from) || (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK))
-        return err_set(unpacking->err, ERR_UNSUPPORTED,
-                       "%s: %s is a hard link, socket, pipe or device, which a release cannot hold",
-                       unpacking->location, path);
-    if (archive_entry_mtime(from) > package->time)
-        package->time = archive_entry_mtime(from);
-    const char *target = type == AE_IFLNK ? archive_entry_symlink(from) : NULL;
-    enum entry_kind kind = type == AE_IFREG ? ENTRY_FILE : type == AE_IFDIR ? ENTRY_FOLDER : ENTRY_LINK;
-    if (kind == ENTRY_LINK && !target)
-        target = "";
-    struct entry *entry = package_add(package, path, kind, target, unpacking->err);
-    if (!entry)
-        return unpacking->err->code;
-    entry->executable = (archive_entry_perm(from) & 0100) != 0;
-    return kind == ENTRY_FILE ? put_aside(unpacking, entry) : 0;
+    const char *reason = archive_error_string(reader);
+    return err_set(err, ERR_INPUT, "%s: %s; it must be a whole tar, plain or compressed", location,
+                   reason ? reason : "cannot be read");
 }
 
-static int read_aside(void *context, struct entry *entry, entry_sink_fn *sink, void *sink_context,
-                      struct err *err)
+/* Names in the archive's bytes, or in UTF-8 where only that is known. */
+static const char *name_of(const char *raw, const char *utf8)
 {
-    struct unpacking *unpacking = context;
-    char block[65536];
-    uint64_t left = entry->size;
-    int rc = 0;
-    if (fseeko(unpacking->aside, entry->position, SEEK_SET) < 0)
-        return err_set(err, ERR_IO, "a temporary file cannot be read: %s", strerror(errno));
-    while (rc == 0 && left) {
-        size_t got = fread(block, 1, left < sizeof(block) ? left : sizeof(block), unpacking->aside);
-        if (got == 0)
-            return err_set(err, ERR_IO, "a temporary file cannot be read: %s", strerror(errno));
-        rc = sink(sink_context, block, got, err);
-        left -= got;
+    return raw ? raw : utf8;
+}
+
+/* `./a/b/` as `a/b`; an empty text for the top itself. */
+static void plain_path(struct strbuf *out, const char *path)
+{
+    strbuf_reset(out);
+    while (path[0] == '.' && (path[1] == '/' || path[1] == '\0')) {
+        path++;
+        path += strspn(path, "/");
     }
+    strbuf_adds(out, path);
+    while (out->length && out->text[out->length - 1] == '/')
+        out->text[--out->length] = '\0';
+}
+
+static int copy_content(struct tree *tree, struct archive *reader, const char *location,
+                        struct err *err)
+{
+    char piece[65536];
+    while (true) {
+        la_ssize_t got = archive_read_data(reader, piece, sizeof(piece));
+        if (got < 0)
+            return fault(reader, location, err);
+        if (got == 0)
+            return tree_file_end(tree, err);
+        int rc = tree_file_write(tree, piece, (size_t)got, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int add_hard_link(struct tree *tree, const char *path, const char *of, struct err *err)
+{
+    struct strbuf plain;
+    strbuf_init(&plain, 2 * TREE_PATH_MAX);
+    plain_path(&plain, of);
+    int rc = tree_add_copy(tree, path, plain.text, err);
+    strbuf_release(&plain);
     return rc;
 }
 
-static int gather(struct unpacking *unpacking)
+static int add_entry(struct tree *tree, struct archive *reader, struct archive_entry *entry,
+                     const char *path, const char *location, struct err *err)
 {
-    struct archive_entry *from = NULL;
-    int rc = 0, got = ARCHIVE_OK;
-    archive_read_support_filter_all(unpacking->archive);
-    archive_read_support_format_tar(unpacking->archive);
-    if (archive_read_open_filename(unpacking->archive, unpacking->location, 65536) != ARCHIVE_OK)
-        return archive_fail(unpacking);
-    while (rc == 0 && (got = archive_read_next_header(unpacking->archive, &from)) == ARCHIVE_OK)
-        rc = take(unpacking, from);
-    if (rc == 0 && got != ARCHIVE_EOF)
-        rc = archive_fail(unpacking);
-    if (rc == 0 && fflush(unpacking->aside) != 0)
-        rc = err_set(unpacking->err, ERR_IO, "a temporary file cannot be written: %s", strerror(errno));
-    if (rc == 0)
-        rc = package_seal(unpacking->package, read_aside, unpacking, unpacking->err);
+    char name[304];
+    const char *hard = name_of(archive_entry_hardlink(entry), archive_entry_hardlink_utf8(entry));
+    const char *target = name_of(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry));
+    if (hard)
+        return add_hard_link(tree, path, hard, err);
+    switch (archive_entry_filetype(entry)) {
+    case AE_IFDIR:
+        return tree_add_folder(tree, path, err);
+    case AE_IFLNK:
+        return tree_add_link(tree, path, target ? target : "", err);
+    case AE_IFREG: {
+        int rc = tree_file_start(tree, path, (archive_entry_perm(entry) & 0100) != 0, err);
+        return rc < 0 ? rc : copy_content(tree, reader, location, err);
+    }
+    default:
+        return err_set(err, ERR_INPUT,
+                       "'%s' is a device, pipe or socket; a release holds files, folders and links only",
+                       shown(name, path));
+    }
+}
+
+static int read_entries(struct package *package, struct archive *reader, const char *location,
+                        int64_t *newest, struct err *err)
+{
+    struct archive_entry *entry;
+    struct strbuf path;
+    int rc = 0, step = ARCHIVE_OK;
+    strbuf_init(&path, 2 * TREE_PATH_MAX);
+    while (rc == 0 && (step = archive_read_next_header(reader, &entry)) >= ARCHIVE_WARN &&
+           step != ARCHIVE_EOF) {
+        const char *name = name_of(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
+        if (!name)
+            rc = fault(reader, location, err);
+        else
+            plain_path(&path, name);
+        if (rc < 0 || (path.length == 0 && archive_entry_filetype(entry) == AE_IFDIR))
+            continue;
+        if (archive_entry_filetype(entry) != AE_IFDIR && archive_entry_mtime(entry) > *newest)
+            *newest = archive_entry_mtime(entry);
+        rc = add_entry(&package->tree, reader, entry, path.text, location, err);
+        if (rc < 0)
+            err_prefix(err, "%s", location);
+    }
+    if (rc == 0 && step < ARCHIVE_WARN)
+        rc = fault(reader, location, err);
+    strbuf_release(&path);
     return rc;
+}
+
+/* A plain file only: a pipe could keep us for ever. */
+static int open_file(int *out, const char *location, struct err *err)
+{
+    struct stat status;
+    *out = open(location, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (*out < 0)
+        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open the archive %s: %s",
+                       location, strerror(errno));
+    if (fstat(*out, &status) < 0 || !S_ISREG(status.st_mode))
+        return err_set(err, ERR_INPUT, "the archive %s is not a file%s", location,
+                       S_ISDIR(status.st_mode) ? " but a folder; write dir = instead" : "");
+    return 0;
 }
 
 int package_from_archive(struct package **out, const char *location, struct err *err)
 {
-    struct unpacking unpacking = {.location = location, .err = err};
-    int rc = package_new(&unpacking.package, err);
+    struct package *package = NULL;
+    struct archive *reader = NULL;
+    int64_t newest = 0;
+    int file = -1;
     *out = NULL;
-    if (rc < 0)
-        return rc;
-    unpacking.archive = archive_read_new();
-    unpacking.aside = tmpfile();
-    if (!unpacking.archive || !unpacking.aside)
-        rc = err_set(err, ERR_IO, "a temporary file cannot be made: %s", strerror(errno));
-    else
-        rc = gather(&unpacking);
-    archive_read_free(unpacking.archive);
-    if (unpacking.aside)
-        fclose(unpacking.aside);
-    if (rc < 0) {
-        package_free(unpacking.package);
-        return rc;
+    int rc = open_file(&file, location, err);
+    if (rc < 0 || (rc = package_create(&package, err)) < 0)
+        goto out;
+    reader = reader_create();
+    if (!reader) {
+        rc = err_set(err, ERR_MEMORY, "out of memory");
+        goto out;
     }
-    package_name(unpacking.package, unpacking.package->manifest_sha256);
-    unpacking.package->description = arena_strdup(&unpacking.package->arena, location);
-    *out = unpacking.package;
-    return 0;
+    if (archive_read_open_fd(reader, file, 256 * 1024) != ARCHIVE_OK)
+        rc = fault(reader, location, err);
+    else
+        rc = read_entries(package, reader, location, &newest, err);
+    if (rc == 0)
+        rc = package_finish(package, location, newest, NULL, location, err);
+out:
+    archive_read_free(reader);
+    if (file >= 0)
+        close(file);
+    if (rc < 0)
+        package_free(package);
+    else
+        *out = package;
+    return rc;
 }

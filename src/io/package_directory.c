@@ -1,3 +1,5 @@
+#include "package_internal.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,154 +8,178 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "package_internal.h"
+#define DEPTH_MAX 200 /* an open folder each */
 
-#define LINK_MAX 4096
-#define FOLDER_DEPTH_MAX 100
-
-struct reading {
-    const char *location;
+struct walk {
     struct package *package;
-    struct err *err;
+    const char *location;
+    struct strbuf path; /* of the folder being read, relative, ends with a slash unless it is the top */
+    int64_t newest;
+    unsigned depth;
+    char *piece;
 };
+#define PIECE_SIZE (256 * 1024)
 
-static int fail(struct err *err, const char *path)
+static int walk_folder(struct walk *walk, int folder, struct err *err);
+
+static int fault(const struct walk *walk, const char *verb, struct err *err)
 {
-    return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %s", path, strerror(errno));
+    char name[304];
+    return err_set(err, ERR_IO, "cannot %s %s/%s: %s", verb, walk->location,
+                   shown(name, walk->path.text), strerror(errno));
 }
 
-static void join(struct strbuf *out, const char *folder, const char *name)
+static void saw_time(struct walk *walk, const struct stat *status)
 {
-    strbuf_reset(out);
-    strbuf_addf(out, "%s%s%s", folder, folder[0] ? "/" : "", name);
+    if (status->st_mtim.tv_sec > walk->newest)
+        walk->newest = status->st_mtim.tv_sec;
 }
 
-static int walk(struct reading *reading, int folder, const char *inside, int depth);
-
-static int add_link(struct reading *reading, int folder, const char *name, const char *inside)
+static int copy_content(struct walk *walk, int file, struct err *err)
 {
-    char target[LINK_MAX + 1];
-    ssize_t length = readlinkat(folder, name, target, LINK_MAX);
-    if (length < 0)
-        return fail(reading->err, inside);
-    target[length] = '\0';
-    return package_add(reading->package, inside, ENTRY_LINK, target, reading->err) ? 0
-                                                                                    : reading->err->code;
-}
-
-static int add_folder(struct reading *reading, int folder, const char *name, const char *inside, int depth)
-{
-    if (!package_add(reading->package, inside, ENTRY_FOLDER, NULL, reading->err))
-        return reading->err->code;
-    int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? fail(reading->err, inside) : walk(reading, fd, inside, depth + 1);
-}
-
-static int add_one(struct reading *reading, int folder, const char *name, const char *inside, int depth)
-{
-    struct stat status;
-    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return fail(reading->err, inside);
-    if (S_ISLNK(status.st_mode))
-        return add_link(reading, folder, name, inside);
-    if (S_ISDIR(status.st_mode))
-        return add_folder(reading, folder, name, inside, depth);
-    if (!S_ISREG(status.st_mode))
-        return err_set(reading->err, ERR_UNSUPPORTED,
-                       "%s/%s: is a socket, pipe or device, which a release cannot hold; remove it",
-                       reading->location, inside);
-    struct entry *entry = package_add(reading->package, inside, ENTRY_FILE, NULL, reading->err);
-    if (!entry)
-        return reading->err->code;
-    entry->size = (uint64_t)status.st_size;
-    entry->executable = (status.st_mode & 0100) != 0;
-    if (status.st_mtime > reading->package->time)
-        reading->package->time = status.st_mtime;
-    return 0;
-}
-
-/* Takes `folder` over. */
-static int walk(struct reading *reading, int folder, const char *inside, int depth)
-{
-    struct strbuf path;
-    struct dirent *found;
-    int rc = 0;
-    DIR *list = fdopendir(folder);
-    if (!list) {
-        close(folder);
-        return fail(reading->err, inside);
-    }
-    strbuf_init(&path, 65536);
-    if (depth > FOLDER_DEPTH_MAX)
-        rc = err_set(reading->err, ERR_UNSUPPORTED, "%s: more than %d folders deep", inside, FOLDER_DEPTH_MAX);
-    while (rc == 0 && (found = readdir(list))) {
-        const char *name = found->d_name;
-        bool top_git = depth == 0 && strcmp(name, ".git") == 0;
-        if (top_git || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-            continue;
-        join(&path, inside, name);
-        rc = add_one(reading, dirfd(list), name, path.text, depth);
-    }
-    strbuf_release(&path);
-    closedir(list);
-    return rc;
-}
-
-static int read_file(void *context, struct entry *entry, entry_sink_fn *sink, void *sink_context,
-                     struct err *err)
-{
-    struct reading *reading = context;
-    struct strbuf path;
-    char block[65536];
-    uint64_t left = entry->size;
-    int rc = 0;
-    strbuf_init(&path, 65536);
-    join(&path, reading->location, entry->path);
-    int fd = open(path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        rc = fail(err, path.text);
-    while (rc == 0 && left) {
-        ssize_t got = read(fd, block, left < sizeof(block) ? left : sizeof(block));
+    struct tree *tree = &walk->package->tree;
+    while (true) {
+        ssize_t got = read(file, walk->piece, PIECE_SIZE);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            rc = fail(err, path.text);
-        if (got <= 0)
-            break;
-        rc = sink(sink_context, block, (size_t)got, err);
-        left -= (uint64_t)got;
+            return fault(walk, "read", err);
+        if (got == 0)
+            return tree_file_end(tree, err);
+        int rc = tree_file_write(tree, walk->piece, (size_t)got, err);
+        if (rc < 0)
+            return rc;
     }
-    if (fd >= 0)
-        close(fd);
-    strbuf_release(&path);
+}
+
+static int walk_file(struct walk *walk, int folder, const char *name, struct err *err)
+{
+    struct stat status;
+    int rc;
+    int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (file < 0)
+        return fault(walk, "open", err);
+    if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode)) {
+        errno = EBUSY;
+        rc = fault(walk, "read, as it changes while it is read,", err);
+    } else {
+        saw_time(walk, &status);
+        rc = tree_file_start(&walk->package->tree, walk->path.text, (status.st_mode & 0100) != 0, err);
+        if (rc == 0)
+            rc = copy_content(walk, file, err);
+    }
+    close(file);
     return rc;
 }
 
-static int gather(struct reading *reading)
+static int walk_link(struct walk *walk, int folder, const char *name, struct err *err)
 {
-    int fd = open(reading->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return fail(reading->err, reading->location);
-    int rc = walk(reading, fd, "", 0);
-    if (rc == 0)
-        rc = package_seal(reading->package, read_file, reading, reading->err);
+    char target[TREE_PATH_MAX + 2];
+    ssize_t length = readlinkat(folder, name, target, sizeof(target) - 1);
+    if (length < 0)
+        return fault(walk, "read the link", err);
+    target[length] = '\0';
+    return tree_add_link(&walk->package->tree, walk->path.text, target, err);
+}
+
+static int walk_below(struct walk *walk, int folder, const char *name, struct err *err)
+{
+    int below = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (below < 0)
+        return fault(walk, "open", err);
+    int rc = tree_add_folder(&walk->package->tree, walk->path.text, err);
+    if (rc < 0) {
+        close(below);
+        return rc;
+    }
+    strbuf_addc(&walk->path, '/');
+    return walk_folder(walk, below, err);
+}
+
+static int walk_entry(struct walk *walk, int folder, const char *name, struct err *err)
+{
+    struct stat status;
+    char path[304];
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return fault(walk, "look at", err);
+    if (S_ISDIR(status.st_mode))
+        return walk_below(walk, folder, name, err);
+    if (S_ISREG(status.st_mode))
+        return walk_file(walk, folder, name, err);
+    if (S_ISLNK(status.st_mode)) {
+        saw_time(walk, &status);
+        return walk_link(walk, folder, name, err);
+    }
+    return err_set(err, ERR_INPUT, "'%s' is a %s; a release holds files, folders and links only",
+                   shown(path, walk->path.text),
+                   S_ISSOCK(status.st_mode) ? "socket" : S_ISFIFO(status.st_mode) ? "pipe" : "device");
+}
+
+/* Takes over `folder`. */
+static int walk_folder(struct walk *walk, int folder, struct err *err)
+{
+    size_t length = walk->path.length;
+    int rc = 0;
+    DIR *list = fdopendir(folder);
+    if (!list || ++walk->depth > DEPTH_MAX) {
+        char name[304];
+        rc = !list ? fault(walk, "read", err)
+                   : err_set(err, ERR_INPUT, "'%s' lies more than %d folders deep",
+                             shown(name, walk->path.text), DEPTH_MAX);
+        goto out;
+    }
+    while (rc == 0) {
+        errno = 0;
+        struct dirent *entry = readdir(list);
+        if (!entry) {
+            rc = errno ? fault(walk, "read", err) : 0;
+            break;
+        }
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            (walk->depth == 1 && strcmp(entry->d_name, ".git") == 0))
+            continue;
+        strbuf_adds(&walk->path, entry->d_name);
+        rc = walk->path.overflowed ? err_set(err, ERR_INPUT, "a path below %s is too long", walk->location)
+                                   : walk_entry(walk, folder, entry->d_name, err);
+        walk->path.length = length;
+        walk->path.text[length] = '\0';
+    }
+    walk->depth--;
+out:
+    if (list)
+        closedir(list);
+    else
+        close(folder);
     return rc;
 }
 
 int package_from_directory(struct package **out, const char *location, struct err *err)
 {
-    struct reading reading = {.location = location, .err = err};
-    int rc = package_new(&reading.package, err);
+    struct walk walk = {.location = location};
     *out = NULL;
+    int rc = package_create(&walk.package, err);
     if (rc < 0)
         return rc;
-    rc = gather(&reading);
-    if (rc < 0) {
-        package_free(reading.package);
-        return rc;
-    }
-    package_name(reading.package, reading.package->manifest_sha256);
-    reading.package->description = arena_strdup(&reading.package->arena, location);
-    *out = reading.package;
-    return 0;
+    strbuf_init(&walk.path, 2 * TREE_PATH_MAX);
+    walk.piece = malloc(PIECE_SIZE);
+    int folder = open(location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        rc = err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open the folder %s: %s",
+                     location, strerror(errno));
+    else if (!walk.piece) {
+        close(folder);
+        rc = err_set(err, ERR_MEMORY, "out of memory");
+    } else
+        rc = walk_folder(&walk, folder, err);
+    if (rc < 0 && folder >= 0)
+        err_prefix(err, "%s", location);
+    if (rc == 0)
+        rc = package_finish(walk.package, location, walk.newest, NULL, location, err);
+    free(walk.piece);
+    strbuf_release(&walk.path);
+    if (rc < 0)
+        package_free(walk.package);
+    else
+        *out = walk.package;
+    return rc;
 }

@@ -1,61 +1,42 @@
+#include "package_internal.h"
+
 #include <git2.h>
-#include <git2/sys/repository.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "package_internal.h"
+#include "git_rules.h"
 
-#define LFS_MARK "version https://git-lfs.github.com/spec/"
-#define NEAR_REFS_MAX 2000
-#define TREE_DEPTH_MAX 100
-
-struct gathering {
-    git_repository *repository;
-    git_oid commit;
+struct checkout {
     struct package *package;
-    struct err *err;
+    git_repository *repository;
+    struct git_rules *rules; /* NULL: there are none */
+    struct strbuf path;      /* from the top of the repository */
+    size_t skip;             /* how much of it the release does not have */
 };
-
-static int git_fail(struct err *err, int code, const char *what)
-{
-    const git_error *error = git_error_last();
-    return err_set(err, code, "%s: %s", what, error && error->message ? error->message : "no reason given");
-}
 
 /* --- the repository --- */
 
-/* Only the commit counts: no working tree, and an empty index, so that an uncommitted .gitattributes changes nothing. */
-static int hide_index(git_repository *repository, struct err *err)
+static int open_fault(int code, const char *location, struct err *err)
 {
-    git_index *index = NULL;
-    if (git_index_new(&index) < 0 || git_repository_set_index(repository, index) < 0) {
-        git_index_free(index);
-        return git_fail(err, ERR_IO, "git");
-    }
-    git_index_free(index);
-    return 0;
-}
-
-static int explain_open(const char *location, int rc, struct err *err)
-{
-    const git_error *error = git_error_last();
-    const char *text = error && error->message ? error->message : "";
-    if (strstr(text, "safe.directory") || rc == GIT_EOWNER || strstr(text, "not owned"))
+    const git_error *last = git_error_last();
+    const char *reason = last ? last->message : "";
+    if (code == GIT_EOWNER || (code == GIT_ENOTFOUND && strstr(reason, "safe.directory")))
         return err_set(err, ERR_REFUSED,
-                       "%s belongs to another user, and git does not trust it; if you do: "
-                       "git config --global --add safe.directory <its absolute path>",
-                       location);
-    if (rc == GIT_ENOTFOUND)
-        return err_set(err, ERR_NOT_FOUND, "%s: is not in a git repository", location);
-    if (strstr(text, "extension"))
-        return err_set(err, ERR_UNSUPPORTED, "%s: this kind of repository cannot be read (%s)", location,
-                       text);
-    return git_fail(err, ERR_IO, location);
+                       "the git repository %s belongs to another user, so git does not trust it; if you "
+                       "do: git config --global --add safe.directory %s",
+                       location, location);
+    if (code == GIT_ENOTFOUND)
+        return err_set(err, ERR_NOT_FOUND, "%s is no git repository, nor is it inside one", location);
+    if (strstr(reason, "unsupported extension") || strstr(reason, "repository version"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the git repository %s has a format that libgit2 here cannot read (%s); deploy "
+                       "what `git archive` writes, with archive =",
+                       location, reason);
+    return err_set(err, ERR_IO, "cannot open the git repository %s: %s", location, reason);
 }
 
-static int open_repository(git_repository **out, const char *location, struct err *err)
+static int repository_open(git_repository **out, const char *location, struct err *err)
 {
     git_buf found = {0};
     int rc = git_repository_discover(&found, location, 0, NULL);
@@ -63,274 +44,303 @@ static int open_repository(git_repository **out, const char *location, struct er
         rc = git_repository_open_ext(out, found.ptr,
                                      GIT_REPOSITORY_OPEN_BARE | GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
     git_buf_dispose(&found);
-    return rc < 0 ? explain_open(location, rc, err) : hide_index(*out, err);
+    return rc < 0 ? open_fault(rc, location, err) : 0;
 }
 
 /* --- the commit --- */
 
-struct ref_names {
-    const char *items[NEAR_REFS_MAX];
-    size_t count;
-    struct arena arena;
-};
+#define NAMES_MAX 2000
 
-static int keep_name(const char *name, void *payload)
+/* Short names of branches and tags, in the arena. */
+static size_t list_names(git_repository *repository, struct arena *arena, const char **names)
 {
-    struct ref_names *names = payload;
-    const char *bare = strncmp(name, "refs/heads/", 11) == 0     ? name + 11
-                       : strncmp(name, "refs/tags/", 10) == 0    ? name + 10
-                       : strncmp(name, "refs/remotes/", 13) == 0 ? name + 13
-                                                                 : NULL;
-    if (bare && names->count < NEAR_REFS_MAX)
-        names->items[names->count++] = arena_strdup(&names->arena, bare);
-    return 0;
+    static const char *const prefixes[] = {"refs/heads/", "refs/tags/", "refs/remotes/"};
+    git_reference_iterator *iterator;
+    const char *full;
+    size_t count = 0;
+    if (git_reference_iterator_new(&iterator, repository) < 0)
+        return 0;
+    while (count < NAMES_MAX && git_reference_next_name(&full, iterator) == 0)
+        for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+            size_t length = strlen(prefixes[i]);
+            if (strncmp(full, prefixes[i], length) == 0 &&
+                (names[count] = arena_strdup(arena, full + length)))
+                count++;
+        }
+    git_reference_iterator_free(iterator);
+    return count;
 }
 
-static int unknown_ref(git_repository *repository, const char *location, const char *ref, struct err *err)
+static const char *near_name(const char *ref, const char *const *names, size_t count)
 {
-    struct ref_names *names = calloc(1, sizeof(*names));
-    const char *near = NULL;
-    if (names) {
-        git_reference_foreach_name(repository, keep_name, names);
-        near = text_nearest(ref, names->items, names->count);
+    for (size_t i = 0; i < count; i++) { /* `feature`, where only origin/feature is here */
+        const char *slash = strchr(names[i], '/');
+        if (slash && strcmp(slash + 1, ref) == 0)
+            return names[i];
     }
-    err_set(err, ERR_NOT_FOUND, "%s: there is no commit '%s'%s%s%s; fetch it first (git -C %s fetch)",
-            location, ref, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "", location);
-    if (names)
-        arena_release(&names->arena);
-    free(names);
+    return text_nearest(ref, names, count);
+}
+
+static int unknown_ref(git_repository *repository, const char *location, const char *ref,
+                       struct err *err)
+{
+    char name[304], other[304];
+    struct arena arena;
+    struct strbuf hint;
+    arena_init(&arena);
+    strbuf_init(&hint, 900);
+    const char **names = arena_alloc(&arena, NAMES_MAX * sizeof(*names));
+    size_t count = names ? list_names(repository, &arena, names) : 0;
+    const char *near = near_name(ref, names, count);
+    if (near)
+        strbuf_addf(&hint, "the nearest name is '%s'", shown(other, near));
+    else if (count == 0)
+        strbuf_adds(&hint, "there is no branch or tag yet");
+    else
+        for (size_t i = 0; i < count && i < 5; i++)
+            strbuf_addf(&hint, "%s%s", i ? ", " : "it has ", shown(other, names[i]));
+    if (!near && count > 5)
+        strbuf_addf(&hint, " and %zu more", count - 5);
+    err_set(err, ERR_NOT_FOUND, "'%s' is no commit, branch or tag in %s: %s; `%s` may bring it",
+            shown(name, ref), location, hint.text,
+            git_repository_is_shallow(repository) == 1 ? "git fetch --unshallow --tags"
+                                                       : "git fetch --tags");
+    strbuf_release(&hint);
+    arena_release(&arena);
     return ERR_NOT_FOUND;
 }
 
-static int find_commit(git_commit **out, git_repository *repository, const char *location, const char *ref,
-                       struct err *err)
+/* Forms that name no one commit, or another one tomorrow. */
+static const char *ref_trouble(const char *ref)
 {
+    if (!*ref)
+        return "is empty";
+    if (strstr(ref, "@{"))
+        return "asks this clone's reflog, which says something else elsewhere";
+    if (strstr(ref, ".."))
+        return "is a range";
+    for (const char *at = ref; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return "has a control character";
+    return NULL;
+}
+
+static int find_commit(git_commit **out, git_repository *repository, const char *location,
+                       const char *ref, struct err *err)
+{
+    char name[304];
     git_object *object = NULL;
-    struct strbuf expression;
-    if (!ref[0] || strstr(ref, "@{") || strstr(ref, ".."))
-        return err_set(err, ERR_INPUT,
-                       "'%s' does not name one commit for everybody; use a branch, a tag or a commit id",
-                       ref);
-    strbuf_init(&expression, 4096);
-    strbuf_addf(&expression, "%s^{commit}", ref);
-    int rc = git_revparse_single(&object, repository, expression.text);
-    strbuf_release(&expression);
+    const char *trouble = ref_trouble(ref);
+    if (trouble)
+        return err_set(err, ERR_INPUT, "ref '%s' %s; name a commit, a branch or a tag",
+                       shown(name, ref), trouble);
+    int rc = git_revparse_single(&object, repository, ref);
     if (rc == GIT_EAMBIGUOUS)
-        return err_set(err, ERR_NOT_FOUND, "%s: '%s' names more than one commit; give more digits",
-                       location, ref);
-    if (rc == GIT_ENOTFOUND || rc == GIT_EINVALIDSPEC || rc == GIT_EPEEL)
-        return unknown_ref(repository, location, ref, err);
+        return err_set(err, ERR_INPUT, "'%s' is the beginning of several commits in %s; write more of it",
+                       shown(name, ref), location);
+    if (rc == GIT_EINVALIDSPEC)
+        return err_set(err, ERR_INPUT, "ref '%s' is malformed; name a commit, a branch or a tag",
+                       shown(name, ref));
     if (rc < 0)
-        return git_fail(err, ERR_IO, location);
-    *out = (git_commit *)object;
+        return unknown_ref(repository, location, ref, err);
+    rc = git_object_peel((git_object **)out, object, GIT_OBJECT_COMMIT);
+    git_object_free(object);
+    if (rc < 0)
+        return err_set(err, ERR_INPUT, "'%s' in %s is no commit, nor does it lead to one",
+                       shown(name, ref), location);
     return 0;
 }
 
-static int find_tree(git_tree **out, git_commit *commit, const char *path, struct err *err)
-{
-    git_tree *top = NULL;
-    git_tree_entry *entry = NULL;
-    int rc = 0;
-    if (git_commit_tree(&top, commit) < 0)
-        return git_fail(err, ERR_IO, "git");
-    if (!path || !path[0]) {
-        *out = top;
-        return 0;
-    }
-    if (git_tree_entry_bypath(&entry, top, path) < 0)
-        rc = err_set(err, ERR_NOT_FOUND, "path '%s' is not in the commit", path);
-    else if (git_tree_entry_type(entry) != GIT_OBJECT_TREE)
-        rc = err_set(err, ERR_INPUT, "path '%s' is not a folder of the commit", path);
-    else if (git_tree_lookup(out, git_commit_owner(commit), git_tree_entry_id(entry)) < 0)
-        rc = git_fail(err, ERR_IO, "git");
-    git_tree_entry_free(entry);
-    git_tree_free(top);
-    return rc;
-}
+/* --- its tree --- */
 
-/* --- its files --- */
-
-static int is_ignored(struct gathering *gathering, const char *path, bool *out)
+static int add_blob(struct checkout *checkout, const git_tree_entry *entry, struct err *err)
 {
-    git_attr_options options = {.version = GIT_ATTR_OPTIONS_VERSION};
-    const char *value = NULL;
-    options.flags = GIT_ATTR_CHECK_INDEX_ONLY | GIT_ATTR_CHECK_INCLUDE_COMMIT | GIT_ATTR_CHECK_NO_SYSTEM;
-    git_oid_cpy(&options.attr_commit_id, &gathering->commit);
-    if (git_attr_get_ext(&value, gathering->repository, &options, path, "export-ignore") < 0)
-        return git_fail(gathering->err, ERR_IO, path);
-    *out = git_attr_value(value) == GIT_ATTR_VALUE_TRUE;
-    return 0;
-}
-
-static int add_blob(struct gathering *gathering, const git_tree_entry *from, const char *path,
-                    const char *inside)
-{
-    unsigned mode = git_tree_entry_filemode(from);
-    git_blob *blob = NULL;
-    char *target = NULL;
-    if (git_blob_lookup(&blob, gathering->repository, git_tree_entry_id(from)) < 0)
-        return git_fail(gathering->err, ERR_IO, path);
-    const char *bytes = git_blob_rawcontent(blob);
-    uint64_t size = (uint64_t)git_blob_rawsize(blob);
-    bool lfs = size > sizeof(LFS_MARK) - 1 && size < 1024 && memcmp(bytes, LFS_MARK, sizeof(LFS_MARK) - 1) == 0;
-    int rc = 0;
-    if (lfs)
-        rc = err_set(gathering->err, ERR_UNSUPPORTED,
-                     "%s: is a git LFS pointer, not the file; deploy from a folder (dir =) that git lfs filled",
-                     path);
-    if (rc == 0 && mode == GIT_FILEMODE_LINK)
-        target = arena_strndup(&gathering->package->arena, bytes, size);
-    if (rc == 0) {
-        struct entry *entry = package_add(gathering->package, inside,
-                                          target ? ENTRY_LINK : ENTRY_FILE, target, gathering->err);
-        if (entry) {
-            entry->executable = mode == GIT_FILEMODE_BLOB_EXECUTABLE;
-            entry->size = size;
-            memcpy(entry->object, git_tree_entry_id(from)->id, GIT_OID_RAWSZ);
-        } else {
-            rc = gathering->err->code;
-        }
+    struct tree *tree = &checkout->package->tree;
+    const char *path = checkout->path.text + checkout->skip;
+    git_filemode_t mode = git_tree_entry_filemode(entry);
+    git_blob *blob;
+    int rc;
+    if (git_blob_lookup(&blob, checkout->repository, git_tree_entry_id(entry)) < 0)
+        return git_fault(err, "cannot read a file's content; the clone may be partial: `git fetch "
+                              "--refetch --no-filter` completes it");
+    const void *bytes = git_blob_rawcontent(blob);
+    size_t size = (size_t)git_blob_rawsize(blob);
+    if (mode == GIT_FILEMODE_LINK) {
+        char *target = strndup(size ? bytes : "", size);
+        rc = !target ? err_set(err, ERR_MEMORY, "out of memory")
+             : strlen(target) != size
+                 ? err_set(err, ERR_INPUT, "the link '%s' has a NUL byte in its target", path)
+                 : tree_add_link(tree, path, target, err);
+        free(target);
+    } else {
+        rc = tree_file_start(tree, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE, err);
+        if (rc == 0)
+            rc = tree_file_write(tree, bytes, size, err);
+        if (rc == 0)
+            rc = tree_file_end(tree, err);
     }
     git_blob_free(blob);
     return rc;
 }
 
-static int walk(struct gathering *gathering, const git_tree *tree, const char *path, const char *inside,
-                int depth);
+static int add_tree(struct checkout *checkout, const git_oid *id, unsigned depth, struct err *err);
 
-static int walk_folder(struct gathering *gathering, const git_tree_entry *from, const char *path,
-                       const char *inside, int depth)
-{
-    git_tree *tree = NULL;
-    if (!package_add(gathering->package, inside, ENTRY_FOLDER, NULL, gathering->err))
-        return gathering->err->code;
-    if (git_tree_lookup(&tree, gathering->repository, git_tree_entry_id(from)) < 0)
-        return git_fail(gathering->err, ERR_IO, path);
-    int rc = walk(gathering, tree, path, inside, depth + 1);
-    git_tree_free(tree);
-    return rc;
-}
-
-static int add_entry(struct gathering *gathering, const git_tree_entry *from, const char *path,
-                     const char *inside, int depth)
-{
-    bool ignored = false;
-    int rc = is_ignored(gathering, path, &ignored);
-    if (rc < 0 || ignored)
-        return rc;
-    switch (git_tree_entry_type(from)) {
-    case GIT_OBJECT_TREE:
-        return walk_folder(gathering, from, path, inside, depth);
-    case GIT_OBJECT_BLOB:
-        return add_blob(gathering, from, path, inside);
-    default:
-        return err_set(gathering->err, ERR_UNSUPPORTED,
-                       "%s: is a submodule, whose files are not in the commit; deploy from a folder (dir =) "
-                       "where it is checked out",
-                       path);
-    }
-}
-
-/* `path`: in the commit, for attributes and messages; `inside`: in the release. */
-static int walk(struct gathering *gathering, const git_tree *tree, const char *path, const char *inside,
-                int depth)
-{
-    struct strbuf full, release;
-    int rc = 0;
-    if (depth > TREE_DEPTH_MAX)
-        return err_set(gathering->err, ERR_UNSUPPORTED, "%s: more than %d folders deep", path, TREE_DEPTH_MAX);
-    strbuf_init(&full, 65536);
-    strbuf_init(&release, 65536);
-    size_t count = git_tree_entrycount(tree);
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        const git_tree_entry *from = git_tree_entry_byindex(tree, i);
-        const char *name = git_tree_entry_name(from);
-        strbuf_reset(&full);
-        strbuf_reset(&release);
-        strbuf_addf(&full, "%s%s%s", path, path[0] ? "/" : "", name);
-        strbuf_addf(&release, "%s%s%s", inside, inside[0] ? "/" : "", name);
-        rc = add_entry(gathering, from, full.text, release.text, depth);
-    }
-    strbuf_release(&full);
-    strbuf_release(&release);
-    return rc;
-}
-
-static int read_blob(void *context, struct entry *entry, entry_sink_fn *sink, void *sink_context,
+static int add_entry(struct checkout *checkout, const git_tree_entry *entry, unsigned depth,
                      struct err *err)
 {
-    struct gathering *gathering = context;
-    git_blob *blob = NULL;
-    git_oid id;
-    git_oid_fromraw(&id, entry->object);
-    if (git_blob_lookup(&blob, gathering->repository, &id) < 0)
-        return git_fail(err, ERR_IO, entry->path);
-    int rc = sink(sink_context, git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob), err);
-    git_blob_free(blob);
+    char name[304];
+    git_filemode_t mode = git_tree_entry_filemode(entry);
+    if (checkout->rules) {
+        int ignored = git_rules_ignore(checkout->rules, checkout->path.text, mode == GIT_FILEMODE_TREE, err);
+        if (ignored)
+            return ignored < 0 ? ignored : 0;
+    }
+    if (mode == GIT_FILEMODE_COMMIT)
+        return err_set(err, ERR_INPUT,
+                       "'%s' is a submodule, which git does not hold in the commit; deploy a checked-out "
+                       "folder (dir =), or leave it out by export-ignore in .gitattributes",
+                       shown(name, checkout->path.text));
+    if (mode != GIT_FILEMODE_TREE)
+        return add_blob(checkout, entry, err);
+    strbuf_addc(&checkout->path, '/');
+    return add_tree(checkout, git_tree_entry_id(entry), depth + 1, err);
+}
+
+static int add_tree(struct checkout *checkout, const git_oid *id, unsigned depth, struct err *err)
+{
+    size_t length = checkout->path.length;
+    git_tree *tree;
+    int rc = 0;
+    if (depth > GIT_DEPTH_MAX)
+        return err_set(err, ERR_INPUT, "more than %d folders deep", GIT_DEPTH_MAX);
+    if (git_tree_lookup(&tree, checkout->repository, id) < 0)
+        return git_fault(err, "cannot read a folder");
+    for (size_t i = 0; rc == 0 && i < git_tree_entrycount(tree); i++) {
+        const git_tree_entry *entry = git_tree_entry_byindex(tree, i);
+        strbuf_adds(&checkout->path, git_tree_entry_name(entry));
+        rc = checkout->path.overflowed ? err_set(err, ERR_INPUT, "a path is too long")
+                                       : add_entry(checkout, entry, depth, err);
+        checkout->path.length = length;
+        checkout->path.text[length] = '\0';
+    }
+    git_tree_free(tree);
     return rc;
 }
 
-/* --- the whole --- */
-
-static void name_release(struct gathering *gathering, git_commit *commit, const git_tree *tree,
-                         const char *ref, const char *path)
+/* `path` as git wants it; empty for the top. */
+static int plain_folder(struct strbuf *out, const char *path, struct err *err)
 {
-    char hex[GIT_OID_HEXSZ + 1];
-    struct strbuf text;
-    git_oid_tostr(hex, sizeof(hex), path && path[0] ? git_tree_id(tree) : git_commit_id(commit));
-    package_name(gathering->package, hex);
-    git_oid_tostr(hex, sizeof(hex), git_commit_id(commit));
-    const char *summary = git_commit_summary(commit);
-    strbuf_init(&text, 400);
-    strbuf_addf(&text, "%s %.12s \"", ref, hex);
-    if (summary)
-        text_sanitize(&text, summary, strnlen(summary, 200), false);
-    strbuf_addc(&text, '"');
-    gathering->package->description = arena_strdup(&gathering->package->arena, text.text);
-    strbuf_release(&text);
+    while (path && path[0] == '.' && (path[1] == '/' || path[1] == '\0')) {
+        path++;
+        path += strspn(path, "/");
+    }
+    strbuf_adds(out, path ? path : "");
+    while (out->length && out->text[out->length - 1] == '/')
+        out->text[--out->length] = '\0';
+    return out->overflowed ? err_set(err, ERR_INPUT, "path is too long") : 0;
 }
 
-static int gather(struct gathering *gathering, const char *location, const char *ref, const char *path)
+/* The tree to take: the commit's, or that of the folder. */
+static int find_folder(git_oid *out, const git_tree *top, const char *folder, const char *ref,
+                       struct err *err)
 {
-    git_commit *commit = NULL;
-    git_tree *tree = NULL;
-    char *base = arena_strdup(&gathering->package->arena, path ? path : "");
-    size_t length = base ? strlen(base) : 0;
-    while (length && base[length - 1] == '/')
-        base[--length] = '\0';
-    int rc = open_repository(&gathering->repository, location, gathering->err);
-    if (rc == 0)
-        rc = find_commit(&commit, gathering->repository, location, ref, gathering->err);
-    if (rc == 0)
-        rc = find_tree(&tree, commit, base, gathering->err);
-    if (rc == 0) {
-        git_oid_cpy(&gathering->commit, git_commit_id(commit));
-        gathering->package->time = (time_t)git_commit_time(commit);
-        name_release(gathering, commit, tree, ref, base);
-        rc = walk(gathering, tree, base, "", 0);
+    git_tree_entry *entry;
+    char name[304];
+    if (!*folder) {
+        *out = *git_tree_id(top);
+        return 0;
     }
+    if (git_tree_entry_bypath(&entry, top, folder) < 0)
+        return err_set(err, ERR_NOT_FOUND, "path '%s' is not in %s", shown(name, folder), ref);
+    bool is_folder = git_tree_entry_type(entry) == GIT_OBJECT_TREE;
+    *out = *git_tree_entry_id(entry);
+    git_tree_entry_free(entry);
+    return is_folder ? 0 : err_set(err, ERR_INPUT, "path '%s' in %s is no folder", shown(name, folder), ref);
+}
+
+static char *describe(git_commit *commit, const char *ref)
+{
+    char hex[GIT_OID_HEXSZ + 1], name[304];
+    const char *summary = git_commit_summary(commit);
+    struct strbuf text;
+    strbuf_init(&text, 1200);
+    git_oid_tostr(hex, sizeof(hex), git_commit_id(commit));
+    if (strncmp(hex, ref, strlen(ref)) != 0)
+        strbuf_addf(&text, "%s ", shown(name, ref));
+    strbuf_addf(&text, "%.12s \"", hex);
+    if (summary) {
+        size_t length = strlen(summary);
+        text_sanitize(&text, summary, length < 200 ? length : 200, false);
+    }
+    strbuf_addc(&text, '"');
+    return strbuf_detach(&text);
+}
+
+static int finish(struct checkout *checkout, git_commit *commit, const char *location,
+                  const char *ref, const git_oid *folder, struct err *err)
+{
+    char hex[GIT_OID_HEXSZ + 1];
+    git_oid_tostr(hex, sizeof(hex), checkout->skip ? folder : git_commit_id(commit));
+    char *description = describe(commit, ref);
+    int rc = description ? package_finish(checkout->package, location, git_commit_time(commit), hex,
+                                          description, err)
+                         : err_set(err, ERR_MEMORY, "out of memory");
+    free(description);
+    return rc;
+}
+
+static int check_out(struct checkout *checkout, git_commit *commit, const char *location,
+                     const char *ref, struct err *err)
+{
+    git_tree *top = NULL;
+    git_oid folder;
+    int rc;
+    if (git_commit_tree(&top, commit) < 0)
+        return git_fault(err, "cannot read the commit's tree");
+    rc = find_folder(&folder, top, checkout->path.text, ref, err);
     if (rc == 0)
-        rc = package_seal(gathering->package, read_blob, gathering, gathering->err);
-    git_tree_free(tree);
-    git_commit_free(commit);
-    git_repository_free(gathering->repository);
+        rc = git_rules_create(&checkout->rules, checkout->repository, top, err);
+    if (rc == 0 && checkout->path.length)
+        strbuf_addc(&checkout->path, '/');
+    checkout->skip = checkout->path.length;
+    if (rc == 0)
+        rc = add_tree(checkout, &folder, 0, err);
+    if (rc < 0)
+        err_prefix(err, "%s in %s", ref, location);
+    else
+        rc = finish(checkout, commit, location, ref, &folder, err);
+    git_tree_free(top);
     return rc;
 }
 
 int package_from_git(struct package **out, const char *location, const char *ref, const char *path,
                      struct err *err)
 {
-    struct gathering gathering = {.err = err};
-    int rc = package_new(&gathering.package, err);
+    struct checkout checkout = {0};
+    git_commit *commit = NULL;
     *out = NULL;
-    if (rc < 0)
-        return rc;
-    git_libgit2_init();
-    rc = gather(&gathering, location, ref, path);
+    if (git_libgit2_init() < 0)
+        return git_fault(err, "cannot start libgit2");
+    strbuf_init(&checkout.path, 2 * TREE_PATH_MAX);
+    if (!ref)
+        ref = "HEAD";
+    int rc = package_create(&checkout.package, err);
+    if (rc == 0)
+        rc = repository_open(&checkout.repository, location, err);
+    if (rc == 0)
+        rc = find_commit(&commit, checkout.repository, location, ref, err);
+    if (rc == 0)
+        rc = plain_folder(&checkout.path, path, err);
+    if (rc == 0)
+        rc = check_out(&checkout, commit, location, ref, err);
+    git_rules_free(checkout.rules);
+    git_commit_free(commit);
+    git_repository_free(checkout.repository);
+    strbuf_release(&checkout.path);
     git_libgit2_shutdown();
     if (rc < 0)
-        package_free(gathering.package);
+        package_free(checkout.package);
     else
-        *out = gathering.package;
+        *out = checkout.package;
     return rc;
 }

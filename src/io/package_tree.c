@@ -1,14 +1,99 @@
-#include <archive.h>
-#include <archive_entry.h>
+#include "package_tree.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#include "package_internal.h"
+#include "base/text.h"
 
-#define MANIFEST_NAME ".deployctl-manifest"
+#define SPOOL_BUFFER (256 * 1024)
+#define LFS_HEAD "version https://git-lfs.github.com/spec/"
+#define LFS_POINTER_MAX 1024 /* git-lfs takes nothing larger for a pointer */
 
-/* --- what may be in a release --- */
+const char *shown(char out[304], const char *text)
+{
+    struct strbuf clean;
+    strbuf_init(&clean, 300);
+    text_sanitize(&clean, text, strlen(text), false);
+    snprintf(out, 304, "%s%s", clean.text, clean.overflowed ? "..." : "");
+    strbuf_release(&clean);
+    return out;
+}
+
+/* --- temporary files --- */
+
+int temporary_file(int *out, struct err *err)
+{
+    const char *folder = getenv("TMPDIR");
+    if (!folder || !*folder)
+        folder = "/tmp";
+    *out = open(folder, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    if (*out < 0) { /* not every file system has O_TMPFILE */
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/deployctl.XXXXXX", folder);
+        *out = mkostemp(path, O_CLOEXEC);
+        if (*out < 0)
+            return err_set(err, ERR_IO,
+                           "cannot make a temporary file in %s: %s; set TMPDIR to a folder with room",
+                           folder, strerror(errno));
+        unlink(path);
+    }
+    return 0;
+}
+
+int file_map(const unsigned char **out, int file, uint64_t length, struct err *err)
+{
+    *out = NULL;
+    if (length == 0)
+        return 0;
+    void *memory = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
+    if (memory == MAP_FAILED)
+        return err_set(err, ERR_MEMORY, "cannot map the package: %s", strerror(errno));
+    *out = memory;
+    return 0;
+}
+
+static int spool_error(struct err *err)
+{
+    const char *folder = getenv("TMPDIR");
+    return err_set(err, ERR_IO, "cannot write a temporary file in %s: %s; set TMPDIR to a folder with room",
+                   folder && *folder ? folder : "/tmp", strerror(errno));
+}
+
+int tree_init(struct tree *tree, struct err *err)
+{
+    int file;
+    memset(tree, 0, sizeof(*tree));
+    arena_init(&tree->arena);
+    tree->digest = digest_create();
+    if (!tree->digest)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    int rc = temporary_file(&file, err);
+    if (rc < 0)
+        return rc;
+    tree->spool = fdopen(file, "w+");
+    if (!tree->spool) {
+        close(file);
+        return err_set(err, ERR_MEMORY, "out of memory");
+    }
+    setvbuf(tree->spool, NULL, _IOFBF, SPOOL_BUFFER);
+    return 0;
+}
+
+void tree_release(struct tree *tree)
+{
+    if (tree->spool)
+        fclose(tree->spool);
+    digest_free(tree->digest);
+    free(tree->entries);
+    arena_release(&tree->arena);
+    memset(tree, 0, sizeof(*tree));
+}
+
+/* --- what is refused --- */
 
 static bool has_control(const char *text)
 {
@@ -18,198 +103,308 @@ static bool has_control(const char *text)
     return false;
 }
 
-/* Follows `path` from a folder `depth` levels below the top; false when it would leave the release. */
-static bool stays_inside(const char *path, int depth)
+static bool is_dots(const char *part, size_t length)
 {
-    if (path[0] == '/' || path[0] == '\0')
-        return false;
-    while (*path) {
-        size_t length = strcspn(path, "/");
-        bool up = length == 2 && path[0] == '.' && path[1] == '.';
-        bool here = length == 0 || (length == 1 && path[0] == '.');
-        depth += up ? -1 : here ? 0 : 1;
-        if (depth < 0)
-            return false;
-        path += length;
-        path += *path == '/';
-    }
-    return true;
+    return length && length <= 2 && strncmp(part, "..", length) == 0;
 }
 
-static int depth_of(const char *path)
+static const char *path_trouble(const char *path)
 {
-    int depth = 0;
-    for (; *path; path++)
-        depth += *path == '/';
-    return depth;
-}
-
-static int check_path(const char *path, struct err *err)
-{
+    if (*path == '/')
+        return "is absolute; a release holds relative names only";
+    if (strlen(path) > TREE_PATH_MAX)
+        return "is longer than 4000 bytes";
     if (has_control(path))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "a file name holds a control character, which a release may not: rename it");
-    if (!stays_inside(path, 0) || strstr(path, "/../") || strncmp(path, "../", 3) == 0)
-        return err_set(err, ERR_UNSUPPORTED, "%s: the name leads out of the release", path);
-    if (strcmp(path, MANIFEST_NAME) == 0)
-        return err_set(err, ERR_UNSUPPORTED, "%s: the name is deployctl's own; rename the file", path);
+        return "has a control character in its name; rename it";
+    if (strncmp(path, TREE_MANIFEST_NAME, strlen(TREE_MANIFEST_NAME)) == 0 &&
+        strchr("/", path[strlen(TREE_MANIFEST_NAME)]))
+        return "is a name that deployctl needs for itself; rename it";
+    for (const char *at = path;; at++) {
+        size_t length = strcspn(at, "/");
+        if (length == 0)
+            return "has an empty part in its name";
+        if (is_dots(at, length))
+            return "has '.' or '..' as a part of its name";
+        if (length > 255)
+            return "has a part longer than 255 bytes";
+        at += length;
+        if (!*at)
+            return NULL;
+    }
+}
+
+/* Only leading `..` are taken, and no more than there are folders above: those are real folders of the release, so that the
+ * target cannot leave it, whatever other links there are. */
+static const char *target_trouble(const char *path, const char *target)
+{
+    size_t above = 0;
+    bool climbs = true;
+    if (*target == '\0' || strlen(target) > TREE_PATH_MAX || has_control(target))
+        return "empty, too long or with a control character";
+    if (*target == '/')
+        return "absolute; make it relative, within the release";
+    for (; *path; path++)
+        above += *path == '/';
+    for (const char *at = target; *at;) {
+        size_t length = strcspn(at, "/");
+        if (length == 2 && is_dots(at, 2)) {
+            if (!climbs)
+                return "with '..' after a name; write it without the detour";
+            if (above-- == 0)
+                return "outside of the release";
+        } else if (length > 1 || (length == 1 && *at != '.')) {
+            climbs = false;
+        }
+        at += length;
+        at += strspn(at, "/");
+    }
+    return NULL;
+}
+
+/* --- adding --- */
+
+static int add(struct tree *tree, struct tree_entry **out, enum tree_kind kind, const char *path,
+               struct err *err)
+{
+    char name[304];
+    const char *trouble = path_trouble(path);
+    if (trouble)
+        return err_set(err, ERR_INPUT, "'%s' %s", shown(name, path), trouble);
+    if (tree->count >= TREE_ENTRIES_MAX)
+        return err_set(err, ERR_INPUT, "more than %d files; that is no release", TREE_ENTRIES_MAX);
+    if (tree->count == tree->capacity) {
+        size_t capacity = tree->capacity ? tree->capacity * 2 : 256;
+        struct tree_entry *grown = realloc(tree->entries, capacity * sizeof(*grown));
+        if (!grown)
+            return err_set(err, ERR_MEMORY, "out of memory");
+        tree->entries = grown;
+        tree->capacity = capacity;
+    }
+    struct tree_entry *entry = &tree->entries[tree->count];
+    *entry = (struct tree_entry){.kind = kind};
+    entry->path = kind == TREE_FOLDER ? arena_printf(&tree->arena, "%s/", path)
+                                      : arena_strdup(&tree->arena, path);
+    if (!entry->path)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    tree->count++;
+    *out = entry;
     return 0;
 }
 
-struct entry *package_add(struct package *package, const char *path, enum entry_kind kind,
-                          const char *target, struct err *err)
+int tree_add_folder(struct tree *tree, const char *path, struct err *err)
 {
-    if (check_path(path, err) < 0)
-        return NULL;
-    if (kind == ENTRY_LINK && (has_control(target) || !stays_inside(target, depth_of(path)))) {
-        err_set(err, ERR_UNSUPPORTED,
-                "%s: the symbolic link leads out of the release; make it relative and keep it inside, "
-                "or share the path with [service] shared",
-                path);
-        return NULL;
-    }
-    struct entry *grown =
-        arena_grow(&package->arena, package->entries, package->entry_count, sizeof(*grown));
-    if (!grown) {
-        err_set(err, ERR_MEMORY, "out of memory");
-        return NULL;
-    }
-    package->entries = grown;
-    struct entry *entry = &grown[package->entry_count];
-    *entry = (struct entry){.kind = kind, .path = arena_strdup(&package->arena, path)};
-    if (target)
-        entry->target = arena_strdup(&package->arena, target);
-    if (!entry->path || (target && !entry->target)) {
-        err_set(err, ERR_MEMORY, "out of memory");
-        return NULL;
-    }
-    package->entry_count++;
-    return entry;
+    struct tree_entry *entry;
+    return add(tree, &entry, TREE_FOLDER, path, err);
 }
 
-/* --- the canonical tar --- */
-
-static int by_path(const void *left, const void *right)
+int tree_add_link(struct tree *tree, const char *path, const char *target, struct err *err)
 {
-    return strcmp(((const struct entry *)left)->path, ((const struct entry *)right)->path);
-}
-
-static int refuse_twins(const struct package *package, struct err *err)
-{
-    for (size_t i = 1; i < package->entry_count; i++)
-        if (strcmp(package->entries[i - 1].path, package->entries[i].path) == 0)
-            return err_set(err, ERR_UNSUPPORTED, "%s: stands twice in the source",
-                           package->entries[i].path);
+    struct tree_entry *entry;
+    char name[304], to[304];
+    int rc = add(tree, &entry, TREE_LINK, path, err);
+    if (rc < 0)
+        return rc;
+    const char *trouble = target_trouble(path, target);
+    if (trouble)
+        return err_set(err, ERR_INPUT, "the link '%s' has a target that is refused: '%s' is %s",
+                       shown(name, path), shown(to, target), trouble);
+    entry->size = strlen(target);
+    entry->target = arena_strdup(&tree->arena, target);
+    if (!entry->target || digest_start(tree->digest) < 0 ||
+        digest_add(tree->digest, target, entry->size) < 0 ||
+        digest_end(tree->digest, entry->sha256) < 0)
+        return err_set(err, ERR_MEMORY, "out of memory");
     return 0;
 }
 
-struct writing {
-    struct archive *archive;
-    struct digest *digest;
-    uint64_t written;
-};
-
-static int archive_fail(struct archive *archive, const char *path, struct err *err)
+int tree_add_copy(struct tree *tree, const char *path, const char *of, struct err *err)
 {
-    const char *text = archive_error_string(archive);
-    return err_set(err, ERR_IO, "packing %s: %s", path, text ? text : "libarchive gave no reason");
-}
-
-static int write_piece(void *context, const void *bytes, size_t length, struct err *err)
-{
-    struct writing *writing = context;
-    digest_add(writing->digest, bytes, length);
-    writing->written += length;
-    if (archive_write_data(writing->archive, bytes, length) != (la_ssize_t)length)
-        return archive_fail(writing->archive, "a file", err);
+    struct tree_entry *entry;
+    char name[304], to[304];
+    size_t found = 0;
+    while (found < tree->count && (tree->entries[found].kind != TREE_FILE ||
+                                   strcmp(tree->entries[found].path, of) != 0))
+        found++;
+    if (found == tree->count)
+        return err_set(err, ERR_INPUT, "'%s' is a hard link to '%s', which is not there before it",
+                       shown(name, path), shown(to, of));
+    int rc = add(tree, &entry, TREE_FILE, path, err);
+    if (rc < 0)
+        return rc;
+    const char *copy = entry->path;
+    *entry = tree->entries[found];
+    entry->path = copy;
     return 0;
 }
 
-static void describe(struct archive_entry *out, const struct package *package, const struct entry *entry)
+int tree_file_start(struct tree *tree, const char *path, bool executable, struct err *err)
 {
-    static const unsigned types[] = {AE_IFREG, AE_IFDIR, AE_IFLNK};
-    archive_entry_clear(out);
-    archive_entry_set_pathname(out, entry->path);
-    archive_entry_set_filetype(out, types[entry->kind]);
-    archive_entry_set_perm(out, entry->kind == ENTRY_LINK                          ? 0777
-                                : entry->kind == ENTRY_FOLDER || entry->executable ? 0755
-                                                                                   : 0644);
-    archive_entry_set_size(out, entry->kind == ENTRY_FILE ? (la_int64_t)entry->size : 0);
-    archive_entry_set_mtime(out, package->time, 0);
-    if (entry->kind == ENTRY_LINK)
-        archive_entry_set_symlink(out, entry->target);
+    struct tree_entry *entry;
+    int rc = add(tree, &entry, TREE_FILE, path, err);
+    if (rc < 0)
+        return rc;
+    entry->executable = executable;
+    entry->offset = tree->spooled;
+    tree->head_length = 0;
+    if (digest_start(tree->digest) < 0)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    return 0;
 }
 
-static int write_entry(struct package *package, struct archive *archive, struct archive_entry *header,
-                       struct entry *entry, entry_read_fn *read, void *context, struct err *err)
+int tree_file_write(struct tree *tree, const void *bytes, size_t length, struct err *err)
 {
-    struct writing writing = {.archive = archive};
-    int rc = 0;
-    describe(header, package, entry);
-    if (archive_write_header(archive, header) != ARCHIVE_OK)
-        return archive_fail(archive, entry->path, err);
-    if (entry->kind == ENTRY_FILE) {
-        writing.digest = digest_begin();
-        rc = read(context, entry, write_piece, &writing, err);
-        digest_end(writing.digest, entry->sha256);
-        if (rc == 0 && writing.written != entry->size)
-            rc = err_set(err, ERR_IO, "%s: changed while it was read; pack again when nothing writes there",
-                         entry->path);
-        package->unpacked_bytes += entry->size;
-    } else if (entry->kind == ENTRY_LINK) {
-        digest_sha256_hex(entry->target, strlen(entry->target), entry->sha256);
-    }
-    package->unpacked_bytes += 4096; /* what an inode and a last block may take */
-    return rc;
+    size_t head = sizeof(tree->head) - tree->head_length;
+    if (length > TREE_BYTES_MAX - tree->spooled)
+        return err_set(err, ERR_INPUT, "more than 64 GiB; that is no release");
+    if (head > length)
+        head = length;
+    if (head)
+        memcpy(tree->head + tree->head_length, bytes, head);
+    tree->head_length += head;
+    if (length && fwrite(bytes, 1, length, tree->spool) != length)
+        return spool_error(err);
+    if (length && digest_add(tree->digest, bytes, length) < 0)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    tree->spooled += length;
+    return 0;
 }
 
-static void note_entry(struct package *package, const struct entry *entry)
+int tree_file_end(struct tree *tree, struct err *err)
 {
-    if (entry->kind == ENTRY_FOLDER)
-        return;
-    const char *mode = entry->kind == ENTRY_LINK ? "120000" : entry->executable ? "100755" : "100644";
-    size_t size = entry->kind == ENTRY_LINK ? strlen(entry->target) : entry->size;
-    strbuf_addf(&package->manifest, "%s %s %zu %s\n", entry->sha256, mode, size, entry->path);
+    struct tree_entry *entry = &tree->entries[tree->count - 1];
+    char name[304];
+    entry->size = tree->spooled - entry->offset;
+    if (digest_end(tree->digest, entry->sha256) < 0)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    if (entry->size < LFS_POINTER_MAX && tree->head_length >= strlen(LFS_HEAD) &&
+        memcmp(tree->head, LFS_HEAD, strlen(LFS_HEAD)) == 0)
+        return err_set(err, ERR_INPUT,
+                       "'%s' is a Git LFS pointer, not the file itself; run `git lfs pull` and deploy "
+                       "the folder (dir =), or leave it out by export-ignore in .gitattributes",
+                       shown(name, entry->path));
+    return 0;
 }
 
-static int write_tar(struct package *package, entry_read_fn *read, void *context, struct err *err)
+/* --- canonical order --- */
+
+static int by_path(const void *a, const void *b)
 {
-    struct archive *archive = archive_write_new();
-    struct archive_entry *header = archive_entry_new();
-    int rc = 0;
-    if (!archive || !header) {
-        rc = err_set(err, ERR_MEMORY, "out of memory");
-        goto out;
-    }
-    /* GNU's long names and not pax: busybox tar skips pax headers and would cut a name at 100 bytes. */
-    archive_write_set_format_gnutar(archive);
-    if (archive_write_open_FILE(archive, package->spool) != ARCHIVE_OK) {
-        rc = archive_fail(archive, "the release", err);
-        goto out;
-    }
-    for (size_t i = 0; i < package->entry_count && rc == 0; i++) {
-        struct entry *entry = &package->entries[i];
-        rc = write_entry(package, archive, header, entry, read, context, err);
-        if (rc == 0)
-            note_entry(package, entry);
-    }
-    if (rc == 0 && archive_write_close(archive) != ARCHIVE_OK)
-        rc = archive_fail(archive, "the release", err);
-    if (rc == 0 && (fflush(package->spool) != 0 || package->manifest.overflowed))
-        rc = err_set(err, ERR_IO, "packing: the temporary file cannot be written: %s", strerror(errno));
-out:
-    archive_entry_free(header);
-    archive_write_free(archive);
-    return rc;
+    const struct tree_entry *left = a, *right = b;
+    return strcmp(left->path, right->path);
 }
 
-int package_seal(struct package *package, entry_read_fn *read, void *context, struct err *err)
+/* What stands at `path` of that length as a file or link; NULL: nothing. `count` sorted entries. */
+static const struct tree_entry *find(const struct tree *tree, size_t count, const char *path,
+                                     size_t length)
 {
-    if (package->entry_count)
-        qsort(package->entries, package->entry_count, sizeof(*package->entries), by_path);
-    int rc = refuse_twins(package, err);
-    if (rc == 0)
-        rc = write_tar(package, read, context, err);
-    digest_sha256_hex(package->manifest.text, package->manifest.length, package->manifest_sha256);
-    return rc;
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *other = tree->entries[middle].path;
+        int order = strncmp(other, path, length);
+        if (order == 0 && other[length] == '\0')
+            return &tree->entries[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static size_t shared_length(const char *a, const char *b)
+{
+    size_t folder = 0;
+    for (size_t i = 0; a[i] && a[i] == b[i]; i++)
+        if (a[i] == '/')
+            folder = i + 1;
+    return folder;
+}
+
+/* Adds the folders of `path` that its predecessor in the order does not share, behind the `sorted` entries. */
+static int add_parents(struct tree *tree, size_t sorted, const char *path, const char *before,
+                       struct err *err)
+{
+    char parent[TREE_PATH_MAX + 1], name[304];
+    for (size_t at = shared_length(path, before);; at++) {
+        struct tree_entry *entry;
+        at += strcspn(path + at, "/");
+        if (!path[at] || !path[at + 1])
+            return 0;
+        snprintf(parent, sizeof(parent), "%.*s", (int)at, path);
+        const struct tree_entry *blocks = find(tree, sorted, path, at);
+        if (blocks)
+            return err_set(err, ERR_INPUT, "'%s' is both a %s and a folder with files in it",
+                           shown(name, parent), blocks->kind == TREE_LINK ? "link" : "file");
+        int rc = add(tree, &entry, TREE_FOLDER, parent, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int merge_doubles(struct tree *tree, struct err *err)
+{
+    char name[304];
+    size_t kept = 0;
+    for (size_t i = 0; i < tree->count; i++) {
+        struct tree_entry *entry = &tree->entries[i];
+        if (kept && strcmp(tree->entries[kept - 1].path, entry->path) == 0) {
+            if (entry->kind != TREE_FOLDER)
+                return err_set(err, ERR_INPUT, "'%s' is there twice", shown(name, entry->path));
+            continue;
+        }
+        tree->entries[kept++] = *entry;
+    }
+    tree->count = kept;
+    return 0;
+}
+
+int tree_settle(struct tree *tree, struct err *err)
+{
+    char name[304];
+    size_t sorted = tree->count;
+    if (sorted == 0)
+        return 0;
+    qsort(tree->entries, sorted, sizeof(*tree->entries), by_path);
+    for (size_t i = 0; i < sorted; i++) {
+        const char *path = tree->entries[i].path;
+        size_t length = strlen(path);
+        if (tree->entries[i].kind == TREE_FOLDER && find(tree, sorted, path, length - 1))
+            return err_set(err, ERR_INPUT, "'%s' is both a folder and a file", shown(name, path));
+        int rc = add_parents(tree, sorted, path, i ? tree->entries[i - 1].path : "", err);
+        if (rc < 0)
+            return rc;
+    }
+    qsort(tree->entries, tree->count, sizeof(*tree->entries), by_path);
+    if (fflush(tree->spool) != 0)
+        return spool_error(err);
+    return merge_doubles(tree, err);
+}
+
+/* --- what it became --- */
+
+void tree_write_manifest(const struct tree *tree, struct strbuf *out)
+{
+    char hex[SHA256_HEX];
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct tree_entry *entry = &tree->entries[i];
+        if (entry->kind == TREE_FOLDER)
+            continue;
+        const char *mode = entry->kind == TREE_LINK ? "120000" : entry->executable ? "100755" : "100644";
+        digest_hex(entry->sha256, hex);
+        strbuf_addf(out, "%s %s %llu %s\n", hex, mode, (unsigned long long)entry->size, entry->path);
+    }
+}
+
+uint64_t tree_disk_bytes(const struct tree *tree)
+{
+    uint64_t blocks = 0;
+    for (size_t i = 0; i < tree->count; i++)
+        blocks += tree->entries[i].kind == TREE_FILE ? (tree->entries[i].size + 4095) / 4096 : 1;
+    return blocks * 4096;
+}
+
+int tree_map(const struct tree *tree, const unsigned char **out, struct err *err)
+{
+    return file_map(out, fileno(tree->spool), tree->spooled, err);
 }
