@@ -206,9 +206,17 @@ static enum rollout_state after_staging(struct rollout *rollout)
     return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS : to_wave(rollout);
 }
 
+static bool someone_bakes(const struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++)
+        if (wants_bake(rollout, &rollout->walkers[i]))
+            return true;
+    return false;
+}
+
 static enum rollout_state after_wave(struct rollout *rollout)
 {
-    return !rollout->spent && rollout->config.bake_ms > 0 ? ROLLOUT_BAKE : to_wave(rollout);
+    return !rollout->spent && rollout->config.bake_ms > 0 && someone_bakes(rollout) ? ROLLOUT_BAKE : to_wave(rollout);
 }
 
 static enum rollout_state to_release(struct rollout *rollout)

@@ -112,7 +112,8 @@ static void relaunch(struct rollout *rollout, struct walker *walker)
 void action_launch_ready(struct rollout *rollout)
 {
     for (size_t i = 0; i < rollout->undone_count; i++)
-        relaunch(rollout, &rollout->walkers[rollout->undo_order[i]]);
+        if (rollout->walkers[rollout->undo_order[i]].track == TRACK_UNDO)
+            relaunch(rollout, &rollout->walkers[rollout->undo_order[i]]);
     for (size_t i = 0; i < rollout->config.node_count; i++)
         relaunch(rollout, &rollout->walkers[rollout->order[i]]);
     relaunch(rollout, &rollout->walkers[rollout->config.node_count]);

@@ -104,6 +104,8 @@ static void end_work(struct world *world, struct flight *flight)
         flight->status = is_healthy(world, flight->action.node) ? DONE_OK : DONE_FAILED;
     if (flight->action.step == STEP_CONNECT || flight->action.step == STEP_PROBE)
         return;
+    if (flight->status == DONE_UNREACHABLE && !flight->does)
+        return; /* it never arrived */
     truth->token = flight->action.token;
     truth->token_status = flight->does ? DONE_OK : flight->status;
 }

@@ -544,7 +544,9 @@ void laws_see_answer(struct world *world, const struct flight *flight)
 {
     struct ledger *ledger = ledger_of(world, flight->action.node);
 
-    if (ledger->last.action.id != flight->action.id || ledger->last.answered || is_over(world, &ledger->last))
+    bool given_up = ledger->last.cancelled && world->now > ledger->last.cancelled_at + world->config.cancel_grace_ms;
+
+    if (ledger->last.action.id != flight->action.id || ledger->last.answered || given_up)
         return;
     if (flight->action.step == STEP_PROBE)
         see_probe(world, ledger, flight);
