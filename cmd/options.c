@@ -14,7 +14,7 @@
 
 const struct option_spec option_specs[] = {
     {'i', "inventory", "FILE", OPTION_TEXT, AT(inventory), 0, 0, COMPLETE_FILE,
-     "else $DEPLOYCTL_INVENTORY, else inventory.ini"},
+     "nodes; else $DEPLOYCTL_INVENTORY or inventory.ini"},
     {'l', "limit", "PATTERN", OPTION_TEXT, AT(limit), 0, 0, COMPLETE_PATTERN,
      "only these of the nodes"},
     {0, "ref", "REV", OPTION_TEXT, AT(ref), 0, 0, COMPLETE_NONE,

@@ -198,7 +198,7 @@ static void a_large_fleet_is_counted_and_the_troubled_are_named(void **state)
 {
     (void)state;
     enum { MANY = 200 };
-    static char texts[MANY][16];
+    static char texts[MANY][32];
     const char *many[MANY];
     for (size_t i = 0; i < MANY; i++) {
         snprintf(texts[i], sizeof texts[i], "web%zu", i + 1);

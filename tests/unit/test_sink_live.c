@@ -31,7 +31,7 @@ static struct roster roster = {.verb = "rollout",
 /* `count` nodes: one in the first wave, the rest in the second. */
 static void make_fleet(size_t count)
 {
-    static char texts[FLEET][16];
+    static char texts[FLEET][32];
     for (size_t i = 0; i < count; i++) {
         snprintf(texts[i], sizeof texts[i], "web%zu", i + 1);
         names[i] = texts[i];
