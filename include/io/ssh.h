@@ -5,6 +5,9 @@
  * accepted silently. Every wait has a deadline. Never decides what a failure means: it reports the phase, the class
  * (ERR_UNREACHABLE, ERR_AUTH, ERR_HOST_KEY, ERR_TIMEOUT, ERR_PROTOCOL) and a sentence that says what to try.
  *
+ * A peer that is gone: a reset or an end is told at once; bytes it does not acknowledge for 30 s, or 30 s of unanswered TCP keep-alive
+ * probes when nothing is sent, too. One that is there and hangs is the caller's to notice, by ssh_idle_ms.
+ *
  * Callbacks never run inside the call that asked for them. After ssh_close no callback of the connection or its channels comes.
  */
 #ifndef IO_SSH_H
@@ -56,7 +59,9 @@ typedef void ssh_ready_fn(void *context, const struct err *error);
 typedef void ssh_lost_fn(void *context, const struct err *error);
 
 /* Starts connecting; tries again by itself, with jittered back-off within `timeout_ms`, only what sshd's MaxStartups drops
- * ("Failed getting banner"); authentication is never repeated. NULL only when out of memory. */
+ * ("Failed getting banner"); authentication is never repeated. NULL only when out of memory.
+ * The time spent waiting for a turn, or for a shared jump host (which has its own deadline), is not counted in `timeout_ms`, so that a
+ * large fleet behind one address does not fail for its size. */
 struct ssh *ssh_open(struct ssh_context *shared, const struct ssh_target *target, int64_t timeout_ms,
                      ssh_ready_fn *ready, ssh_lost_fn *lost, void *context);
 /* Ends everything at once without waiting for the peer; a shared jump connection stays while others use it. NULL is fine. */

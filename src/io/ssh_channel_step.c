@@ -216,7 +216,6 @@ static void retire(struct ssh_channel *channel)
 
 static void tell_result(struct ssh_channel *channel)
 {
-    struct err error;
     char *signal_name = NULL;
     int status = libssh2_channel_get_exit_status(channel->raw);
     libssh2_channel_get_exit_signal(channel->raw, &signal_name, NULL, NULL, NULL, NULL, NULL);
@@ -224,7 +223,6 @@ static void tell_result(struct ssh_channel *channel)
         status = -1;
         libssh2_free(channel->ssh->session, signal_name);
     }
-    err_clear(&error);
     channel_tell_closed(channel, NULL, channel->command != NULL ? status : 0);
 }
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "ssh_internal.h"
 
@@ -95,11 +94,6 @@ static void begin_handshake(struct ssh *ssh)
     ssh_wake(ssh);
 }
 
-static void drop_socket(struct ssh *ssh)
-{
-    transport_release(ssh, false);
-}
-
 static void on_address_timeout(void *context)
 {
     struct ssh *ssh = context;
@@ -147,13 +141,13 @@ static bool start_connect(struct ssh *ssh, const struct sockaddr_storage *addres
 
 static void next_address(struct ssh *ssh)
 {
-    drop_socket(ssh);
+    transport_release(ssh, false);
     for (ssh->address_at++; ssh->address_at < ssh->address_count; ssh->address_at++) {
         limit_address(ssh);
         if (start_connect(ssh, &ssh->addresses[ssh->address_at])) {
             return;
         }
-        drop_socket(ssh);
+        transport_release(ssh, false);
     }
     explain_connect(ssh);
 }

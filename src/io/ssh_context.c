@@ -1,4 +1,3 @@
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

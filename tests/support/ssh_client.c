@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUARD_MS 30000
+#define GUARD_MS 90000
 #define KEPT_MAX (1024 * 1024)
 
 static void on_guard(void *context)
@@ -12,7 +12,7 @@ static void on_guard(void *context)
     struct client *client = context;
     client->guard = NULL;
     client->gave_up = true;
-    fprintf(stderr, "test support: nothing happened for 30 s\n");
+    fprintf(stderr, "test support: nothing happened for 90 s\n");
     loop_stop(client->loop);
 }
 

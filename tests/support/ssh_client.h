@@ -1,5 +1,5 @@
 /*
- * One connection of io/ssh in a test: opens, runs commands, and turns the loop until something has happened or 30 s have gone.
+ * One connection of io/ssh in a test: opens, runs commands, and turns the loop until something has happened or 90 s have gone.
  */
 #ifndef SUPPORT_SSH_CLIENT_H
 #define SUPPORT_SSH_CLIENT_H
@@ -17,7 +17,7 @@ struct client {
     struct ssh_target target;
     bool ready, failed, lost;
     struct err error;
-    bool gave_up; /* the 30 s have gone */
+    bool gave_up; /* the 90 s have gone */
     struct timer *guard;
 };
 
@@ -26,7 +26,7 @@ void client_init(struct client *client, const struct sshd *sshd, const char *kno
                  const char *agent_socket);
 /* Opens and waits until it is ready or has failed. True when ready. */
 bool client_open(struct client *client, int64_t timeout_ms);
-/* Turns the loop until *done, or 30 s. */
+/* Turns the loop until *done, or 90 s. */
 void client_wait(struct client *client, const bool *done);
 void client_release(struct client *client);
 

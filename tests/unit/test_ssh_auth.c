@@ -56,7 +56,7 @@ static bool logs_in(struct client *client, const char *key, const char *agent_so
 {
     client_init(client, server, NULL, agent_socket);
     client->target.key = key;
-    return client_open(client, 10000);
+    return client_open(client, 40000);
 }
 
 static void assert_logs_in(const char *name, const char *agent_socket)
@@ -182,7 +182,7 @@ static void an_unknown_account_is_a_refused_key(void **state)
     (void)state;
     client_init(&client, server, NULL, NULL);
     client.target.user = "nobody-of-that-name";
-    assert_false(client_open(&client, 10000));
+    assert_false(client_open(&client, 40000));
     assert_int_equal(client.error.code, ERR_AUTH);
     assert_non_null(strstr(client.error.message, "does the account exist"));
     client_release(&client);

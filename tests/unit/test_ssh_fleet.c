@@ -76,7 +76,7 @@ static void fifty_connections_to_one_sshd_all_succeed(void **state)
     struct sshd *server = sshd_start(NULL);
     (void)state;
     client_init(&client, server, NULL, NULL);
-    open_all(&client, nodes, FLEET, 15000);
+    open_all(&client, nodes, FLEET, 40000);
     for (unsigned i = 0; i < FLEET; i++) {
         if (nodes[i].error.code != 0) {
             fail_msg("%u: %s", i, nodes[i].error.message);
@@ -105,7 +105,7 @@ static void what_maxstartups_drops_is_tried_again(void **state)
     client_init(&client, server, NULL, NULL);
     ssh_context_free(client.shared);
     assert_int_equal(ssh_context_create(&client.shared, client.loop, &settings, &error), 0);
-    open_all(&client, nodes, 12, 25000);
+    open_all(&client, nodes, 12, 40000);
     for (unsigned i = 0; i < 12; i++) {
         if (nodes[i].error.code != 0) {
             fail_msg("%u: %s", i, nodes[i].error.message);
@@ -157,7 +157,7 @@ static void a_node_behind_a_jump_host_works(void **state)
     struct command command;
     size_t length = 4 * 1024 * 1024;
     char *bytes = calloc(1, length);
-    if (!client_open(&two->client, 15000)) {
+    if (!client_open(&two->client, 40000)) {
         fail_msg("%s", two->client.error.message);
     }
     command_start_with_input(&command, &two->client, "wc -c; exit 5", bytes, length);
@@ -187,7 +187,7 @@ static void nodes_share_one_jump_connection(void **state)
 {
     struct two *two = *state;
     struct node nodes[20];
-    open_all(&two->client, nodes, 20, 20000);
+    open_all(&two->client, nodes, 20, 40000);
     for (unsigned i = 0; i < 20; i++) {
         if (nodes[i].error.code != 0) {
             fail_msg("%u: %s", i, nodes[i].error.message);
@@ -202,7 +202,7 @@ static void a_lost_jump_host_is_told_for_each_node(void **state)
 {
     struct two *two = *state;
     struct node nodes[5];
-    open_all(&two->client, nodes, 5, 20000);
+    open_all(&two->client, nodes, 5, 40000);
     static unsigned left;
     static bool all;
     left = 5;
@@ -221,7 +221,7 @@ static void a_lost_jump_host_is_told_for_each_node(void **state)
     }
     close_all(nodes, 5);
     /* A new one goes through a new jump connection. */
-    if (!client_open(&two->client, 15000)) {
+    if (!client_open(&two->client, 40000)) {
         fail_msg("%s", two->client.error.message);
     }
 }
@@ -232,13 +232,13 @@ static void a_jump_host_that_refuses_us_is_asked_once(void **state)
     struct node nodes[5];
     key_make(sshd_path(two->jump, "stranger"), "ed25519", "", NULL);
     two->jump_target.key = sshd_path(two->jump, "stranger");
-    open_all(&two->client, nodes, 5, 10000);
+    open_all(&two->client, nodes, 5, 40000);
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(nodes[i].error.code, ERR_AUTH);
         assert_non_null(strstr(nodes[i].error.message, "jump host"));
     }
     close_all(nodes, 5);
-    assert_false(client_open(&two->client, 10000));
+    assert_false(client_open(&two->client, 40000));
     assert_int_equal(two->client.error.code, ERR_AUTH);
     assert_int_equal(logins(two->jump), 0);
 }
@@ -247,7 +247,7 @@ static void a_node_that_the_jump_host_cannot_reach_is_unreachable(void **state)
 {
     struct two *two = *state;
     two->client.target.port = port_unused();
-    assert_false(client_open(&two->client, 10000));
+    assert_false(client_open(&two->client, 40000));
     assert_int_equal(two->client.error.code, ERR_UNREACHABLE);
     assert_non_null(strstr(two->client.error.message, "through jump host"));
     assert_non_null(strstr(two->client.error.message, "nothing listens there"));
@@ -268,7 +268,7 @@ static void a_jump_host_behind_a_jump_host_works(void **state)
     client_init(&client, two->node, two->jump->known_hosts, NULL);
     two->jump_target.jump = &outer;
     client.target.jump = &two->jump_target;
-    if (!client_open(&client, 15000)) {
+    if (!client_open(&client, 40000)) {
         fail_msg("%s", client.error.message);
     }
     struct command command;
