@@ -314,8 +314,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         if ((rc = loop_on_signal(engine->fleet->loop, signals[i], interrupted, engine, err)) < 0)
             goto out;
-    struct record started = {.kind = RECORD_STARTED, .node = SIZE_MAX,
-                             .text = settings->description};
+    struct record started = {.kind = RECORD_STARTED, .node = SIZE_MAX};
     engine_record(engine, &started);
     struct event start = {.kind = EVENT_START};
     engine_post(engine, &start);
