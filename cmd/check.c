@@ -92,5 +92,5 @@ int verb_check(const struct options *options)
         print_text(&inputs, &waves);
 out:
     inputs_release(&inputs);
-    return code;
+    return report_printed(code);
 }

@@ -91,4 +91,7 @@ int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err);
 /* Prints `deployctl: <message>` to stderr, and returns the exit code that belongs to the error's class. */
 int report_error(const struct err *err);
 
+/* For verbs whose result is what they print: `code`, unless stdout could not be written (a full disk), which is said and is no success. */
+int report_printed(int code);
+
 #endif

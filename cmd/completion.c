@@ -36,7 +36,7 @@ int verb_completion(const struct options *options)
         names[i] = shells[i].name;
         if (strcmp(shell, names[i]) == 0) {
             shells[i].print(stdout);
-            return EXIT_DONE;
+            return report_printed(EXIT_DONE);
         }
     }
     const char *nearest = text_nearest(shell, names, SHELLS);

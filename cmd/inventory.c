@@ -117,5 +117,5 @@ int verb_inventory(const struct options *options)
     code = options->json ? print_json(&inputs, chosen) : print_text(&inputs, &view);
 out:
     inputs_release(&inputs);
-    return code;
+    return report_printed(code);
 }

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,4 +31,12 @@ int report_error(const struct err *err)
     fprintf(stderr, "deployctl: %s\n", text.text);
     strbuf_release(&text);
     return exit_code_of(err->code);
+}
+
+int report_printed(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "deployctl: cannot write the result: %s\n", strerror(errno));
+    return code == EXIT_DONE ? EXIT_REFUSED : code;
 }

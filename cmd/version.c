@@ -44,7 +44,7 @@ static int print_json(const struct library *libraries)
     int status = line ? json_dumpf(line, stdout, JSON_COMPACT) : -1;
     putchar('\n');
     json_decref(line);
-    return status ? EXIT_REFUSED : EXIT_DONE;
+    return report_printed(status ? EXIT_REFUSED : EXIT_DONE);
 }
 
 int verb_version(const struct options *options)
@@ -57,5 +57,5 @@ int verb_version(const struct options *options)
     printf("deployctl %s\n", DEPLOYCTL_VERSION);
     for (size_t i = 0; i < LIBRARIES; i++)
         printf("  %-12s%s\n", libraries[i].name, libraries[i].version);
-    return EXIT_DONE;
+    return report_printed(EXIT_DONE);
 }
