@@ -29,6 +29,7 @@ static void start(struct live_view *view, const struct roster *roster)
     view->nodes = roster ? calloc(roster->node_count + 1, sizeof *view->nodes) : NULL;
     view->roster = view->nodes ? roster : NULL;
     view->node_count = view->nodes ? roster->node_count : 0;
+    view->name_columns = roster_name_columns(roster, NAME_COLUMNS_MAX);
 }
 
 static void node_record(struct live_node *node, const struct record *record)
@@ -168,8 +169,7 @@ static void node_line(struct strbuf *line, const struct live_view *view, size_t 
     const struct live_node *node = &view->nodes[index];
     enum standing standing = standing_of(node);
     char done[DURATION_TEXT_MAX], total[DURATION_TEXT_MAX];
-    text_fit(line, view->roster->nodes[index], roster_name_columns(view->roster, NAME_COLUMNS_MAX),
-             true);
+    text_fit(line, view->roster->nodes[index], view->name_columns, true);
     strbuf_addc(line, ' ');
     const char *word = node->outcome ? node->outcome : *node->phase ? node->phase : "waiting";
     text_fit(line, word, PHASE_COLUMNS, true);

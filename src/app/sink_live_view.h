@@ -23,6 +23,7 @@ struct live_view {
     const struct roster *roster; /* borrowed for the run; NULL before it began */
     struct live_node *nodes;
     size_t node_count;
+    size_t name_columns; /* of the longest name, within reason */
     char state[24];
     size_t wave, wave_count; /* wave_count 0: no wave began yet */
     bool over;               /* the last words are being said: nothing is left to show */

@@ -73,14 +73,15 @@ void roster_wave(struct strbuf *out, const struct roster *roster, size_t wave, s
 {
     size_t start = out->length, left = 0, named = 0;
     strbuf_addf(out, "wave %zu of %zu:", wave + 1, wave_count);
+    size_t used = text_columns(out->text + start);
     for (size_t i = 0; roster->waves && i < roster->node_count; i++)
         left += roster->waves[i] == wave;
     for (size_t i = 0; left && roster->waves && i < roster->node_count; i++) {
         if (roster->waves[i] != wave)
             continue;
         size_t room = left > 1 ? sizeof " +99999 more" : 0;
-        size_t width = text_columns(out->text + start) + 1 + text_columns(roster->nodes[i]) + room;
-        if (columns && named && width > columns)
+        used += 1 + text_columns(roster->nodes[i]);
+        if (columns && named && used + room > columns)
             break;
         strbuf_addf(out, " %s", roster->nodes[i]);
         named++;
