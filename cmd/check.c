@@ -8,8 +8,8 @@
 /* What can be known of the source without reading it; NULL when nothing is wrong. */
 static const char *source_trouble(struct inputs *inputs, int *line)
 {
-    static const char *const keys[] = {[SOURCE_GIT] = "git", [SOURCE_DIR] = "dir",
-                                       [SOURCE_ARCHIVE] = "archive"};
+    static const char *const keys[] = {
+        [SOURCE_GIT] = "git", [SOURCE_DIR] = "dir", [SOURCE_ARCHIVE] = "archive"};
     const struct source *source = &inputs->playbook.source;
     const char *path = inputs_source_path(inputs), *key = keys[source->kind];
     bool folder = source->kind != SOURCE_ARCHIVE;

@@ -13,10 +13,10 @@
 const char *completion_word(enum completion_kind kind)
 {
     static const char *const words[] = {
-        [COMPLETE_NONE] = "none",         [COMPLETE_FILE] = "file",
-        [COMPLETE_PATTERN] = "pattern",   [COMPLETE_OUTPUT] = "output",
-        [COMPLETE_SETTING] = "setting",   [COMPLETE_PLAYBOOK] = "playbook",
-        [COMPLETE_VERB] = "verb",         [COMPLETE_SHELL] = "shell",
+        [COMPLETE_NONE] = "none",       [COMPLETE_FILE] = "file",
+        [COMPLETE_PATTERN] = "pattern", [COMPLETE_OUTPUT] = "output",
+        [COMPLETE_SETTING] = "setting", [COMPLETE_PLAYBOOK] = "playbook",
+        [COMPLETE_VERB] = "verb",       [COMPLETE_SHELL] = "shell",
     };
     return words[kind];
 }

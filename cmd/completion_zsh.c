@@ -52,15 +52,14 @@ static const char middle[] =
     "  [[ $state == rest ]] || return\n"
     "  case $words[1] in\n";
 
-static const char tail[] =
-    "  esac\n"
-    "}\n"
-    "\n"
-    "if [[ $funcstack[1] == _deployctl ]]; then\n"
-    "  _deployctl \"$@\"\n"
-    "else\n"
-    "  compdef _deployctl deployctl\n"
-    "fi\n";
+static const char tail[] = "  esac\n"
+                           "}\n"
+                           "\n"
+                           "if [[ $funcstack[1] == _deployctl ]]; then\n"
+                           "  _deployctl \"$@\"\n"
+                           "else\n"
+                           "  compdef _deployctl deployctl\n"
+                           "fi\n";
 
 static const char *action(enum completion_kind kind)
 {

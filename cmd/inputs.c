@@ -112,8 +112,8 @@ static void order_nodes(struct inputs *inputs)
 static int limit_nodes(struct inputs *inputs, const char *limit, struct err *err)
 {
     size_t *wanted = NULL, wanted_count = 0, kept = 0;
-    int status = pattern_resolve(&wanted, &wanted_count, &inputs->inventory, limit, &inputs->arena,
-                                 err);
+    int status =
+        pattern_resolve(&wanted, &wanted_count, &inputs->inventory, limit, &inputs->arena, err);
     if (status)
         return err_prefix(err, "--limit");
     bool *in = arena_alloc(&inputs->arena, inputs->inventory.node_count + 1);
@@ -144,8 +144,7 @@ static int select_hosts(struct inputs *inputs, struct faults *faults, struct err
     if (status)
         faults_add(faults, file, line, "hosts = %s: %s", hosts, reason.message);
     else if (inputs->node_count == 0)
-        faults_add(faults, file, line, "hosts = %s: no node in %s", hosts,
-                   inputs->inventory.file);
+        faults_add(faults, file, line, "hosts = %s: no node in %s", hosts, inputs->inventory.file);
     return 0;
 }
 

@@ -75,8 +75,8 @@ static bool is_path(const char *name)
 
 int playbook_path(const char **out, const char *name, struct arena *arena, struct err *err)
 {
-    *out = is_path(name) ? arena_strdup(arena, name)
-                         : arena_printf(arena, FOLDER "/%s" SUFFIX, name);
+    *out =
+        is_path(name) ? arena_strdup(arena, name) : arena_printf(arena, FOLDER "/%s" SUFFIX, name);
     if (!*out)
         return err_set(err, ERR_MEMORY, "out of memory");
     if (is_path(name) || access(*out, F_OK) == 0)

@@ -8,8 +8,8 @@
 /* What is shown: the chosen nodes, and of the groups those that hold one. */
 struct view {
     const struct inventory *inventory;
-    const bool *chosen;  /* a node each */
-    bool *shown;         /* a group each: its children stand above */
+    const bool *chosen; /* a node each */
+    bool *shown;        /* a group each: its children stand above */
 };
 
 static size_t chosen_count(const struct view *view, const struct group *group)
@@ -87,9 +87,7 @@ static int print_json(const struct inputs *inputs, const bool *chosen)
             json_object_del(variables, inputs->inventory.nodes[i].name);
         else if (!json_object_get(variables, inputs->inventory.nodes[i].name))
             json_object_set_new(variables, inputs->inventory.nodes[i].name, json_object());
-    json_object_foreach(list, name, group)
-        if (!all)
-            drop_hosts(group, variables);
+    json_object_foreach(list, name, group) if (!all) drop_hosts(group, variables);
     int status = list ? json_dumpf(list, stdout, JSON_INDENT(4) | JSON_SORT_KEYS) : -1;
     putchar('\n');
     json_decref(list);

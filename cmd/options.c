@@ -23,8 +23,7 @@ const struct option_spec option_specs[] = {
     {0, "require-plan", "HASH", OPTION_TEXT, AT(require_plan), 0, 0, COMPLETE_NONE,
      "refuse to run unless the plan is still this one"},
     {'y', "yes", NULL, OPTION_FLAG, AT(yes), 0, 0, COMPLETE_NONE, "do not ask"},
-    {'n', "count", "N", OPTION_WHOLE, AT(count), 1, 10000, COMPLETE_NONE,
-     "at most N rollouts; 20"},
+    {'n', "count", "N", OPTION_WHOLE, AT(count), 1, 10000, COMPLETE_NONE, "at most N rollouts; 20"},
     {0, "timeout", "TIME", OPTION_DURATION, AT(timeout_ms), 1, DAY_MS, COMPLETE_NONE,
      "end the command after this time, e.g. 30s; 5m"},
     {'f', "forks", "N", OPTION_WHOLE, AT(forks), 1, 1000, COMPLETE_NONE,
@@ -146,7 +145,8 @@ static void build_table(struct getopt_table *table, const struct verb *verb)
 {
     size_t letters = 0, names = 0;
     memset(table, 0, sizeof *table);
-    table->letters[letters++] = '-'; /* operands come in order, so that those before `--` are known */
+    table->letters[letters++] =
+        '-'; /* operands come in order, so that those before `--` are known */
     table->letters[letters++] = ':';
     for (size_t i = 0; i < SPECS; i++) {
         const struct option_spec *spec = &option_specs[i];
@@ -164,7 +164,8 @@ static void build_table(struct getopt_table *table, const struct verb *verb)
     }
 }
 
-/* `--set section.key=value`; the key is what stands behind the last dot, as labels may hold dots. */
+/* `--set section.key=value`; the key is what stands behind the last dot, as labels may hold dots.
+ */
 static int add_setting(struct options *options, const char *text, struct arena *arena,
                        struct err *err)
 {
@@ -172,8 +173,8 @@ static int add_setting(struct options *options, const char *text, struct arena *
     const char *dot = equals ? memrchr(text, '.', (size_t)(equals - text)) : NULL;
     if (!dot || dot == text || dot + 1 == equals)
         return err_set(err, ERR_INPUT, "--set takes section.key=value, not '%s'", text);
-    struct playbook_override *items = arena_grow(arena, (void *)options->overrides,
-                                                 options->override_count, sizeof *items);
+    struct playbook_override *items =
+        arena_grow(arena, (void *)options->overrides, options->override_count, sizeof *items);
     if (!items)
         return err_set(err, ERR_MEMORY, "out of memory");
     struct playbook_override *item = &items[options->override_count];
@@ -282,8 +283,8 @@ static int refused(const struct verb *verb, int code, char **argv, struct err *e
 static int add_operand(struct options *options, const char *text, struct arena *arena,
                        struct err *err)
 {
-    const char **items = arena_grow(arena, (void *)options->arguments, options->argument_count,
-                                    sizeof *items);
+    const char **items =
+        arena_grow(arena, (void *)options->arguments, options->argument_count, sizeof *items);
     if (!items)
         return err_set(err, ERR_MEMORY, "out of memory");
     items[options->argument_count++] = text;

@@ -46,7 +46,8 @@ bool verb_takes(const struct verb *verb, const struct option_spec *spec);
 const struct verb *verb_find(const char *name);
 /* The verb that a mistyped name may have meant; NULL when none is near. */
 const char *verb_nearest(const char *name);
-/* Reads verb->arguments: how many operands may stand before `--`, and whether a command follows it. */
+/* Reads verb->arguments: how many operands may stand before `--`, and whether a command follows it.
+ */
 struct verb_operands {
     size_t minimum, maximum;
     bool command;
@@ -55,8 +56,9 @@ struct verb_operands verb_operands(const struct verb *verb);
 /* What the operand at `index` is; COMPLETE_NONE behind the last. */
 enum completion_kind verb_operand_kind(const struct verb *verb, size_t index);
 
-/* `argv[0]` is the verb. Options and operands may mix; `--` ends the options. The result borrows from argv, the environment and `arena`.
- * ERR_INPUT with a sentence for the user. When --help is among the options nothing else is asked for. */
+/* `argv[0]` is the verb. Options and operands may mix; `--` ends the options. The result borrows
+ * from argv, the environment and `arena`. ERR_INPUT with a sentence for the user. When --help is
+ * among the options nothing else is asked for. */
 int options_parse(struct options *out, const struct verb *verb, int argc, char **argv,
                   struct arena *arena, struct err *err);
 

@@ -3,10 +3,10 @@
 const char *record_kind_name(enum record_kind kind)
 {
     static const char *const names[RECORD_KINDS] = {
-        [RECORD_STARTED] = "started",   [RECORD_STATE] = "state",     [RECORD_WAVE] = "wave",
-        [RECORD_PHASE] = "phase",       [RECORD_PROGRESS] = "progress", [RECORD_PROBE] = "probe",
-        [RECORD_RETRY] = "retry",       [RECORD_TROUBLE] = "trouble", [RECORD_OUTPUT] = "output",
-        [RECORD_OUTCOME] = "outcome",   [RECORD_NOTICE] = "notice",   [RECORD_RESULT] = "result",
+        [RECORD_STARTED] = "started", [RECORD_STATE] = "state",       [RECORD_WAVE] = "wave",
+        [RECORD_PHASE] = "phase",     [RECORD_PROGRESS] = "progress", [RECORD_PROBE] = "probe",
+        [RECORD_RETRY] = "retry",     [RECORD_TROUBLE] = "trouble",   [RECORD_OUTPUT] = "output",
+        [RECORD_OUTCOME] = "outcome", [RECORD_NOTICE] = "notice",     [RECORD_RESULT] = "result",
     };
     return (size_t)kind < RECORD_KINDS ? names[kind] : "unknown";
 }

@@ -107,7 +107,8 @@ static bool is_phase(const char *phase, enum node_phase which)
     return phase && strcmp(phase, node_phase_name(which)) == 0;
 }
 
-/* A phase says what ended: who enters the gate is activated, who leaves it for the next step is healthy. */
+/* A phase says what ended: who enters the gate is activated, who leaves it for the next step is
+ * healthy. */
 static void say_milestone(struct lines_sink *lines, const struct record *record,
                           const struct seen *seen)
 {
@@ -174,8 +175,8 @@ static void say_other(struct lines_sink *lines, const struct record *record)
             say(lines, record, TONE_DIM, "now: %s", record->state);
         break;
     case RECORD_RETRY:
-        say(lines, record, TONE_WARN, "%s again in %.1fs: %s", phase,
-            (double)record->done / 1000, text);
+        say(lines, record, TONE_WARN, "%s again in %.1fs: %s", phase, (double)record->done / 1000,
+            text);
         break;
     case RECORD_OUTPUT:
         say(lines, record, TONE_DIM, "| %s", text);

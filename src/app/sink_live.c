@@ -23,7 +23,7 @@ struct live {
     size_t widths[VIEW_ROWS_MAX];
     size_t drawn; /* lines of the view that stand on the screen */
     int64_t drawn_at_ms;
-    bool hidden;  /* the cursor */
+    bool hidden; /* the cursor */
 };
 
 /* Asked before every picture, so a resized window needs no signal. */
@@ -39,13 +39,14 @@ static bool ask_size(FILE *stream, struct live_style *style)
     return true;
 }
 
-/* Goes back to where the view began and clears from there. After a resize its lines may have been wrapped. */
+/* Goes back to where the view began and clears from there. After a resize its lines may have been
+ * wrapped. */
 static void add_erase(struct live *live, struct strbuf *frame)
 {
     size_t rows = 0;
     for (size_t i = 0; i < live->drawn; i++)
-        rows += live->widths[i] ? (live->widths[i] + live->style.columns - 1) / live->style.columns
-                                : 1;
+        rows +=
+            live->widths[i] ? (live->widths[i] + live->style.columns - 1) / live->style.columns : 1;
     if (rows)
         strbuf_addf(frame, "\r\033[%zuA\033[J", rows);
     live->drawn = 0;
@@ -152,8 +153,7 @@ struct sink *sink_live_create(FILE *stream, bool color, enum verbosity verbosity
     struct live *live = lines && able ? calloc(1, sizeof *live) : NULL;
     if (!live)
         return lines;
-    live->sink =
-        (struct sink){.record = live_record, .tick = live_tick, .finish = live_finish};
+    live->sink = (struct sink){.record = live_record, .tick = live_tick, .finish = live_finish};
     live->stream = stream;
     live->verbosity = verbosity;
     live->style = style;

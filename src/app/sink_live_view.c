@@ -201,8 +201,8 @@ static void rest_line(struct strbuf *line, const struct live_view *view, const b
         int outcome = 0;
         if (shown[i])
             continue;
-        while (node->outcome && strcmp(node_outcome_name((enum node_outcome)outcome),
-                                       node->outcome) != 0)
+        while (node->outcome &&
+               strcmp(node_outcome_name((enum node_outcome)outcome), node->outcome) != 0)
             outcome++;
         if (node->outcome)
             outcomes[outcome]++;
@@ -218,7 +218,8 @@ static void rest_line(struct strbuf *line, const struct live_view *view, const b
         count_word(line, outcomes[i], node_outcome_name((enum node_outcome)i));
 }
 
-/* Marks whose line is drawn: everyone when there is room, else who is at work, then who is in trouble. */
+/* Marks whose line is drawn: everyone when there is room, else who is at work, then who is in
+ * trouble. */
 static size_t choose(const struct live_view *view, size_t room, bool *shown)
 {
     size_t chosen = 0;

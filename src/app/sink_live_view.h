@@ -1,6 +1,6 @@
 /*
- * What the live view shows: the state of every node, gathered from records, and its picture in a given number of columns and rows.
- * Knows no terminal and no clock.
+ * What the live view shows: the state of every node, gathered from records, and its picture in a
+ * given number of columns and rows. Knows no terminal and no clock.
  */
 #ifndef APP_SINK_LIVE_VIEW_H
 #define APP_SINK_LIVE_VIEW_H
@@ -12,10 +12,10 @@
 
 struct live_node {
     char phase[24];
-    char evidence[96];   /* the last probe, or why it waits */
-    int64_t since_ms;    /* the phase began */
+    char evidence[96];    /* the last probe, or why it waits */
+    int64_t since_ms;     /* the phase began */
     uint64_t done, total; /* bytes of the stage; total 0: none */
-    const char *outcome; /* static: node_outcome_name; NULL: none yet */
+    const char *outcome;  /* static: node_outcome_name; NULL: none yet */
     bool troubled;
 };
 
@@ -37,8 +37,9 @@ struct live_style {
 void live_view_record(struct live_view *view, const struct record *record);
 void live_view_release(struct live_view *view);
 
-/* Appends at most rows - 1 lines, each at most `columns` wide and ended by `\n`; nothing when there is nothing to show. `widths` gets the columns
- * of each line (VIEW_ROWS_MAX of them). Returns how many lines. */
+/* Appends at most rows - 1 lines, each at most `columns` wide and ended by `\n`; nothing when there
+ * is nothing to show. `widths` gets the columns of each line (VIEW_ROWS_MAX of them). Returns how
+ * many lines. */
 size_t live_view_render(struct strbuf *out, const struct live_view *view,
                         const struct live_style *style, int64_t now_ms, size_t *widths);
 

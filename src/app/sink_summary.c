@@ -35,8 +35,7 @@ static const char *keep(struct summary *summary, const char *text)
 static void add_row(struct summary *summary, const struct record *record)
 {
     const char *node = record_node(record);
-    struct row *rows =
-        arena_grow(&summary->arena, summary->rows, summary->row_count, sizeof *rows);
+    struct row *rows = arena_grow(&summary->arena, summary->rows, summary->row_count, sizeof *rows);
     if (!rows || !node)
         return;
     summary->rows = rows;

@@ -8,7 +8,7 @@
 const char *tone_on(enum tone tone, bool color)
 {
     static const char *const codes[] = {
-        [TONE_PLAIN] = "",         [TONE_GOOD] = "\033[32m", [TONE_BAD] = "\033[31m",
+        [TONE_PLAIN] = "",        [TONE_GOOD] = "\033[32m", [TONE_BAD] = "\033[31m",
         [TONE_WARN] = "\033[33m", [TONE_DIM] = "\033[2m",   [TONE_BOLD] = "\033[1m",
     };
     return color ? codes[tone] : "";

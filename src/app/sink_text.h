@@ -21,7 +21,8 @@ enum tone result_tone(int exit_code);
 
 /* `rollout 2026... of shop to 2026... (main "fix the cart")`; what is not known is left out. */
 void roster_title(struct strbuf *out, const struct roster *roster);
-/* `wave 1 of 3: web1 web2 +4 more`, at most `columns` wide; names without end when `columns` is 0. */
+/* `wave 1 of 3: web1 web2 +4 more`, at most `columns` wide; names without end when `columns` is 0.
+ */
 void roster_wave(struct strbuf *out, const struct roster *roster, size_t wave, size_t wave_count,
                  size_t columns);
 /* NULL when the record has none. */
@@ -32,7 +33,8 @@ size_t roster_name_columns(const struct roster *roster, size_t maximum);
 /* Appends `text` cut to `columns` (then ending in `~`); pads with blanks when `pad`. */
 void text_fit(struct strbuf *out, const char *text, size_t columns, bool pad);
 
-/* Keeps as many whole characters of `text` (NULL: none) as `out` holds, in one line: tabs become blanks. */
+/* Keeps as many whole characters of `text` (NULL: none) as `out` holds, in one line: tabs become
+ * blanks. */
 void text_keep(char *out, size_t size, const char *text);
 
 #endif

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * The manual's lists of verbs, options and playbook keys are what the tables say. `MANUAL_REWRITE=1 build/unit/test_manual` writes them; then look at the
- * difference. Runs in the top folder.
+ * The manual's lists of verbs, options and playbook keys are what the tables say. `MANUAL_REWRITE=1
+ * build/unit/test_manual` writes them; then look at the difference. Runs in the top folder.
  */
 #include "../../cmd/options.c"
 #include "../../cmd/verbs.c"

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The command line is no part of the library: its two tables and what reads them are compiled in here. */
+/* The command line is no part of the library: its two tables and what reads them are compiled in
+ * here. */
 #include "../../cmd/help.c"
 #include "../../cmd/options.c"
 #include "../../cmd/verbs.c"
@@ -120,7 +121,8 @@ static void two_dashes_end_the_options(void **state)
 static void many_settings_are_all_kept(void **state)
 {
     (void)state;
-    assert_int_equal(parse("plan x --set a.k=1 --set a.k=2 --set a.k=3 --set a.k=4 --set b.c.k=5"), 0);
+    assert_int_equal(parse("plan x --set a.k=1 --set a.k=2 --set a.k=3 --set a.k=4 --set b.c.k=5"),
+                     0);
     assert_int_equal(options.override_count, 5);
     assert_string_equal(options.overrides[3].value, "4");
     assert_string_equal(options.overrides[4].section, "b.c");
@@ -177,7 +179,8 @@ static void a_value_is_asked_for_and_checked(void **state)
     refused_with("rollout shop -l", "-l/--limit needs a PATTERN");
     refused_with("rollout shop --ref=", "--ref needs a REV, not an empty text");
     refused_with("rollout shop -f 0", "-f/--forks: '0' is not between 1 and 1000");
-    refused_with("rollout shop -o jsn", "-o/--output takes text or json, not 'jsn'; did you mean json?");
+    refused_with("rollout shop -o jsn",
+                 "-o/--output takes text or json, not 'jsn'; did you mean json?");
     refused_with("rollout shop --set batch=1", "--set takes section.key=value, not 'batch=1'");
     refused_with("rollout shop --set .k=1", "--set takes section.key=value, not '.k=1'");
     refused_with("rollout shop --set s.=1", "--set takes section.key=value, not 's.=1'");
@@ -191,8 +194,10 @@ static void a_value_is_asked_for_and_checked(void **state)
 static void an_option_is_never_taken_for_a_value(void **state)
 {
     (void)state;
-    refused_with("rollback shop --to --help", "--to needs a RELEASE, and '--help' looks like an option");
-    refused_with("rollback shop -l -y", "-l/--limit needs a PATTERN, and '-y' looks like an option");
+    refused_with("rollback shop --to --help",
+                 "--to needs a RELEASE, and '--help' looks like an option");
+    refused_with("rollback shop -l -y",
+                 "-l/--limit needs a PATTERN, and '-y' looks like an option");
     assert_int_equal(parse("rollback shop --to=-x"), 0);
     assert_string_equal(options.to, "-x");
 }
@@ -231,7 +236,8 @@ static void a_mistyped_verb_names_the_nearest(void **state)
     assert_null(verb_find("roll"));
 }
 
-/* Every option that a verb names exists, every option is taken by some verb, and no letter or name stands for two. */
+/* Every option that a verb names exists, every option is taken by some verb, and no letter or name
+ * stands for two. */
 static void the_tables_agree(void **state)
 {
     (void)state;
@@ -251,7 +257,8 @@ static void the_tables_agree(void **state)
         assert_true(used);
         for (size_t other = 0; other < k; other++) {
             assert_string_not_equal(option_specs[k].name, option_specs[other].name);
-            assert_true(!option_specs[k].letter || option_specs[k].letter != option_specs[other].letter);
+            assert_true(!option_specs[k].letter ||
+                        option_specs[k].letter != option_specs[other].letter);
         }
     }
 }

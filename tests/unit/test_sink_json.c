@@ -79,7 +79,8 @@ static void the_result_holds_the_exit_code(void **state)
                          "\"result\":\"done\",\"exit_code\":0,\"text\":\"shop is updated\"}\n");
 }
 
-/* Every kind, with and without everything, is JSON that names its kind; foreign bytes do not break it. */
+/* Every kind, with and without everything, is JSON that names its kind; foreign bytes do not break
+ * it. */
 static void every_kind_is_valid_json(void **state)
 {
     (void)state;
@@ -210,7 +211,9 @@ static void a_large_fleet_is_counted_and_the_troubled_are_named(void **state)
         struct sink *sink = sink_summary_create(stream, false, verbosity);
         for (size_t i = 0; i < MANY; i++)
             send_outcome(sink, &large, i,
-                         i == 7 || i == 9 ? NODE_NEEDS_CARE : i == 11 ? NODE_SKIPPED : NODE_UPDATED,
+                         i == 7 || i == 9 ? NODE_NEEDS_CARE
+                         : i == 11        ? NODE_SKIPPED
+                                          : NODE_UPDATED,
                          i == 11 ? "no route to host" : NULL, true);
         send_result(sink, 2, "2 nodes need care");
         sink->finish(sink);
@@ -219,10 +222,12 @@ static void a_large_fleet_is_counted_and_the_troubled_are_named(void **state)
         for (const char *at = text; (at = strchr(at, '\n')); at++)
             lines++;
         assert_int_equal(lines, verbosity == VERBOSE ? 202 : verbosity == NORMAL ? 6 : 4);
-        assert_non_null(strstr(text, "\nweb8          needs care  r1\nweb10         needs care  r1\n"));
+        assert_non_null(
+            strstr(text, "\nweb8          needs care  r1\nweb10         needs care  r1\n"));
         if (verbosity == NORMAL) {
             assert_non_null(strstr(text, "\n197 nodes     updated     r1\n"));
-            assert_non_null(strstr(text, "\nweb12         skipped     r1       no route to host\n"));
+            assert_non_null(
+                strstr(text, "\nweb12         skipped     r1       no route to host\n"));
         }
         free(text);
     }

@@ -24,11 +24,8 @@ static const struct roster roster = {.verb = "rollout",
 
 static struct record about(enum record_kind kind, size_t node, int64_t elapsed_ms)
 {
-    return (struct record){.kind = kind,
-                           .roster = &roster,
-                           .node = node,
-                           .elapsed_ms = elapsed_ms,
-                           .wave_count = 2};
+    return (struct record){
+        .kind = kind, .roster = &roster, .node = node, .elapsed_ms = elapsed_ms, .wave_count = 2};
 }
 
 static void send_phase(struct sink *sink, size_t node, enum node_phase phase, int64_t elapsed_ms)
@@ -151,16 +148,19 @@ static void a_long_wave_is_cut_to_the_line_and_counted(void **state)
     size_t one_wave[MANY] = {0};
     for (size_t i = 0; i < MANY; i++)
         many[i] = "web-server";
-    const struct roster large = {.nodes = many, .waves = one_wave, .node_count = MANY, .wave_count = 1};
+    const struct roster large = {
+        .nodes = many, .waves = one_wave, .node_count = MANY, .wave_count = 1};
     char *text = NULL;
     size_t length = 0;
     FILE *stream = open_memstream(&text, &length);
     struct sink *sink = sink_lines_create(stream, false, NORMAL);
-    struct record record = {.kind = RECORD_WAVE, .roster = &large, .node = SIZE_MAX, .wave_count = 1};
+    struct record record = {
+        .kind = RECORD_WAVE, .roster = &large, .node = SIZE_MAX, .wave_count = 1};
     sink->record(sink, &record);
     sink->finish(sink);
     fclose(stream);
-    assert_string_equal(text, "wave 1 of 1: web-server web-server web-server web-server web-server +95 more\n");
+    assert_string_equal(
+        text, "wave 1 of 1: web-server web-server web-server web-server web-server +95 more\n");
     free(text);
 }
 

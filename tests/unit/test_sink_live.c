@@ -43,8 +43,7 @@ static void make_fleet(size_t count)
 
 static struct record about(enum record_kind kind, size_t node, int64_t elapsed_ms)
 {
-    return (struct record){
-        .kind = kind, .roster = &roster, .node = node, .elapsed_ms = elapsed_ms};
+    return (struct record){.kind = kind, .roster = &roster, .node = node, .elapsed_ms = elapsed_ms};
 }
 
 static void phase(struct live_view *view, size_t node, enum node_phase what, int64_t elapsed_ms)
@@ -115,7 +114,8 @@ static void staging_shows_a_bar_of_bytes(void **state)
     phase(&view, 1, PHASE_STAGED, 4000);
     render(&out, &view, 80, 24);
     assert_non_null(strstr(out.text, "[##########----------] 1 of 2 nodes"));
-    assert_non_null(strstr(out.text, "web1 stage             1.0s [#####-----] 5.0 MiB of 10.0 MiB\n"));
+    assert_non_null(
+        strstr(out.text, "web1 stage             1.0s [#####-----] 5.0 MiB of 10.0 MiB\n"));
     strbuf_release(&out);
     live_view_release(&view);
 }
@@ -286,7 +286,8 @@ static void a_resized_terminal_is_asked_again(void **state)
     assert_int_equal(ioctl(terminal.master, TIOCSWINSZ, &small), 0);
     sink->tick(sink, 200);
     terminal_read(&terminal, text, sizeof text);
-    assert_non_null(strstr(text, "\r\033[22A\033[J")); /* the head's 43 columns had become two lines */
+    assert_non_null(
+        strstr(text, "\r\033[22A\033[J")); /* the head's 43 columns had become two lines */
     assert_non_null(strstr(text, "20 waiting\r\n"));
     sink->finish(sink);
     terminal_close(&terminal);
