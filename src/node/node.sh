@@ -554,6 +554,8 @@ reap_steps() {
     for step in $steps; do
         if [ -e "$tmp/${step%:*}.end" ]; then
             wait "${step#*:}"
+            [ "${step%:*}" != "$busy" ] || busy=
+            [ "$busy" != "${step%:*}" ] || busy=
             removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.end"
         else
             kept="$kept $step"
@@ -1358,37 +1360,45 @@ lead_evidence() {
     reply ok "from the journal of $s_unit"
 }
 
-# Lines `changed|missing|extra PATH` for the release in the working folder, from its manifest.
+# What is in the working folder, as `MODE PATH`, `link PATH`, and `shared PATH` for links into shared/.
+list_actual() {
+    find . -type f -exec stat -c '%a %n' {} + | sed 's/^\([0-7]*\) \.\//\1 /'
+    find . -type l | while IFS= read -r link; do
+        target=$(readlink "$link")
+        while [ "${target#../}" != "$target" ]; do target=${target#../}; done
+        case $target/$(readlink "$link") in
+        shared/*/../*) printf 'shared %s\n' "${link#./}" ;;
+        *) printf 'link %s\n' "${link#./}" ;;
+        esac
+    done
+}
+
+# Lines `changed|missing|extra PATH` for the release in the working folder, from manifest $1. What is shared is not the release's.
 compare_release() {
-    sed -n 's/^[0-9a-f]* [0-7]*\([0-7]\{3\}\) [0-9]* \(.*\)$/\1 \2/p' "$1" | sed 's/^000 /link /' | sort >"$tmp/expected.$id"
-    {
-        find . -type f -exec stat -c '%a %n' {} + | sed 's/^\([0-7]*\) \.\//\1 /; s/^\([0-7]\) /00\1 /; s/^\([0-7][0-7]\) /0\1 /'
-        find . -type l | while IFS= read -r link; do
-            case $(readlink "$link") in
-            ../*shared/*) [ -z "$(printf '%s' "$(readlink "$link")" | sed 's/^\(\.\.\/\)*shared\/.*//')" ] && printf 'shared %s\n' "${link#./}" ;;
-            *) printf 'link %s\n' "${link#./}" ;;
-            esac
-        done
-    } | sort >"$tmp/actual.$id"
-    awk '
-        { path = substr($0, index($0, " ") + 1) }
-        FNR == NR { if ($1 == "shared") shared[path] = 1; else have[path] = $1; next }
+    list_actual >"$tmp/actual.$id"
+    : >"$tmp/sums.$id"
+    : >"$tmp/links.$id"
+    awk -v sums="$tmp/sums.$id" -v links="$tmp/links.$id" '
+        function rest(n, t) { t = $0; while (n-- > 0) t = substr(t, index(t, " ") + 1); return t }
+        function is_shared(path, s) { for (s in shared) if (path == s || index(path, s "/") == 1) return 1; return 0 }
+        FNR == NR { if ($1 == "shared") shared[rest(1)] = 1; else have[rest(1)] = $1; next }
         {
-            for (s in shared) if (path == s || index(path, s "/") == 1) next
-            if (!(path in have)) print "missing", path
-            else if (have[path] != $1) print "changed", path
+            path = rest(3)
             known[path] = 1
+            if (is_shared(path)) next
+            wanted = $2 == "120000" ? "link" : $2 % 1000
+            if (!(path in have)) { print "missing", path; next }
+            if (have[path] != wanted) print "changed", path
+            else if (wanted == "link") print $1, path > links
+            else print $1 "  ./" path > sums
         }
         END { for (path in have) if (!(path in known)) print "extra", path }
-    ' "$tmp/actual.$id" "$tmp/expected.$id"
-    sed -n 's/^\([0-9a-f]\{64\}\) [0-7]*[1-7][0-7]* [0-9]* \(.*\)$/\1 \2/p' "$1" | while read -r digest path; do
-        if [ -L "$path" ]; then
-            actual=$(printf '%s' "$(readlink "$path")" | sha256sum)
-            [ "${actual%% *}" = "$digest" ] || grep -q "^shared $path\$" "$tmp/actual.$id" || printf 'changed %s\n' "$path"
-        fi
-    done
-    sed -n 's/^\([0-9a-f]\{64\}\) [0-7]* [0-9]* \(.*\)$/\1  .\/\2/p' "$1" >"$tmp/sums.$id"
-    sha256sum -c "$tmp/sums.$id" 2>/dev/null | sed -n 's/^\.\/\(.*\): FAILED$/changed \1/p'
+    ' "$tmp/actual.$id" "$1"
+    sha256sum -c "$tmp/sums.$id" 2>/dev/null | sed -n 's/\\\\/\\/g; s/^\\\{0,1\}\.\/\(.*\): FAILED.*$/changed \1/p'
+    while IFS= read -r line; do
+        actual=$(readlink -n "${line#* }" | sha256sum)
+        [ "${actual%% *}" = "${line%% *}" ] || printf 'changed %s\n' "${line#* }"
+    done <"$tmp/links.$id"
 }
 
 lead_verify() {
@@ -1397,11 +1407,11 @@ lead_verify() {
     cd -- "$s_root/releases/$v_release" || reply failed "cannot enter $s_root/releases/$v_release"
     compare_release "$state/manifests/$v_release" | sort -u >"$tmp/differences.$id"
     found=0
-    while read -r kind path; do
+    while IFS= read -r line; do
         found=$((found + 1))
-        [ "$found" -gt 100 ] || value "$kind" "$path"
+        [ "$found" -gt 100 ] || value "${line%% *}" "${line#* }"
     done <"$tmp/differences.$id"
-    rm -f -- "$tmp/expected.$id" "$tmp/actual.$id" "$tmp/sums.$id" "$tmp/differences.$id"
+    rm -f -- "$tmp/links.$id" "$tmp/actual.$id" "$tmp/sums.$id" "$tmp/differences.$id"
     value differences "$found"
     [ "$found" = 0 ] || reply failed "release $v_release differs from its manifest in $found places"
     reply ok "release $v_release is as it was staged"

@@ -1,0 +1,277 @@
+# What the node's tests stand on: a session over pipes, requests and replies, packages. Sourced by bash.
+program=$here/../../src/node/node.sh
+bootstrap=$(sed -n "s/^bootstrap='\(.*\)'\$/\1/p" "$program")
+nonce=0123456789abcdef
+
+# --- running a test ---
+
+# run_test SHELL NAME: 0 passed, 77 skipped, else failed. The test has a folder of its own, $work, and $root in it.
+run_test() {
+    local result log
+    work=$(mktemp -d "${TMPDIR:-/tmp}/node-test.XXXXXX")
+    log=$work/log
+    (
+        set -u
+        root=$work/root
+        shims "$1"
+        trap 'stop_nodes' EXIT
+        "$2"
+    ) >"$log" 2>&1
+    result=$?
+    case $result in
+    0) ;;
+    77) echo "skipped $1 ${2#test_}: $(tail -n 1 "$log")" ;;
+    *)
+        echo "FAILED $1 ${2#test_}"
+        sed 's/^/    /' "$log" | tail -n 30
+        ;;
+    esac
+    rm -rf "$work"
+    return "$result"
+}
+
+# A PATH in which `sh` is the shell under test; for busybox every other tool too.
+shims() {
+    mkdir "$work/bin" "$work/tmp"
+    if [ "$1" = busybox ]; then
+        local applet
+        for applet in $(busybox --list); do
+            ln -s "$(command -v busybox)" "$work/bin/$applet"
+        done
+        ln -s "$(command -v zstd)" "$work/bin/zstd"
+        node_path=$work/bin
+    else
+        ln -s "$(command -v "$1")" "$work/bin/sh"
+        node_path=$work/bin:$PATH
+    fi
+}
+
+fail() {
+    echo "line ${BASH_LINENO[0]}${BASH_LINENO[1]:+, from ${BASH_LINENO[1]}}: $*"
+    exit 1
+}
+
+skip() {
+    echo "$*"
+    exit 77
+}
+
+# expect WHAT ACTUAL WANTED
+expect() {
+    [ "$2" = "$3" ] || { echo "line ${BASH_LINENO[0]}: $1: got '$2', wanted '$3'"; printf '%s\n' "last reply:" "${reply:-}"; exit 1; }
+}
+
+# --- sessions ---
+
+boot_text() {
+    echo "boot-$nonce"
+    sed -e 's/^[[:blank:]]*//' -e '/^#/d' -e '/^$/d' "$program"
+    echo "boot-$nonce"
+}
+
+node_pids=()
+next_id=1
+
+# start_node NAME [COMMAND...]: a session; its fds in ${NAME}_in, ${NAME}_out, its pid in ${NAME}_pid. COMMAND runs before the program
+# in the same shell, as a start-up file would.
+start_node() {
+    local name=$1 before=${2:-:} in out
+    mkfifo "$work/$name.in" "$work/$name.out"
+    PATH=$node_path TMPDIR=$work/tmp ${as_user:-} sh -c "$before
+$bootstrap" <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.err" &
+    printf -v "${name}_pid" %s "$!"
+    node_pids+=("$!")
+    exec {in}>"$work/$name.in" {out}<"$work/$name.out"
+    printf -v "${name}_in" %s "$in"
+    printf -v "${name}_out" %s "$out"
+    boot_text >&"$in"
+    rm -f "$work/$name.in" "$work/$name.out"
+    use "$name"
+    ready=
+    while IFS= read -r -t 10 line <&"$node_out"; do
+        [ "$line" = "deployctl-node 1 $nonce" ] && ready=yes && break
+        noise=${noise:-}$line
+    done
+    [ -n "$ready" ] || fail "no ready line: $(cat "$work/$name.err")"
+}
+
+# The session that requests go to.
+use() {
+    local in=$1_in out=$1_out pid=$1_pid
+    node=$1 node_in=${!in} node_out=${!out} node_pid=${!pid}
+}
+
+stop_nodes() {
+    local pid
+    for pid in "${node_pids[@]}"; do
+        kill "$pid" 2>/dev/null
+    done
+    if [ -s "$root/.deployctl/step" ]; then
+        read -r _ _ _ pid _ <"$root/.deployctl/step"
+        kill -KILL -- "-$pid" 2>/dev/null
+    fi
+    return 0
+}
+
+# Both ends of the session's pipes go, as when the connection is lost.
+lose_connection() {
+    exec {node_in}>&- {node_out}<&-
+}
+
+# send VERB [KEY VALUE]...: the request's id is in $id.
+send() {
+    local text
+    id=$next_id
+    next_id=$((next_id + 1))
+    text="$id $1"$'\n'
+    shift
+    while [ $# -gt 0 ]; do
+        text+="$1 $2"$'\n'
+        shift 2
+    done
+    printf '%s\n' "$text" >&"$node_in"
+}
+
+# await [ID]: the whole reply in $reply (without the id), $status, $sentence. Lines of other requests are kept in $others.
+others=
+await() {
+    local want=${1:-$id} line
+    reply= status=
+    while IFS= read -r line; do
+        [ "${line%% *}" = "$want" ] && take_line "${line#* }" && [ -n "$status" ] && return 0
+    done <<<"$others"
+    while IFS= read -r -t "${patience:-30}" line <&"$node_out"; do
+        if [ "${line%% *}" != "$want" ]; then
+            others+=$line$'\n'
+            continue
+        fi
+        take_line "${line#* }"
+        [ -z "$status" ] || return 0
+    done
+    status=lost sentence="no answer to $want"
+    return 1
+}
+
+take_line() {
+    reply+=$1$'\n'
+    case $1 in
+    '. '*)
+        status=${1#. }
+        sentence=${status#* }
+        status=${status%% *}
+        ;;
+    esac
+}
+
+ask() {
+    send "$@"
+    await
+}
+
+# ask, which must come back with status $1.
+must() {
+    local wanted=$1
+    shift
+    ask "$@"
+    [ "$status" = "$wanted" ] || { echo "line ${BASH_LINENO[0]}: $1: $status $sentence, wanted $wanted"; printf '%s\n' "$reply"; exit 1; }
+}
+
+# The (first) value of a key in the last reply.
+value_of() {
+    sed -n "s/^= $1 //p" <<<"$reply" | head -n 1
+}
+
+output_of() {
+    sed -n 's/^| //p' <<<"$reply"
+}
+
+# Opens $root in a fresh session NAME.
+open_node() {
+    local name=$1
+    shift
+    start_node "$name"
+    must ok open root "$root" service shop keep 3 "$@"
+}
+
+# open_node and lock; the generation is in $fence.
+locked_node() {
+    open_node "$@"
+    must ok lock rollout "roll-$1" holder "tester@here job $1" ttl 60
+    fence=$(value_of generation)
+}
+
+# Waits, by short looks, until a command succeeds.
+eventually() {
+    local tries
+    for tries in {1..200}; do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    fail "never came true: $*"
+}
+
+group_is_gone() {
+    ! ps -e -o pgid=,stat= | awk -v group="$1" '$1 == group && $2 !~ /^Z/ { found = 1 } END { exit !found }'
+}
+
+# --- packages ---
+
+# make_package ID [COMPRESSION]: packs $work/tree: $archive, $sha256, $bytes, $manifest_sha256, $unpacked.
+make_package() {
+    local path
+    archive=$work/$1.tar
+    (
+        cd "$work/tree" || exit 1
+        find . -mindepth 1 ! -type d | sed 's/^\.\///' | sort | while IFS= read -r path; do
+            if [ -L "$path" ]; then
+                echo "$(printf %s "$(readlink -- "$path")" | sha256sum | cut -d' ' -f1) 120000 0 $path"
+            else
+                echo "$(sha256sum <"./$path" | cut -d' ' -f1) 100$(stat -c %a -- "$path") $(stat -c %s -- "$path") $path"
+            fi
+        done >"$work/manifest"
+        cp "$work/manifest" .deployctl-manifest
+        tar -cf "$archive" .
+        rm .deployctl-manifest
+    )
+    unpacked=$(du -sb "$work/tree" | cut -f1)
+    case ${2:-gzip} in
+    gzip) gzip -f "$archive" && archive=$archive.gz ;;
+    zstd) zstd -q -f --rm "$archive" && archive=$archive.zst ;;
+    esac
+    compression=${2:-gzip}
+    sha256=$(sha256sum <"$archive" | cut -d' ' -f1)
+    bytes=$(stat -c %s "$archive")
+    manifest_sha256=$(sha256sum <"$work/manifest" | cut -d' ' -f1)
+}
+
+# A small release with a folder, a link, a script and the text $1.
+make_tree() {
+    rm -rf "$work/tree"
+    mkdir -p "$work/tree/bin" "$work/tree/config"
+    echo "$1" >"$work/tree/version"
+    printf '#!/bin/sh\ncat version\n' >"$work/tree/bin/run"
+    chmod 755 "$work/tree/bin/run"
+    echo setting >"$work/tree/config/app.env"
+    ln -s ../version "$work/tree/bin/version"
+    chmod 644 "$work/tree/version" "$work/tree/config/app.env"
+}
+
+# stage RELEASE: the request, answered; the archive is where the node wants it.
+stage() {
+    must ok stage fence "$fence" release "$1" sha256 "$sha256" bytes "$bytes" unpacked "$unpacked" manifest_sha256 "$manifest_sha256"
+    received=$(value_of path)
+    [ -z "$received" ] || cp "$archive" "$received"
+}
+
+unpack() {
+    ask unpack fence "$fence" release "$1" sha256 "$sha256" compression "$compression" manifest_sha256 "$manifest_sha256"
+}
+
+# A complete release RELEASE on the node.
+deliver() {
+    make_tree "$1"
+    make_package "$1" "${2:-gzip}"
+    stage "$1"
+    unpack "$1"
+    expect "unpack $1" "$status" ok
+}

@@ -1,0 +1,86 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "node/program.h"
+
+static void the_program_is_embedded_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(strlen(node_program), node_program_length);
+    assert_true(node_program_length > 1000);
+    assert_int_equal(node_program[node_program_length - 1], '\n');
+    assert_non_null(strstr(node_program, "deployctl-step) lead ;;"));
+}
+
+/* One argument of execve holds 128 KiB; a leader gets the program as one. */
+static void the_program_fits_one_argument(void **state)
+{
+    (void)state;
+    assert_true(node_program_length < 128 * 1024 - 1);
+}
+
+static void the_boot_text_is_the_program_between_two_markers(void **state)
+{
+    (void)state;
+    struct strbuf out;
+    strbuf_init(&out, 1u << 20);
+    node_boot_text(&out, "0123456789abcdef");
+    const char *marker = "boot-0123456789abcdef\n";
+    size_t size = strlen(marker);
+    assert_int_equal(out.length, node_program_length + 2 * size);
+    assert_memory_equal(out.text, marker, size);
+    assert_memory_equal(out.text + size, node_program, node_program_length);
+    assert_string_equal(out.text + size + node_program_length, marker);
+    strbuf_release(&out);
+}
+
+/* What stands between the quotes must read the same in sh, csh and fish. */
+static void the_command_lines_hold_nothing_that_login_shells_read_differently(void **state)
+{
+    (void)state;
+    const char *const lines[] = {node_bootstrap(), node_receive_command(0), node_receive_command(1)};
+    for (size_t i = 0; i < 3; i++) {
+        assert_null(strpbrk(lines[i], "!\n"));
+        assert_null(strstr(lines[i], "\\\\"));
+        const char *quote = strchr(lines[i], '\'');
+        assert_non_null(quote);
+        quote = strchr(quote + 1, '\'');
+        assert_non_null(quote);
+        assert_string_equal(quote, "'");
+    }
+    assert_non_null(strstr(node_receive_command(1), "sudo -n"));
+    assert_null(strstr(node_receive_command(0), "sudo"));
+}
+
+/* The program starts itself again under sudo with its own copy of the bootstrap. */
+static void both_copies_of_the_bootstrap_are_the_same(void **state)
+{
+    (void)state;
+    const char *own = strstr(node_program, "bootstrap='");
+    assert_non_null(own);
+    own = strchr(own, '\'');
+    const char *start = strchr(node_bootstrap(), '\'');
+    assert_memory_equal(own, start, strlen(start));
+}
+
+static void the_node_has_the_protocol_of_the_header(void **state)
+{
+    (void)state;
+    char line[32];
+    snprintf(line, sizeof(line), "\nprotocol=%d\n", NODE_PROTOCOL);
+    assert_non_null(strstr(node_program, line));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_program_is_embedded_whole),
+        cmocka_unit_test(the_program_fits_one_argument),
+        cmocka_unit_test(the_boot_text_is_the_program_between_two_markers),
+        cmocka_unit_test(the_command_lines_hold_nothing_that_login_shells_read_differently),
+        cmocka_unit_test(both_copies_of_the_bootstrap_are_the_same),
+        cmocka_unit_test(the_node_has_the_protocol_of_the_header),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
