@@ -1,63 +1,97 @@
 /*
  * The rollout machine: events in, actions out. It alone decides what happens next on which node.
  *
- * Pure: no clock (time is `event.now_ms`), no IO, no allocation in a step; the same events give the same actions, byte for
- * byte. A rollout, its automatic rollback and the verb `rollback` are one mechanism: every node walks a track, an array of steps; undoing is
- * another track with the node's previous release. Strategies are waves (core/waves.h).
+ * Pure: no clock (time is `event.now_ms`), no IO, no allocation in a step; the same events give the
+ * same actions, byte for byte. A rollout, its automatic rollback and the verb `rollback` are one
+ * mechanism: every node walks a track, an array of steps; undoing is another track with the node's
+ * previous release. Strategies are waves (core/waves.h).
  *
- * Tracks (steps whose condition does not hold are passed over: no balancer, no such hook, ...):
- *   setup   connect, preflight, lock, baseline | stage | hooks after_stage      (`|` = the whole fleet waits here)
- *   change  hooks before_drain, drain, hooks before_activate, activate, hooks after_activate, gate, enable, hooks after_enable
+ * Tracks. A step whose condition does not hold is passed over (no balancer, no such hook, ...); at
+ * `|` the whole fleet waits:
+ *
+ *   setup   connect, preflight, lock, baseline | stage | hooks after_stage
+ *   change  hooks before_drain, drain, hooks before_activate, activate, hooks after_activate,
+ *           gate, enable, hooks after_enable
  *   settle  (bake of the wave) | commit | release (of the lock, with the result)
  *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
  *
- * Rules where the laws of the contract leave a choice:
- * - A node whose current release is the target, committed, and whose baseline is healthy has nothing to do.
- * - Out of service because of us: from its first drain or activate until its gate and enable are passed. A node unhealthy before (or
- *   without a release) counts as out from the start, so changing it costs nothing. A node that could not be reached at setup is skipped or
- *   ends the run; it is not counted as out.
- * - When only nodes that were unhealthy before, in later waves, keep the present wave from starting, they join the present wave.
- * - A failed node within the failure budget is undone alone, at once (when it still serves, as after a failed after_enable hook: once max_unavailable allows); the rollout goes on. Outcome NEEDS_CARE is only for nodes that are not
- *   back; the rollout's result is then still RESULT_NEEDS_CARE (some node is not on the target), each node named.
- * - An untouched node that cannot be reached follows `unreachable`; a touched one always counts as a failure.
- * - Once the budget is spent: action rollback undoes all touched nodes, newest first, within max_unavailable. A node whose undo has
- *   failed needs care; when such nodes alone use up max_unavailable, the undo goes on with one node at a time, since waiting would leave the
- *   fleet half updated. Actions pause and stop let touched nodes finish their change track, start none, and leave the rest.
- * - Interrupt: nothing new starts, what is in flight gets `interrupt_grace_ms`, then it is cancelled; nothing is undone.
- * - Lease lost: nothing new at all, not even a release.
- * - A step is repeated only after its action came back UNREACHABLE (same token: the node answers with what it recorded) or, for
- *   connect, preflight, lock, stage and commit, after FAILED with retryable set. Each wait is backoff.h; `max_retries` bounds the sum.
- * - Every action has a deadline. When it passes without an answer the machine sends ACTION_CANCEL for it once; the answer must come within
- *   `cancel_grace_ms` (the engine's part: it answers UNREACHABLE by itself then); after that the machine goes on as if UNREACHABLE had come, and the
- *   node must connect again (which proves that its last step has ended) before anything else happens there.
- * Rules of setup, stage and settle:
- * - In setup a connect that is unreachable or silent makes a node unreachable; any other failure there is a refusal. Either is looked for on all nodes, then
- *   ends the run before anything changed (refused before unreachable). A node without a release has no baseline.
- * - After setup an untouched node that cannot be reached and is not skipped counts against max_failures, as does a failed stage or hook; the class stays its own.
- * - The whole fleet commits once the last wave has baked: a release is good when the rollout is (Nomad's Stable). A failed commit undoes nothing: that
- *   node needs care. Pause and stop leave their nodes uncommitted. A failed release or on_failure hook is told and changes no outcome.
- * - A bake does not end on a bad probe: it waits for a good one or the fall. Without health checks it only waits.
+ * What follows are the rules where the laws of the contract leave a choice.
+ *
+ * Setup and staging
+ * - In setup a connect that is unreachable or silent makes a node unreachable; any other failure
+ *   there is a refusal. Both are looked for on all nodes, then end the run before anything changed
+ *   (refused before unreachable), unless unreachable nodes are skipped.
+ * - A node without a release has no baseline.
+ * - A node whose current release is the target, committed, and whose baseline is healthy has
+ *   nothing to do.
+ * - Later an untouched node that cannot be reached follows `unreachable` too: skipped, or counted
+ *   against max_failures. So does a stage or hook that failed; the class stays its own. A touched
+ *   node that cannot be reached always counts as a failure.
+ *
+ * Capacity
+ * - Out of service because of us: from when a node is let into its change, or its undo, until it
+ *   has passed gate and enable there. A node unhealthy before (or without a release) counts as out
+ *   from the start, so changing it costs nothing. One that fell in its bake is out. A node that
+ *   could not be reached at setup is not counted.
+ * - Within a wave, nodes that are out already go first. When only nodes that were out before, in
+ *   later waves, keep the present wave from starting, they join it.
+ * - A node let in whose first drain or activate would be one too many, because others fell
+ *   meanwhile, is put back where it stands until there is room.
+ * - When no node under way can bring capacity back and nodes of the wave wait for it, the rollout
+ *   is blocked (NOTE_BLOCKED): the budget is spent.
+ *
+ * Gate, bake, commit
  * - A drain that timed out is over: the change goes on. One that failed is a failure.
- * - An unreachable probe is a bad one, in a gate and in a bake; the node connects again before the next.
- * - A late OK, even after a cancel, is an OK.
- * Rules of hooks: nodes that come to a PLACE_FIRST hook wait until it has ended. When a hook that runs once a rollout fails, the budget is spent: what it
- * does for the fleet is missing. A runner hook is never repeated; UNREACHABLE is its failure.
- * Rules of capacity and undo:
- * - A node counts as out from when it is let into its change, or its undo, until it has passed gate and enable there. A node that fell in its
- *   bake, or needs care, is out. Within a wave, nodes that are out already go first.
- * - A node let in whose first drain or activate would be one too many, because others fell meanwhile, is put back where it stands until there is room.
- * - In the undo of the fleet, nodes that are out anyway go before those that serve, newest first among each: they cost nothing and give capacity back.
- * - When no node under way can bring capacity back, and nodes wait for it, the rollout is blocked (NOTE_BLOCKED): the budget is spent. In an undo it goes on
- *   one node at a time instead.
- * - The progress deadline runs while a wave changes, from its start and from each node that came (back) into service; when it passes, the budget is spent and the
- *   nodes that were too slow are named. Steps of nodes that are under way still end before their undo begins.
- * - An undo passes over what was not done: no drain for what is drained, no activation for what was not activated. Back to no release there is no
- *   gate and no enable. A node that was unhealthy before and does not pass the gate of its undo needs care.
- * - Without rollback (pause, stop, undo_allowed = false) the node that spends the budget is left as it is and needs care.
- * Rules of the end: lease lost: cancels may still be sent, and the result is NEEDS_CARE if a node was touched, else REFUSED. Interrupt: the release is sent, each
- * node once. HELD only with action = pause and the budget spent. Everything untouched and only unreachable: UNREACHABLE. Failures, but no node
- * on the target and none that needs care: ROLLED_BACK. Any other failure: NEEDS_CARE.
- * EVENT_LOST answers, with UNREACHABLE, what is in flight over the node's connection (not drain, enable, runner hooks); a later answer is ignored.
+ * - An unreachable probe is a bad one; the node connects again before the next.
+ * - A bake does not end on a bad probe: it waits for a good one or the fall. Without health checks
+ *   it only waits.
+ * - The progress deadline runs while a wave changes, from its start and from each node that came
+ *   (back) into service; when it passes, the budget is spent and the slow nodes are named.
+ * - The whole fleet commits once the last wave has baked: a release is good when the rollout is
+ *   (Nomad's Stable). A failed commit undoes nothing: that node needs care. Pause and stop leave
+ *   their nodes uncommitted. A failed release or on_failure hook is told and changes no outcome.
+ *
+ * Failure and undo
+ * - A failed node within the failure budget is undone alone, at once (when it still serves, as
+ *   after a failed after_enable hook: once max_unavailable allows); the rollout goes on.
+ * - Once the budget is spent, action rollback undoes all touched nodes within max_unavailable:
+ *   those that are out anyway before those that serve (they cost nothing and give capacity back),
+ *   newest first among each. When nobody under way can bring capacity back, it goes on with one
+ *   node at a time: waiting would leave the fleet half updated.
+ * - Pause and stop (and undo_allowed = false) let touched nodes finish their change, start none,
+ *   and leave the rest; the node that spent the budget stays as it is and needs care.
+ * - An undo waits for the end of the step under way, and passes over what was not done: no drain
+ *   for what is drained, no activation for what was not activated. Back to no release there is no
+ *   gate and no enable. What fails in an undo needs care, be it that the node was unhealthy before
+ *   and does not pass its gate now.
+ *
+ * Hooks
+ * - Nodes that come to a PLACE_FIRST hook wait until it has ended.
+ * - When a hook that runs once a rollout fails, the budget is spent: what it does for the fleet is
+ *   missing. A runner hook is never repeated; UNREACHABLE is its failure.
+ *
+ * Time, retries, connections
+ * - A step is repeated only after its action came back UNREACHABLE (same token: the node answers
+ *   with what it recorded) or, for connect, preflight, lock, stage and commit, after FAILED with
+ *   retryable set (fresh token). Each wait is backoff.h; `max_retries` bounds the sum.
+ * - Every action has a deadline, its timeout_ms from when it was sent. When it passes without an
+ *   answer the machine sends ACTION_CANCEL for it once; the answer must come within
+ *   `cancel_grace_ms` (the engine's part: it answers UNREACHABLE by itself then). After that the
+ *   machine goes on as if UNREACHABLE had come. A late OK, even after a cancel, is an OK.
+ * - After UNREACHABLE the node must connect again (which proves that its last step has ended)
+ *   before anything else happens there.
+ * - EVENT_LOST answers, with UNREACHABLE, what is in flight over the node's connection (not drain,
+ *   enable, runner hooks); a later answer to it is ignored.
+ *
+ * The end
+ * - Interrupt: nothing new starts but the release, once a node; what is in flight gets
+ *   `interrupt_grace_ms`, then it is cancelled; nothing is undone.
+ * - Lease lost: nothing new at all, not even a release; cancels may still be sent. The result is
+ *   NEEDS_CARE if a node was touched, else REFUSED.
+ * - A touched node that is neither updated nor restored needs care. HELD only with action = pause
+ *   and the budget spent. Failures, no node on the target, none that needs care: ROLLED_BACK
+ *   (UNREACHABLE when nothing was touched and that was all). Any other failure is NEEDS_CARE, be it
+ *   that one tolerated node is not on the target.
  */
 #ifndef CORE_ROLLOUT_H
 #define CORE_ROLLOUT_H
@@ -93,19 +127,38 @@ enum release_choice { RELEASE_TARGET, RELEASE_PREVIOUS };
 
 /* Where a node stands: what people are shown. */
 enum node_phase {
-    PHASE_WAITING, PHASE_CONNECT, PHASE_PREFLIGHT, PHASE_LOCK, PHASE_BASELINE, PHASE_STAGE, PHASE_STAGED, PHASE_DRAIN, PHASE_ACTIVATE,
-    PHASE_GATE, PHASE_ENABLE, PHASE_HOOK, PHASE_BAKE, PHASE_COMMIT, PHASE_RELEASE, PHASE_UNDO_DRAIN, PHASE_UNDO_ACTIVATE, PHASE_UNDO_GATE,
-    PHASE_UNDO_ENABLE, PHASE_UNDO_HOOK, PHASE_ENDED, NODE_PHASES
+    PHASE_WAITING,
+    PHASE_CONNECT,
+    PHASE_PREFLIGHT,
+    PHASE_LOCK,
+    PHASE_BASELINE,
+    PHASE_STAGE,
+    PHASE_STAGED,
+    PHASE_DRAIN,
+    PHASE_ACTIVATE,
+    PHASE_GATE,
+    PHASE_ENABLE,
+    PHASE_HOOK,
+    PHASE_BAKE,
+    PHASE_COMMIT,
+    PHASE_RELEASE,
+    PHASE_UNDO_DRAIN,
+    PHASE_UNDO_ACTIVATE,
+    PHASE_UNDO_GATE,
+    PHASE_UNDO_ENABLE,
+    PHASE_UNDO_HOOK,
+    PHASE_ENDED,
+    NODE_PHASES
 };
 const char *node_phase_name(enum node_phase phase);
 
 /* What became of a node; the four classes of law 10 never mix. */
 enum node_outcome {
-    NODE_PENDING,     /* not reached by the rollout: runs what it ran */
-    NODE_UNCHANGED,   /* had nothing to do */
-    NODE_UPDATED,     /* runs the target, gate passed */
-    NODE_RESTORED,    /* touched, back on its previous release, gate passed (or back to no release) */
-    NODE_SKIPPED,     /* unreachable before it was touched; unreachable = skip */
+    NODE_PENDING,   /* not reached by the rollout: runs what it ran */
+    NODE_UNCHANGED, /* had nothing to do */
+    NODE_UPDATED,   /* runs the target, gate passed */
+    NODE_RESTORED,  /* touched, back on its previous release, gate passed (or back to no release) */
+    NODE_SKIPPED,   /* unreachable before it was touched; unreachable = skip */
     NODE_UNREACHABLE, /* unreachable before it was touched; unreachable = fail */
     NODE_REFUSED,     /* preflight or lock said no; untouched */
     NODE_FAILED,      /* failed before it was touched (stage, hook): runs what it ran */
@@ -114,9 +167,20 @@ enum node_outcome {
 };
 const char *node_outcome_name(enum node_outcome outcome);
 
-enum node_trouble { /* the first thing that went wrong on a node */
-    TROUBLE_NONE, TROUBLE_UNREACHABLE, TROUBLE_REFUSED, TROUBLE_STEP_FAILED, TROUBLE_STEP_TIMED_OUT, TROUBLE_GATE_CLOSED, TROUBLE_FELL_IN_BAKE,
-    TROUBLE_INTERRUPTED, TROUBLE_LEASE_LOST, TROUBLE_UNHEALTHY_BEFORE, NODE_TROUBLES
+/* The first thing that went wrong on a node. NOTE_TROUBLE tells each one, also of the runner
+ * (NO_NODE). TROUBLE_UNHEALTHY_BEFORE gives way to what goes wrong later. */
+enum node_trouble {
+    TROUBLE_NONE,
+    TROUBLE_UNREACHABLE,
+    TROUBLE_REFUSED,
+    TROUBLE_STEP_FAILED,
+    TROUBLE_STEP_TIMED_OUT,
+    TROUBLE_GATE_CLOSED,
+    TROUBLE_FELL_IN_BAKE,
+    TROUBLE_INTERRUPTED,
+    TROUBLE_LEASE_LOST,
+    TROUBLE_UNHEALTHY_BEFORE,
+    NODE_TROUBLES
 };
 const char *node_trouble_name(enum node_trouble trouble);
 
@@ -133,18 +197,38 @@ enum rollout_result {
 };
 const char *rollout_result_name(enum rollout_result result);
 
-enum rollout_state { ROLLOUT_SETUP, ROLLOUT_STAGING, ROLLOUT_STAGED_HOOKS, ROLLOUT_WAVE, ROLLOUT_BAKE, ROLLOUT_COMMIT, ROLLOUT_UNDO, ROLLOUT_ON_FAILURE,
-    ROLLOUT_RELEASE, ROLLOUT_FINISHED };
+enum rollout_state {
+    ROLLOUT_SETUP,
+    ROLLOUT_STAGING,
+    ROLLOUT_STAGED_HOOKS,
+    ROLLOUT_WAVE,
+    ROLLOUT_BAKE,
+    ROLLOUT_COMMIT,
+    ROLLOUT_UNDO,
+    ROLLOUT_ON_FAILURE,
+    ROLLOUT_RELEASE,
+    ROLLOUT_FINISHED
+};
 const char *rollout_state_name(enum rollout_state state);
 
 enum on_unreachable { ON_UNREACHABLE_FAIL, ON_UNREACHABLE_SKIP };
 enum on_failure { ON_FAILURE_ROLLBACK, ON_FAILURE_PAUSE, ON_FAILURE_STOP };
 
-enum hook_moment { MOMENT_AFTER_STAGE, MOMENT_BEFORE_DRAIN, MOMENT_BEFORE_ACTIVATE, MOMENT_AFTER_ACTIVATE, MOMENT_AFTER_ENABLE,
-    MOMENT_BEFORE_ROLLBACK, MOMENT_AFTER_ROLLBACK, MOMENT_ON_FAILURE };
+enum hook_moment {
+    MOMENT_AFTER_STAGE,
+    MOMENT_BEFORE_DRAIN,
+    MOMENT_BEFORE_ACTIVATE,
+    MOMENT_AFTER_ACTIVATE,
+    MOMENT_AFTER_ENABLE,
+    MOMENT_BEFORE_ROLLBACK,
+    MOMENT_AFTER_ROLLBACK,
+    MOMENT_ON_FAILURE
+};
 enum hook_place { PLACE_NODE, PLACE_FIRST, PLACE_RUNNER };
-/* PLACE_NODE: on each node at its moment. PLACE_FIRST: on the first node that comes to the moment, once a rollout. PLACE_RUNNER: on the runner, for each node, but
- * after_stage and on_failure once. on_failure hooks run once the budget is spent and all undoing has ended (node: on each touched node that is reachable). */
+/* PLACE_NODE: on each node at its moment. PLACE_FIRST: on the first node that comes to the moment,
+ * once a rollout. PLACE_RUNNER: on the runner, for each node, but after_stage and on_failure once.
+ * on_failure hooks run once the budget is spent and all undoing has ended (node: on each touched
+ * node that is reachable). */
 struct rollout_hook {
     enum hook_moment moment;
     enum hook_place place;
@@ -159,69 +243,102 @@ struct rollout_config {
     uint32_t max_failures;    /* resolved; more than this many failed nodes spend the budget */
     enum on_unreachable unreachable;
     enum on_failure action;
-    bool undo_allowed;        /* false for the verb rollback: it is never rolled back; what fails needs care */
-    bool stages;              /* false for the verb rollback */
-    bool balanced;            /* a balancer exists: drain and enable are steps */
-    bool probed;              /* any health check exists */
+    bool undo_allowed; /* false for the verb rollback: what fails in it needs care */
+    bool stages;       /* false for the verb rollback */
+    bool balanced;     /* a balancer exists: drain and enable are steps */
+    bool probed;       /* any health check exists */
     struct health_rules health;
-    int64_t bake_ms, progress_deadline_ms; /* progress: from the last node that became healthy (Nomad); 0: none */
+    int64_t bake_ms;
+    int64_t progress_deadline_ms; /* from the last node that became healthy (Nomad); 0: none */
     struct backoff_rules backoff;
-    uint32_t attempts;        /* tries of one step in all, at least 1 */
-    uint32_t max_retries;     /* of the whole rollout */
-    uint32_t forks;           /* nodes with an action in flight at once, probes apart */
+    uint32_t attempts;    /* tries of one step in all, at least 1 */
+    uint32_t max_retries; /* of the whole rollout */
+    uint32_t forks;       /* nodes with an action in flight at once, probes apart */
     int64_t timeout_ms[STEP_KINDS];
     int64_t cancel_grace_ms, interrupt_grace_ms;
     const struct rollout_hook *hooks; /* borrowed, in order */
     size_t hook_count;
-    uint64_t seed;            /* jitter */
+    uint64_t seed; /* jitter */
 };
 
 enum action_kind { ACTION_STEP, ACTION_CANCEL };
 #define NO_NODE SIZE_MAX
 struct action {
     enum action_kind kind;
-    uint32_t id;     /* grows; a cancel has the id of what it cancels */
-    size_t node;     /* NO_NODE: a runner hook that belongs to no node */
+    uint32_t id; /* grows; a cancel has the id of what it cancels */
+    size_t node; /* NO_NODE: a runner hook that belongs to no node */
     enum step_kind step;
     enum release_choice release;
-    size_t hook;     /* index, for STEP_HOOK */
-    uint32_t token;  /* the same for a repeated action whose first answer was lost; else fresh */
-    bool undo;       /* part of an undo track */
+    size_t hook;        /* index, for STEP_HOOK */
+    uint32_t token;     /* the same for a repeated action whose first answer was lost; else fresh */
+    bool undo;          /* part of an undo track */
     int64_t timeout_ms; /* the node's or engine's own limit for the work */
     enum rollout_result result; /* for STEP_RELEASE */
 };
 
-enum event_kind { EVENT_START, EVENT_DONE, EVENT_TICK, EVENT_LOST, EVENT_INTERRUPT, EVENT_LEASE_LOST };
-enum done_status { DONE_OK, DONE_FAILED, DONE_TIMED_OUT, DONE_CANCELLED, DONE_REFUSED, DONE_UNREACHABLE };
+enum event_kind {
+    EVENT_START,
+    EVENT_DONE,
+    EVENT_TICK,
+    EVENT_LOST,
+    EVENT_INTERRUPT,
+    EVENT_LEASE_LOST
+};
+enum done_status {
+    DONE_OK,
+    DONE_FAILED,
+    DONE_TIMED_OUT,
+    DONE_CANCELLED,
+    DONE_REFUSED,
+    DONE_UNREACHABLE
+};
 struct event {
     enum event_kind kind;
-    int64_t now_ms;      /* never smaller than the last one's */
-    size_t node;         /* EVENT_DONE, EVENT_LOST */
-    uint32_t action_id;  /* EVENT_DONE: answers to unknown or finished ids are ignored */
+    int64_t now_ms;          /* never smaller than the last one's */
+    size_t node;             /* EVENT_DONE, EVENT_LOST */
+    uint32_t action_id;      /* EVENT_DONE: answers to unknown or finished ids are ignored */
     enum done_status status; /* a probe: DONE_OK healthy, DONE_FAILED unhealthy */
-    bool retryable;      /* DONE_FAILED: another try may help */
+    bool retryable;          /* DONE_FAILED: another try may help */
     /* STEP_PREFLIGHT, DONE_OK: */
-    bool at_target;      /* current release is the target and committed */
-    bool has_release;    /* something is current */
+    bool at_target;   /* current release is the target and committed */
+    bool has_release; /* something is current */
 };
 
 /* What happened, for the sinks; in order. */
-enum note_kind { NOTE_STATE, NOTE_WAVE, NOTE_PHASE, NOTE_PROBE, NOTE_RETRY, NOTE_TROUBLE, NOTE_OUTCOME, NOTE_BUDGET_SPENT, NOTE_BLOCKED, NOTE_RESULT };
-enum spend_reason { SPENT_BY_FAILURES, SPENT_BY_PROGRESS_DEADLINE, SPENT_BY_CAPACITY, SPENT_BY_HOOK };
+enum note_kind {
+    NOTE_STATE,
+    NOTE_WAVE,
+    NOTE_PHASE,
+    NOTE_PROBE,
+    NOTE_RETRY,
+    NOTE_TROUBLE,
+    NOTE_OUTCOME,
+    NOTE_BUDGET_SPENT,
+    NOTE_BLOCKED,
+    NOTE_RESULT
+};
+enum spend_reason {
+    SPENT_BY_FAILURES,
+    SPENT_BY_PROGRESS_DEADLINE,
+    SPENT_BY_CAPACITY,
+    SPENT_BY_HOOK
+};
 const char *spend_reason_name(enum spend_reason reason);
 struct note {
     enum note_kind kind;
-    size_t node;         /* or NO_NODE */
-    size_t wave;         /* NOTE_WAVE: 0-based */
-    int value;           /* the enum value that belongs to the kind: state, phase, trouble, outcome, result; NOTE_BUDGET_SPENT: enum spend_reason;
-                          * NOTE_PROBE: 1 healthy, 0 not */
-    int64_t delay_ms;    /* NOTE_RETRY */
+    size_t node; /* or NO_NODE */
+    size_t wave; /* NOTE_WAVE: 0-based */
+    int value;   /* the enum value that belongs to the kind: state, phase, trouble, outcome, result;
+                  * NOTE_BUDGET_SPENT: enum spend_reason;   NOTE_PROBE: 1 healthy, 0 not */
+    int64_t delay_ms; /* NOTE_RETRY */
 };
 
 struct rollout;
 
-/* Allocates everything it will ever need in `arena`. ERR_INPUT when the config breaks a stated bound. */
-int rollout_create(struct rollout **out, const struct rollout_config *config, struct arena *arena, struct err *err);
+/* Allocates everything it will ever need in `arena`. ERR_INPUT when the config breaks a stated
+ * bound. */
+int rollout_create(struct rollout **out, const struct rollout_config *config, struct arena *arena,
+                   struct err *err);
 
 /* Both arrays are the machine's, valid until the next step. */
 struct update {
@@ -236,7 +353,8 @@ void rollout_step(struct rollout *rollout, const struct event *event, struct upd
 int64_t rollout_next_tick_ms(const struct rollout *rollout);
 
 enum rollout_state rollout_state(const struct rollout *rollout);
-enum rollout_result rollout_result(const struct rollout *rollout); /* RESULT_RUNNING until it finished */
+enum rollout_result
+rollout_result(const struct rollout *rollout); /* RESULT_RUNNING until it finished */
 size_t rollout_wave(const struct rollout *rollout);
 
 /* One node as it stands. */

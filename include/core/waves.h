@@ -1,9 +1,11 @@
 /*
- * From a batch list to waves: which nodes change together, in which order. Pure; allocates only in waves_compile, in the caller's arena.
+ * From a batch list to waves: which nodes change together, in which order. Pure; allocates only in
+ * waves_compile, in the caller's arena.
  *
- * Batch sizes are taken in turn, the last one repeats, until no node is left (Ansible's `serial`); a percent is of the whole
- * fleet, rounds down, at least 1. With spread, a wave never holds nodes of two zones: nodes are taken zone by zone, in the order in
- * which zones first appear, and a wave ends where its zone ends. A wave larger than max_unavailable is still one wave: the machine lets
+ * Batch sizes are taken in turn, the last one repeats, until no node is left (Ansible's `serial`);
+ * a percent is of the whole fleet, rounds down, at least 1. With spread, a wave never holds nodes
+ * of two zones: nodes are taken zone by zone, in the order in which zones first appear, and a wave
+ * ends where its zone ends. A wave larger than max_unavailable is still one wave: the machine lets
  * at most max_unavailable of its nodes be out at once.
  */
 #ifndef CORE_WAVES_H
@@ -26,8 +28,10 @@ struct waves {
     size_t count;
 };
 
-/* `zones[i]`: any text, NULL for none (nodes without a zone are a zone of their own); `zones` NULL: no spreading. */
-int waves_compile(struct waves *out, size_t node_count, const char *const *zones, const struct amount *batch,
-                  size_t batch_count, struct arena *arena, struct err *err);
+/* `zones[i]`: any text, NULL for none (nodes without a zone are a zone of their own); `zones` NULL:
+ * no spreading. */
+int waves_compile(struct waves *out, size_t node_count, const char *const *zones,
+                  const struct amount *batch, size_t batch_count, struct arena *arena,
+                  struct err *err);
 
 #endif

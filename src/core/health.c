@@ -46,7 +46,8 @@ static bool came_up_in_time(const struct gate *gate, const struct health_rules *
     return gate->up && gate->up_since <= gate->opened_at + rules->healthy_deadline_ms;
 }
 
-enum gate_verdict gate_verdict(const struct gate *gate, const struct health_rules *rules, int64_t now)
+enum gate_verdict gate_verdict(const struct gate *gate, const struct health_rules *rules,
+                               int64_t now)
 {
     if (came_up_in_time(gate, rules))
         return now >= gate->up_since + rules->min_healthy_time_ms ? GATE_PASSED : GATE_WAITING;

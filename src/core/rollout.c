@@ -16,7 +16,8 @@ bool rollout_has_hook(const struct rollout *rollout, enum hook_moment moment)
 bool rollout_hook_is_fleetwide(const struct rollout *rollout, const struct rollout_hook *hook)
 {
     (void)rollout;
-    return hook->place == PLACE_RUNNER && (hook->moment == MOMENT_AFTER_STAGE || hook->moment == MOMENT_ON_FAILURE);
+    return hook->place == PLACE_RUNNER &&
+           (hook->moment == MOMENT_AFTER_STAGE || hook->moment == MOMENT_ON_FAILURE);
 }
 
 static struct note *add_note(struct rollout *rollout)
@@ -28,22 +29,26 @@ static struct note *add_note(struct rollout *rollout)
 
 void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int value)
 {
-    *add_note(rollout) = (struct note){.kind = kind, .node = node, .wave = rollout->wave, .value = value};
+    *add_note(rollout) =
+        (struct note){.kind = kind, .node = node, .wave = rollout->wave, .value = value};
 }
 
 void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms)
 {
-    *add_note(rollout) = (struct note){.kind = NOTE_RETRY, .node = node, .wave = rollout->wave, .delay_ms = delay_ms};
+    *add_note(rollout) = (struct note){
+        .kind = NOTE_RETRY, .node = node, .wave = rollout->wave, .delay_ms = delay_ms};
 }
 
-/* The states of the fleet: what begins on entry, who may begin later, and where it goes once everyone rests. */
+/* The states of the fleet: what begins on entry, who may begin later, and where it goes once
+ * everyone rests. */
 struct fleet_state {
     void (*enter)(struct rollout *rollout);
     void (*admit)(struct rollout *rollout);
     enum rollout_state (*next)(struct rollout *rollout);
 };
 
-static void begin_all(struct rollout *rollout, enum track_kind track, bool (*wanted)(const struct rollout *, const struct walker *))
+static void begin_all(struct rollout *rollout, enum track_kind track,
+                      bool (*wanted)(const struct rollout *, const struct walker *))
 {
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[rollout->order[i]];
@@ -203,7 +208,8 @@ static enum rollout_state after_staging(struct rollout *rollout)
 {
     bool hooks = rollout_has_hook(rollout, MOMENT_AFTER_STAGE);
 
-    return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS : to_wave(rollout);
+    return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS
+                                                                      : to_wave(rollout);
 }
 
 static bool someone_bakes(const struct rollout *rollout)
@@ -216,7 +222,9 @@ static bool someone_bakes(const struct rollout *rollout)
 
 static enum rollout_state after_wave(struct rollout *rollout)
 {
-    return !rollout->spent && rollout->config.bake_ms > 0 && someone_bakes(rollout) ? ROLLOUT_BAKE : to_wave(rollout);
+    return !rollout->spent && rollout->config.bake_ms > 0 && someone_bakes(rollout)
+               ? ROLLOUT_BAKE
+               : to_wave(rollout);
 }
 
 static enum rollout_state to_release(struct rollout *rollout)
@@ -254,7 +262,8 @@ static void enter(struct rollout *rollout, enum rollout_state state)
 static enum rollout_state next_state(struct rollout *rollout)
 {
     if (rollout_halted(rollout) && rollout->state < ROLLOUT_RELEASE)
-        return rollout->lease_lost && !mutant(MUTANT_RELEASE_WITHOUT_LEASE) ? ROLLOUT_FINISHED : ROLLOUT_RELEASE;
+        return rollout->lease_lost && !mutant(MUTANT_RELEASE_WITHOUT_LEASE) ? ROLLOUT_FINISHED
+                                                                            : ROLLOUT_RELEASE;
     return states[rollout->state].next(rollout);
 }
 
@@ -262,7 +271,8 @@ static enum rollout_state next_state(struct rollout *rollout)
 static void settle(struct rollout *rollout)
 {
     while (rollout->state != ROLLOUT_FINISHED) {
-        bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout) && !mutant(MUTANT_SPENT_GOES_ON);
+        bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout) &&
+                      !mutant(MUTANT_SPENT_GOES_ON);
 
         if (undoes && rollout->state < ROLLOUT_UNDO)
             enter(rollout, ROLLOUT_UNDO);
@@ -328,7 +338,8 @@ void rollout_step(struct rollout *rollout, const struct event *event, struct upd
             settle(rollout);
         }
     }
-    *out = (struct update){rollout->actions, rollout->action_count, rollout->notes, rollout->note_count};
+    *out = (struct update){rollout->actions, rollout->action_count, rollout->notes,
+                           rollout->note_count};
 }
 
 enum rollout_state rollout_state(const struct rollout *rollout)

@@ -32,9 +32,11 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
         rollout->hook_holder[walker->hook] = walker->node;
 }
 
-static int64_t time_limit_ms(const struct rollout *rollout, const struct walker *walker, enum step_kind kind)
+static int64_t time_limit_ms(const struct rollout *rollout, const struct walker *walker,
+                             enum step_kind kind)
 {
-    return kind == STEP_HOOK ? rollout->config.hooks[walker->hook].timeout_ms : rollout->config.timeout_ms[kind];
+    return kind == STEP_HOOK ? rollout->config.hooks[walker->hook].timeout_ms
+                             : rollout->config.timeout_ms[kind];
 }
 
 static void send_step(struct rollout *rollout, struct walker *walker, enum step_kind kind)
@@ -163,7 +165,8 @@ static bool back_off(struct rollout *rollout, struct walker *walker, uint32_t *t
 {
     int64_t delay_ms;
 
-    if (++*tries >= rollout->config.attempts || rollout->retries >= rollout->config.max_retries || rollout_halted(rollout))
+    if (++*tries >= rollout->config.attempts || rollout->retries >= rollout->config.max_retries ||
+        rollout_halted(rollout))
         return false;
     rollout->retries++;
     delay_ms = backoff_delay_ms(&rollout->config.backoff, *tries - 1, &rollout->random);
@@ -173,9 +176,11 @@ static bool back_off(struct rollout *rollout, struct walker *walker, uint32_t *t
     return true;
 }
 
-static void connect_answered(struct rollout *rollout, struct walker *walker, const struct event *event)
+static void connect_answered(struct rollout *rollout, struct walker *walker,
+                             const struct event *event)
 {
-    bool silent = event->status == DONE_UNREACHABLE || event->status == DONE_TIMED_OUT || event->status == DONE_CANCELLED;
+    bool silent = event->status == DONE_UNREACHABLE || event->status == DONE_TIMED_OUT ||
+                  event->status == DONE_CANCELLED;
 
     if (event->status == DONE_OK) {
         walker->connected = true;
@@ -192,7 +197,8 @@ static void connect_answered(struct rollout *rollout, struct walker *walker, con
 }
 
 /* A gate or a bake: an answer that did not come is no evidence of health. */
-static void watch_answered(struct rollout *rollout, struct walker *walker, const struct event *event)
+static void watch_answered(struct rollout *rollout, struct walker *walker,
+                           const struct event *event)
 {
     bool healthy = event->status == DONE_OK;
 
@@ -261,14 +267,16 @@ static void step_answered(struct rollout *rollout, struct walker *walker, const 
     else if (walker->flying == STEP_HOOK && rollout->config.hooks[walker->hook].ignore_failure)
         walker_passed(rollout, walker);
     else
-        walker_failed(rollout, walker, on_runner && event->status == DONE_UNREACHABLE ? TROUBLE_STEP_TIMED_OUT
-                                                                                      : trouble_of(event->status));
+        walker_failed(rollout, walker,
+                      on_runner && event->status == DONE_UNREACHABLE ? TROUBLE_STEP_TIMED_OUT
+                                                                     : trouble_of(event->status));
 }
 
 /* An action that was cancelled, and says so, ended because of us. */
 static enum done_status normal_status(const struct walker *walker, enum done_status status)
 {
-    return walker->cancelled && (status == DONE_CANCELLED || status == DONE_FAILED) ? DONE_TIMED_OUT : status;
+    return walker->cancelled && (status == DONE_CANCELLED || status == DONE_FAILED) ? DONE_TIMED_OUT
+                                                                                    : status;
 }
 
 void action_answered(struct rollout *rollout, struct walker *walker, const struct event *event)
@@ -281,7 +289,8 @@ void action_answered(struct rollout *rollout, struct walker *walker, const struc
     if (answer.status == DONE_UNREACHABLE && !walker_on_runner(rollout, walker))
         walker->connected = false;
     if (cut_short && answer.status != DONE_OK) {
-        walker_trouble(rollout, walker, rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
+        walker_trouble(rollout, walker,
+                       rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
         walker_rest(rollout, walker);
     } else if (walker->flying == STEP_CONNECT) {
         connect_answered(rollout, walker, &answer);
@@ -299,6 +308,7 @@ void action_lost(struct rollout *rollout, struct walker *walker)
     static const struct event unreachable = {.kind = EVENT_DONE, .status = DONE_UNREACHABLE};
 
     walker->connected = false;
-    if (walker->walk == WALK_FLYING && step_rules[walker->flying].connected && !walker_on_runner(rollout, walker))
+    if (walker->walk == WALK_FLYING && step_rules[walker->flying].connected &&
+        !walker_on_runner(rollout, walker))
         action_answered(rollout, walker, &unreachable);
 }

@@ -111,7 +111,8 @@ static struct walker *touched_at(struct rollout *rollout, size_t place)
 {
     size_t newest = rollout->touched_count - 1;
 
-    return &rollout->walkers[rollout->touch_order[mutant(MUTANT_UNDO_OLDEST_FIRST) ? place : newest - place]];
+    return &rollout->walkers
+                [rollout->touch_order[mutant(MUTANT_UNDO_OLDEST_FIRST) ? place : newest - place]];
 }
 
 static bool may_be_undone(const struct walker *walker)

@@ -1,7 +1,8 @@
 #include "rollout_internal.h"
 
-/* The most a walker can cause in one step: a cancel and an action; and of notes, the end of one track with its trouble and outcome, a
- * retry and the first phases of the tracks that begin after it. Overrunning traps: it would be a fault of the machine. */
+/* The most a walker can cause in one step: a cancel and an action; and of notes, the end of one
+ * track with its trouble and outcome, a retry and the first phases of the tracks that begin after
+ * it. Overrunning traps: it would be a fault of the machine. */
 #define ACTIONS_PER_WALKER 2
 #define NOTES_PER_WALKER 16
 #define NOTES_OF_THE_FLEET 32
@@ -17,11 +18,13 @@ static int check_numbers(const struct rollout_config *config, struct err *err)
     if (config->probed && (health->rise == 0 || health->fall == 0 || health->interval_ms <= 0))
         return err_set(err, ERR_INPUT, "health: rise, fall and interval must be at least 1");
     if (health->min_healthy_time_ms < 0 || health->healthy_deadline_ms < 0 || config->bake_ms < 0 ||
-        config->progress_deadline_ms < 0 || config->cancel_grace_ms < 0 || config->interrupt_grace_ms < 0)
+        config->progress_deadline_ms < 0 || config->cancel_grace_ms < 0 ||
+        config->interrupt_grace_ms < 0)
         return err_set(err, ERR_INPUT, "a time of the rollout is negative");
     for (size_t i = 0; i < STEP_KINDS; i++)
         if (config->timeout_ms[i] <= 0)
-            return err_set(err, ERR_INPUT, "step %s has no time limit", step_name((enum step_kind)i));
+            return err_set(err, ERR_INPUT, "step %s has no time limit",
+                           step_name((enum step_kind)i));
     for (size_t i = 0; i < config->hook_count; i++)
         if (config->hooks[i].timeout_ms <= 0)
             return err_set(err, ERR_INPUT, "hook %zu has no time limit", i + 1);
@@ -39,14 +42,17 @@ static int take_waves(struct rollout *rollout, bool *seen, struct err *err)
             size_t node = waves->items[w].nodes[i];
 
             if (node >= rollout->config.node_count || seen[node])
-                return err_set(err, ERR_INPUT, "wave %zu names node %zu, which is unknown or was named before", w + 1, node);
+                return err_set(err, ERR_INPUT,
+                               "wave %zu names node %zu, which is unknown or was named before",
+                               w + 1, node);
             seen[node] = true;
             rollout->walkers[node].wave = w;
             rollout->order[filled++] = node;
         }
     }
     if (filled != rollout->config.node_count)
-        return err_set(err, ERR_INPUT, "the waves hold %zu of %zu nodes", filled, rollout->config.node_count);
+        return err_set(err, ERR_INPUT, "the waves hold %zu of %zu nodes", filled,
+                       rollout->config.node_count);
     return 0;
 }
 
@@ -65,8 +71,8 @@ static int allocate(struct rollout *rollout, struct arena *arena, struct err *er
     rollout->hook_ended = arena_alloc(arena, (hooks + 1) * sizeof(*rollout->hook_ended));
     rollout->actions = arena_alloc(arena, rollout->action_capacity * sizeof(*rollout->actions));
     rollout->notes = arena_alloc(arena, rollout->note_capacity * sizeof(*rollout->notes));
-    if (!rollout->walkers || !rollout->order || !rollout->touch_order || !rollout->undo_order || !rollout->hook_holder || !rollout->hook_ended ||
-        !rollout->actions || !rollout->notes)
+    if (!rollout->walkers || !rollout->order || !rollout->touch_order || !rollout->undo_order ||
+        !rollout->hook_holder || !rollout->hook_ended || !rollout->actions || !rollout->notes)
         return err_set(err, ERR_MEMORY, "out of memory for a rollout of %zu nodes", nodes);
     for (size_t i = 0; i <= nodes; i++)
         rollout->walkers[i].node = i < nodes ? i : NO_NODE;
@@ -75,7 +81,8 @@ static int allocate(struct rollout *rollout, struct arena *arena, struct err *er
     return 0;
 }
 
-int rollout_create(struct rollout **out, const struct rollout_config *config, struct arena *arena, struct err *err)
+int rollout_create(struct rollout **out, const struct rollout_config *config, struct arena *arena,
+                   struct err *err)
 {
     struct rollout *rollout;
     bool *seen;
@@ -87,7 +94,8 @@ int rollout_create(struct rollout **out, const struct rollout_config *config, st
     rollout = arena_alloc(arena, sizeof(*rollout));
     seen = arena_alloc(arena, config->node_count * sizeof(*seen));
     if (!rollout || !seen)
-        return err_set(err, ERR_MEMORY, "out of memory for a rollout of %zu nodes", config->node_count);
+        return err_set(err, ERR_MEMORY, "out of memory for a rollout of %zu nodes",
+                       config->node_count);
     rollout->config = *config;
     random_init(&rollout->random, config->seed);
     result = allocate(rollout, arena, err);

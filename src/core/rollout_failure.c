@@ -16,7 +16,8 @@ void failure_spend(struct rollout *rollout, enum spend_reason reason)
     for (size_t i = 0; i <= rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[i];
 
-        if (walker->walk == WALK_RESTING || walker->walk == WALK_FLYING || walker_may_go_on(rollout, walker))
+        if (walker->walk == WALK_RESTING || walker->walk == WALK_FLYING ||
+            walker_may_go_on(rollout, walker))
             continue;
         walker_rest(rollout, walker);
     }
@@ -106,7 +107,8 @@ void failure_untouched(struct rollout *rollout, struct walker *walker, enum node
 void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
     (void)trouble;
-    if (mutant(MUTANT_UNDO_TWICE) && walker->track == TRACK_UNDO && walker->trouble != TROUBLE_INTERRUPTED) {
+    if (mutant(MUTANT_UNDO_TWICE) && walker->track == TRACK_UNDO &&
+        walker->trouble != TROUBLE_INTERRUPTED) {
         walker->trouble = TROUBLE_INTERRUPTED;
         walker_begin(rollout, walker, TRACK_UNDO);
         return;
@@ -145,7 +147,8 @@ void failure_freeze(struct rollout *rollout)
         if (!walker->touched || walker->outcome != NODE_PENDING)
             continue;
         if (rollout_halted(rollout) && walker->trouble == TROUBLE_NONE)
-            walker_trouble(rollout, walker, rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
+            walker_trouble(rollout, walker,
+                           rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
         walker_outcome(rollout, walker, NODE_NEEDS_CARE);
     }
 }
@@ -178,10 +181,12 @@ enum rollout_result failure_result(const struct rollout *rollout)
         return RESULT_REFUSED;
     if (rollout->setup_unreachable)
         return RESULT_UNREACHABLE;
-    failed = count[NODE_NEEDS_CARE] + count[NODE_FAILED] + count[NODE_RESTORED] + count[NODE_UNREACHABLE];
+    failed = count[NODE_NEEDS_CARE] + count[NODE_FAILED] + count[NODE_RESTORED] +
+             count[NODE_UNREACHABLE];
     if (rollout->spent || failed > 0)
         return result_of_failure(rollout, count);
     if (count[NODE_UPDATED] > 0)
         return RESULT_DONE;
-    return count[NODE_UNCHANGED] > 0 || count[NODE_SKIPPED] == 0 ? RESULT_NOTHING : RESULT_UNREACHABLE;
+    return count[NODE_UNCHANGED] > 0 || count[NODE_SKIPPED] == 0 ? RESULT_NOTHING
+                                                                 : RESULT_UNREACHABLE;
 }

@@ -1,10 +1,11 @@
 /*
  * Inside the rollout machine: shared by rollout*.c only.
  *
- * A walker is a node (or the runner, for hooks that belong to no node) on its way along a track. One function assigns how it
- * stands (walker_set), one lets it go on (walker_advance), one takes a failure (walker_failed), one looks at the time (time_expire).
- * Invariants: `active` counts walkers that do not rest; `flying` counts actions in flight that count for forks; `out_count` counts walkers
- * with `out`; a walker has at most one action in flight.
+ * A walker is a node (or the runner, for hooks that belong to no node) on its way along a track.
+ * One function assigns how it stands (walker_set), one lets it go on (walker_advance), one takes a
+ * failure (walker_failed), one looks at the time (time_expire). Invariants: `active` counts walkers
+ * that do not rest; `flying` counts actions in flight that count for forks; `out_count` counts
+ * walkers with `out`; a walker has at most one action in flight.
  */
 #ifndef CORE_ROLLOUT_INTERNAL_H
 #define CORE_ROLLOUT_INTERNAL_H
@@ -12,16 +13,25 @@
 #include "core/rollout.h"
 
 enum track_kind {
-    TRACK_NONE, TRACK_SETUP, TRACK_STAGE, TRACK_STAGED, TRACK_CHANGE, TRACK_BAKE, TRACK_COMMIT, TRACK_UNDO, TRACK_FAILURE,
-    TRACK_RELEASE, TRACKS
+    TRACK_NONE,
+    TRACK_SETUP,
+    TRACK_STAGE,
+    TRACK_STAGED,
+    TRACK_CHANGE,
+    TRACK_BAKE,
+    TRACK_COMMIT,
+    TRACK_UNDO,
+    TRACK_FAILURE,
+    TRACK_RELEASE,
+    TRACKS
 };
 
 enum walk {
-    WALK_RESTING,  /* on no track, or at its end */
-    WALK_READY,    /* its next action may be sent */
-    WALK_FLYING,   /* an action is in flight until `deadline` */
-    WALK_WAITING,  /* backs off until `wake_at` */
-    WALK_WATCHING  /* between two probes, until `wake_at` */
+    WALK_RESTING, /* on no track, or at its end */
+    WALK_READY,   /* its next action may be sent */
+    WALK_FLYING,  /* an action is in flight until `deadline` */
+    WALK_WAITING, /* backs off until `wake_at` */
+    WALK_WATCHING /* between two probes, until `wake_at` */
 };
 
 enum watch { WATCH_ONCE, WATCH_GATE, WATCH_BAKE };
@@ -59,9 +69,9 @@ struct track_step {
     enum step_kind kind;
     enum node_phase phase;
     bool (*applies)(const struct rollout *rollout, const struct walker *walker); /* NULL: always */
-    enum watch watch;         /* STEP_PROBE */
-    enum hook_moment moment;  /* STEP_HOOK */
-    bool in_service;          /* past this step the node serves again */
+    enum watch watch;                                                            /* STEP_PROBE */
+    enum hook_moment moment;                                                     /* STEP_HOOK */
+    bool in_service; /* past this step the node serves again */
 };
 
 struct track {
@@ -69,7 +79,7 @@ struct track {
     size_t count;
     enum release_choice release;
     bool undo;
-    bool forward; /* ends when the budget is spent */
+    bool forward;  /* ends when the budget is spent */
     bool finishes; /* but is finished by a touched node when nothing is rolled back */
     void (*ended)(struct rollout *rollout, struct walker *walker);
     void (*failed)(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
@@ -90,9 +100,9 @@ struct rollout {
     size_t *order;          /* nodes, wave by wave */
     size_t *touch_order;    /* touched nodes, oldest first */
     size_t touched_count;
-    size_t *undo_order;     /* nodes in the order in which their undo began */
+    size_t *undo_order; /* nodes in the order in which their undo began */
     size_t undone_count;
-    size_t *hook_holder;    /* who runs a hook that runs once, or NO_NODE */
+    size_t *hook_holder; /* who runs a hook that runs once, or NO_NODE */
     bool *hook_ended;
 
     enum rollout_state state;
@@ -138,7 +148,8 @@ void action_lost(struct rollout *rollout, struct walker *walker);
 /* rollout_capacity.c: how many may be out */
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out);
 bool capacity_allows(const struct rollout *rollout, const struct walker *walker);
-/* Puts a node that was let in back where it stands, if others fell since and taking it out would be too much; true when it did. */
+/* Puts a node that was let in back where it stands, if others fell since and taking it out would be
+ * too much; true when it did. */
 bool capacity_park(struct rollout *rollout, struct walker *walker);
 bool capacity_forks_left(const struct rollout *rollout);
 /* Lets nodes of the present wave begin. */
@@ -171,11 +182,25 @@ bool rollout_hook_is_fleetwide(const struct rollout *rollout, const struct rollo
 void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int value);
 void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms);
 
-/* Deliberate faults for tests/property/mutants.sh: each must be found by the law it breaks. None exists in a normal build. */
+/* Deliberate faults for tests/property/mutants.sh: each must be found by the law it breaks. None
+ * exists in a normal build. */
 enum mutant {
-    MUTANT_NONE, MUTANT_NO_CANCEL, MUTANT_ONE_TOO_MANY_OUT, MUTANT_SPENT_GOES_ON, MUTANT_UNDO_OLDEST_FIRST, MUTANT_UNDO_WITHOUT_GATE,
-    MUTANT_UNDO_TWICE, MUTANT_UNDO_IN_FLIGHT, MUTANT_NO_RECONNECT, MUTANT_NO_GATE, MUTANT_NO_DRAIN, MUTANT_FRESH_TOKEN,
-    MUTANT_ONE_CLASS, MUTANT_RELEASE_WITHOUT_LEASE, MUTANT_UNREPEATABLE, MUTANTS
+    MUTANT_NONE,
+    MUTANT_NO_CANCEL,
+    MUTANT_ONE_TOO_MANY_OUT,
+    MUTANT_SPENT_GOES_ON,
+    MUTANT_UNDO_OLDEST_FIRST,
+    MUTANT_UNDO_WITHOUT_GATE,
+    MUTANT_UNDO_TWICE,
+    MUTANT_UNDO_IN_FLIGHT,
+    MUTANT_NO_RECONNECT,
+    MUTANT_NO_GATE,
+    MUTANT_NO_DRAIN,
+    MUTANT_FRESH_TOKEN,
+    MUTANT_ONE_CLASS,
+    MUTANT_RELEASE_WITHOUT_LEASE,
+    MUTANT_UNREPEATABLE,
+    MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS
 extern enum mutant rollout_mutant;

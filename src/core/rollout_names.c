@@ -1,6 +1,7 @@
 #include "rollout_internal.h"
 
-#define NAME_IN(table, value) ((size_t)(value) < sizeof(table) / sizeof((table)[0]) ? (table)[value] : "unknown")
+#define NAME_IN(table, value)                                                                      \
+    ((size_t)(value) < sizeof(table) / sizeof((table)[0]) ? (table)[value] : "unknown")
 
 const char *step_name(enum step_kind kind)
 {
@@ -10,9 +11,9 @@ const char *step_name(enum step_kind kind)
 const char *node_phase_name(enum node_phase phase)
 {
     static const char *const names[NODE_PHASES] = {
-        "waiting",  "connect",  "preflight", "lock",          "baseline",       "stage",     "staged",      "drain",
-        "activate", "gate",     "enable",    "hook",          "bake",           "commit",    "release",     "undo drain",
-        "undo activate", "undo gate", "undo enable", "undo hook", "ended",
+        "waiting", "connect",    "preflight",     "lock",      "baseline",    "stage",     "staged",
+        "drain",   "activate",   "gate",          "enable",    "hook",        "bake",      "commit",
+        "release", "undo drain", "undo activate", "undo gate", "undo enable", "undo hook", "ended",
     };
 
     return NAME_IN(names, phase);
@@ -21,7 +22,8 @@ const char *node_phase_name(enum node_phase phase)
 const char *node_outcome_name(enum node_outcome outcome)
 {
     static const char *const names[NODE_OUTCOMES] = {
-        "pending", "unchanged", "updated", "restored", "skipped", "unreachable", "refused", "failed", "needs care",
+        "pending",     "unchanged", "updated", "restored",   "skipped",
+        "unreachable", "refused",   "failed",  "needs care",
     };
 
     return NAME_IN(names, outcome);
@@ -40,7 +42,8 @@ const char *node_trouble_name(enum node_trouble trouble)
 const char *rollout_result_name(enum rollout_result result)
 {
     static const char *const names[] = {
-        "running", "done", "nothing to do", "rolled back", "needs care", "held", "refused", "unreachable", "interrupted",
+        "running", "done",    "nothing to do", "rolled back", "needs care",
+        "held",    "refused", "unreachable",   "interrupted",
     };
 
     return NAME_IN(names, result);
@@ -49,7 +52,8 @@ const char *rollout_result_name(enum rollout_result result)
 const char *rollout_state_name(enum rollout_state state)
 {
     static const char *const names[] = {
-        "setup", "staging", "staged hooks", "wave", "bake", "commit", "undo", "on failure", "release", "finished",
+        "setup",  "staging", "staged hooks", "wave",    "bake",
+        "commit", "undo",    "on failure",   "release", "finished",
     };
 
     return NAME_IN(names, state);
@@ -58,7 +62,10 @@ const char *rollout_state_name(enum rollout_state state)
 const char *spend_reason_name(enum spend_reason reason)
 {
     static const char *const names[] = {
-        "too many failures", "progress deadline", "no capacity left", "a hook that runs once failed",
+        "too many failures",
+        "progress deadline",
+        "no capacity left",
+        "a hook that runs once failed",
     };
 
     return NAME_IN(names, reason);

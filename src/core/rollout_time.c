@@ -18,8 +18,8 @@ static int64_t walker_due(const struct walker *walker)
 
 static bool progress_counts(const struct rollout *rollout)
 {
-    return rollout->config.progress_deadline_ms > 0 && rollout->state == ROLLOUT_WAVE && !rollout->spent &&
-           !rollout_halted(rollout);
+    return rollout->config.progress_deadline_ms > 0 && rollout->state == ROLLOUT_WAVE &&
+           !rollout->spent && !rollout_halted(rollout);
 }
 
 static void flight_overdue(struct rollout *rollout, struct walker *walker)
@@ -52,7 +52,8 @@ static void progress_expire(struct rollout *rollout)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[i];
 
-        if (walker->track == TRACK_CHANGE && walker->walk != WALK_RESTING && walker->touched && walker->out)
+        if (walker->track == TRACK_CHANGE && walker->walk != WALK_RESTING && walker->touched &&
+            walker->out)
             walker_trouble(rollout, walker, TROUBLE_STEP_TIMED_OUT);
     }
     failure_spend(rollout, SPENT_BY_PROGRESS_DEADLINE);
@@ -76,7 +77,8 @@ void time_halt(struct rollout *rollout)
 
         if (walker->walk == WALK_FLYING && !walker->cancelled && walker->deadline > limit)
             walker->deadline = limit;
-        else if (walker->walk != WALK_RESTING && walker->walk != WALK_FLYING && !walker_may_go_on(rollout, walker))
+        else if (walker->walk != WALK_RESTING && walker->walk != WALK_FLYING &&
+                 !walker_may_go_on(rollout, walker))
             walker_rest(rollout, walker);
     }
 }

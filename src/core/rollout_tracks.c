@@ -2,7 +2,10 @@
 
 const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_CONNECT] = {.name = "connect", .retry_failed = true, .counts = true, .connected = true},
-    [STEP_PREFLIGHT] = {.name = "preflight", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_PREFLIGHT] = {.name = "preflight",
+                        .retry_failed = true,
+                        .counts = true,
+                        .connected = true},
     [STEP_LOCK] = {.name = "lock", .retry_failed = true, .counts = true, .connected = true},
     [STEP_PROBE] = {.name = "probe", .connected = true},
     [STEP_STAGE] = {.name = "stage", .retry_failed = true, .counts = true, .connected = true},
@@ -128,8 +131,14 @@ static const struct track_step undo_steps[] = {
     {.kind = STEP_HOOK, .phase = PHASE_UNDO_HOOK, .moment = MOMENT_BEFORE_ROLLBACK},
     {.kind = STEP_DRAIN, .phase = PHASE_UNDO_DRAIN, .applies = still_serves},
     {.kind = STEP_ACTIVATE, .phase = PHASE_UNDO_ACTIVATE, .applies = was_activated},
-    {.kind = STEP_PROBE, .phase = PHASE_UNDO_GATE, .applies = previous_is_probed, .watch = WATCH_GATE},
-    {.kind = STEP_ENABLE, .phase = PHASE_UNDO_ENABLE, .applies = previous_is_balanced, .in_service = true},
+    {.kind = STEP_PROBE,
+     .phase = PHASE_UNDO_GATE,
+     .applies = previous_is_probed,
+     .watch = WATCH_GATE},
+    {.kind = STEP_ENABLE,
+     .phase = PHASE_UNDO_ENABLE,
+     .applies = previous_is_balanced,
+     .in_service = true},
     {.kind = STEP_HOOK, .phase = PHASE_UNDO_HOOK, .moment = MOMENT_AFTER_ROLLBACK},
 };
 
@@ -143,13 +152,16 @@ static const struct track_step release_steps[] = {
 
 #define STEPS(array) .steps = (array), .count = sizeof(array) / sizeof((array)[0])
 const struct track tracks[TRACKS] = {
-    [TRACK_SETUP] = {STEPS(setup_steps), .forward = true, .ended = setup_ended, .failed = failure_in_setup},
+    [TRACK_SETUP] = {STEPS(setup_steps), .forward = true, .ended = setup_ended,
+                     .failed = failure_in_setup},
     [TRACK_STAGE] = {STEPS(stage_steps), .forward = true, .failed = failure_untouched},
     [TRACK_STAGED] = {STEPS(staged_steps), .forward = true, .failed = failure_untouched},
-    [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended, .failed = failure_in_change},
+    [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended,
+                      .failed = failure_in_change},
     [TRACK_BAKE] = {STEPS(bake_steps), .forward = true, .failed = failure_in_change},
     [TRACK_COMMIT] = {STEPS(commit_steps), .failed = failure_needs_care},
-    [TRACK_UNDO] = {STEPS(undo_steps), .release = RELEASE_PREVIOUS, .undo = true, .ended = undo_ended, .failed = failure_needs_care},
+    [TRACK_UNDO] = {STEPS(undo_steps), .release = RELEASE_PREVIOUS, .undo = true,
+                    .ended = undo_ended, .failed = failure_needs_care},
     [TRACK_FAILURE] = {STEPS(failure_steps)},
     [TRACK_RELEASE] = {STEPS(release_steps)},
 };

@@ -71,7 +71,8 @@ static bool find_hook(const struct rollout *rollout, struct walker *walker, enum
     return false;
 }
 
-static bool step_applies(const struct rollout *rollout, struct walker *walker, const struct track_step *step)
+static bool step_applies(const struct rollout *rollout, struct walker *walker,
+                         const struct track_step *step)
 {
     if (step->kind == STEP_HOOK)
         return find_hook(rollout, walker, step->moment);
@@ -122,9 +123,9 @@ void walker_rest(struct rollout *rollout, struct walker *walker)
 static void track_ended(struct rollout *rollout, struct walker *walker)
 {
     static const enum node_phase phase_after[TRACKS] = {
-        [TRACK_SETUP] = PHASE_WAITING, [TRACK_STAGE] = PHASE_STAGED, [TRACK_STAGED] = PHASE_STAGED, [TRACK_CHANGE] = PHASE_BAKE,
-        [TRACK_BAKE] = PHASE_BAKE,     [TRACK_COMMIT] = PHASE_COMMIT, [TRACK_UNDO] = PHASE_ENDED,   [TRACK_FAILURE] = PHASE_ENDED,
-        [TRACK_RELEASE] = PHASE_ENDED,
+        [TRACK_SETUP] = PHASE_WAITING, [TRACK_STAGE] = PHASE_STAGED,  [TRACK_STAGED] = PHASE_STAGED,
+        [TRACK_CHANGE] = PHASE_BAKE,   [TRACK_BAKE] = PHASE_BAKE,     [TRACK_COMMIT] = PHASE_COMMIT,
+        [TRACK_UNDO] = PHASE_ENDED,    [TRACK_FAILURE] = PHASE_ENDED, [TRACK_RELEASE] = PHASE_ENDED,
     };
     const struct track *track = &tracks[walker->track];
 
@@ -219,7 +220,8 @@ void walker_watch(struct rollout *rollout, struct walker *walker)
 {
     const struct health_rules *rules = &rollout->config.health;
     bool bakes = walker_step(walker)->watch == WATCH_BAKE;
-    enum gate_verdict verdict = bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
+    enum gate_verdict verdict =
+        bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
     int64_t verdict_at = bakes ? rollout->bake_until : gate_deadline(&walker->gate, rules);
 
     if (verdict == GATE_PASSED) {

@@ -40,7 +40,8 @@ static void order_by_zone(size_t *order, size_t node_count, const char *const *z
     }
 }
 
-static int check_batch(const struct amount *batch, size_t batch_count, size_t node_count, struct err *err)
+static int check_batch(const struct amount *batch, size_t batch_count, size_t node_count,
+                       struct err *err)
 {
     if (node_count > UINT32_MAX)
         return err_set(err, ERR_INPUT, "%zu nodes are too many for one rollout", node_count);
@@ -48,12 +49,13 @@ static int check_batch(const struct amount *batch, size_t batch_count, size_t no
         return err_set(err, ERR_INPUT, "the batch list is empty; give at least one size");
     for (size_t i = 0; i < batch_count; i++)
         if (batch[i].value == 0)
-            return err_set(err, ERR_INPUT, "batch size %zu is 0; a wave holds at least one node", i + 1);
+            return err_set(err, ERR_INPUT, "batch size %zu is 0; a wave holds at least one node",
+                           i + 1);
     return 0;
 }
 
-static void cut_into_waves(struct waves *out, size_t *order, size_t node_count, const char *const *zones,
-                           struct sizes *sizes)
+static void cut_into_waves(struct waves *out, size_t *order, size_t node_count,
+                           const char *const *zones, struct sizes *sizes)
 {
     size_t at = 0;
 
@@ -62,15 +64,17 @@ static void cut_into_waves(struct waves *out, size_t *order, size_t node_count, 
         size_t size = next_size(sizes);
 
         wave->nodes = order + at;
-        while (at < node_count && wave->count < size && same_zone(zones, wave->nodes[0], order[at])) {
+        while (at < node_count && wave->count < size &&
+               same_zone(zones, wave->nodes[0], order[at])) {
             wave->count++;
             at++;
         }
     }
 }
 
-int waves_compile(struct waves *out, size_t node_count, const char *const *zones, const struct amount *batch,
-                  size_t batch_count, struct arena *arena, struct err *err)
+int waves_compile(struct waves *out, size_t node_count, const char *const *zones,
+                  const struct amount *batch, size_t batch_count, struct arena *arena,
+                  struct err *err)
 {
     struct sizes sizes = {.batch = batch, .count = batch_count, .node_count = node_count};
     size_t *order;

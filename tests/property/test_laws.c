@@ -1,7 +1,8 @@
 /*
- * The machine's laws over random worlds. DEPLOYCTL_SEED and DEPLOYCTL_WORLDS choose which and how many; world number i has seed + i, so
- * `DEPLOYCTL_SEED=<printed> DEPLOYCTL_WORLDS=1` shows a failing one again. A failing world is made smaller while it still breaks the same
- * law, and its story is printed.
+ * The machine's laws over random worlds. DEPLOYCTL_SEED and DEPLOYCTL_WORLDS choose which and how
+ * many; world number i has seed + i, so `DEPLOYCTL_SEED=<printed> DEPLOYCTL_WORLDS=1` shows a
+ * failing one again. A failing world is made smaller while it still breaks the same law, and its
+ * story is printed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +53,8 @@ static void choose_health(struct world_plan *plan, struct random *random)
     health->min_healthy_time_ms = (int64_t)between(random, 0, 4000);
     health->healthy_deadline_ms = (int64_t)between(random, 3000, 15000);
     plan->config.bake_ms = chance(random, 30) ? 0 : (int64_t)between(random, 1, 6000);
-    plan->config.progress_deadline_ms = chance(random, 50) ? 0 : (int64_t)between(random, 5000, 60000);
+    plan->config.progress_deadline_ms =
+        chance(random, 50) ? 0 : (int64_t)between(random, 5000, 60000);
 }
 
 static void choose_rules(struct world_plan *plan, struct random *random)
@@ -62,13 +64,17 @@ static void choose_rules(struct world_plan *plan, struct random *random)
     plan->batch_count = (size_t)between(random, 1, 3);
     for (size_t i = 0; i < plan->batch_count; i++) {
         plan->batch[i].percent = chance(random, 50);
-        plan->batch[i].value = (uint32_t)between(random, 1, plan->batch[i].percent ? 100 : plan->node_count);
+        plan->batch[i].value =
+            (uint32_t)between(random, 1, plan->batch[i].percent ? 100 : plan->node_count);
     }
     plan->spread = chance(random, 20);
-    config->max_unavailable = (uint32_t)between(random, 1, chance(random, 60) ? 2 : plan->node_count);
+    config->max_unavailable =
+        (uint32_t)between(random, 1, chance(random, 60) ? 2 : plan->node_count);
     config->max_failures = chance(random, 50) ? 0 : (uint32_t)between(random, 1, 3);
     config->unreachable = chance(random, 50) ? ON_UNREACHABLE_SKIP : ON_UNREACHABLE_FAIL;
-    config->action = chance(random, 70) ? ON_FAILURE_ROLLBACK : chance(random, 50) ? ON_FAILURE_PAUSE : ON_FAILURE_STOP;
+    config->action = chance(random, 70)   ? ON_FAILURE_ROLLBACK
+                     : chance(random, 50) ? ON_FAILURE_PAUSE
+                                          : ON_FAILURE_STOP;
     config->undo_allowed = !chance(random, 10);
     config->stages = config->undo_allowed || chance(random, 50);
     config->balanced = !chance(random, 25);
@@ -162,8 +168,10 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     plan->jitter_percent = chance(&random, 50) ? 0 : 80;
 }
 
-/* Runs a plan; the name of the law it breaks, or NULL. Determinism is a law too: a second run sends the same actions. */
-static const char *broken_law(struct world *world, const struct world_plan *plan, struct strbuf *story, uint64_t *steps)
+/* Runs a plan; the name of the law it breaks, or NULL. Determinism is a law too: a second run sends
+ * the same actions. */
+static const char *broken_law(struct world *world, const struct world_plan *plan,
+                              struct strbuf *story, uint64_t *steps)
 {
     uint64_t first;
     const char *broken;
@@ -248,9 +256,10 @@ static void tell(struct world *world, struct world_plan *plan, uint64_t seed, co
         return;
     shrink(world, plan, law);
     fprintf(stderr,
-            "made smaller: %zu nodes, max_unavailable %u, max_failures %u, action %d, balanced %d, probed %d, forks %u, attempts %u\n",
-            plan->node_count, config->max_unavailable, config->max_failures, config->action, config->balanced, config->probed,
-            config->forks, config->attempts);
+            "made smaller: %zu nodes, max_unavailable %u, max_failures %u, action %d, balanced %d, "
+            "probed %d, forks %u, attempts %u\n",
+            plan->node_count, config->max_unavailable, config->max_failures, config->action,
+            config->balanced, config->probed, config->forks, config->attempts);
     strbuf_init(&story, STORY_MAX);
     plan->tell_probes = true;
     broken_law(world, plan, &story, NULL);
@@ -279,11 +288,12 @@ static void the_laws_hold_in_random_worlds(void **state)
         else
             results[world->result]++;
     }
-    printf("%llu worlds from seed %llu, %llu steps, %.1f s of processor time:", (unsigned long long)worlds,
-           (unsigned long long)seed, (unsigned long long)steps, (double)(clock() - began) / CLOCKS_PER_SEC);
+    printf("%llu worlds from seed %llu, %llu steps, %.1f s of processor time:",
+           (unsigned long long)worlds, (unsigned long long)seed, (unsigned long long)steps,
+           (double)(clock() - began) / CLOCKS_PER_SEC);
     for (size_t i = RESULT_DONE; i <= RESULT_INTERRUPTED; i++)
-        printf(" %llu %s%s", (unsigned long long)results[i], rollout_result_name((enum rollout_result)i),
-               i < RESULT_INTERRUPTED ? "," : "\n");
+        printf(" %llu %s%s", (unsigned long long)results[i],
+               rollout_result_name((enum rollout_result)i), i < RESULT_INTERRUPTED ? "," : "\n");
     free(world);
     free(plan);
     assert_null(law);

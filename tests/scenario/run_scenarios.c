@@ -1,7 +1,8 @@
 /*
- * Scenarios of the rollout machine as text: commands, `----`, the story that must come out; a blank line between blocks, each block a
- * fleet of its own. `run_scenarios [FOLDER]` walks tests/scenario by default; DEPLOYCTL_REWRITE=1 writes what came out into the files, for the
- * reviewer to read as a diff. README.md beside the files says which commands there are.
+ * Scenarios of the rollout machine as text: commands, `----`, the story that must come out; a blank
+ * line between blocks, each block a fleet of its own. `run_scenarios [FOLDER]` walks tests/scenario
+ * by default; DEPLOYCTL_REWRITE=1 writes what came out into the files, for the reviewer to read as
+ * a diff. README.md beside the files says which commands there are.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -35,8 +36,14 @@ struct number_setting {
     bool duration, wide; /* int64_t milliseconds; else uint32_t */
 };
 
-#define COUNT_SETTING(name) {#name, offsetof(struct rollout_config, name), false, false}
-#define TIME_SETTING(name, member) {name, offsetof(struct rollout_config, member), true, true}
+#define COUNT_SETTING(name)                                                                        \
+    {                                                                                              \
+#name, offsetof(struct rollout_config, name), false, false                                 \
+    }
+#define TIME_SETTING(name, member)                                                                 \
+    {                                                                                              \
+        name, offsetof(struct rollout_config, member), true, true                                  \
+    }
 static const struct number_setting settings[] = {
     COUNT_SETTING(max_unavailable),
     COUNT_SETTING(max_failures),
@@ -57,13 +64,18 @@ static const struct number_setting settings[] = {
 };
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed"};
-static const size_t switch_offsets[] = {offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
-                                        offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed)};
+static const size_t switch_offsets[] = {
+    offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
+    offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
-static const char *const effects[] = {"fails", "fails_once", "refuses", "times_out", "unreachable", "loses_reply", "slow", "stubborn", "deaf"};
-static const char *const happenings[] = {"dies", "returns", "falls", "recovers", "cut", "interrupt", "lease_lost", "tick", "stale_answer"};
-static const char *const moments[] = {"after_stage", "before_drain", "before_activate", "after_activate", "after_enable", "before_rollback",
+static const char *const effects[] = {"fails",     "fails_once",  "refuses",
+                                      "times_out", "unreachable", "loses_reply",
+                                      "slow",      "stubborn",    "deaf"};
+static const char *const happenings[] = {"dies",      "returns",    "falls", "recovers",    "cut",
+                                         "interrupt", "lease_lost", "tick",  "stale_answer"};
+static const char *const moments[] = {"after_stage",    "before_drain", "before_activate",
+                                      "after_activate", "after_enable", "before_rollback",
                                       "after_rollback", "on_failure"};
 static const char *const places[] = {"node", "first", "runner"};
 
@@ -178,7 +190,8 @@ static void command_set(struct world_plan *plan, struct words *words)
     else if (strcmp(name, "unreachable") == 0)
         plan->config.unreachable = (enum on_unreachable)one_of(policies, LENGTH(policies), value);
     else
-        *(bool *)(config + switch_offsets[one_of(switches, LENGTH(switches), name)]) = strcmp(value, "yes") == 0;
+        *(bool *)(config + switch_offsets[one_of(switches, LENGTH(switches), name)]) =
+            strcmp(value, "yes") == 0;
 }
 
 static size_t step_of(const char *word)
@@ -210,13 +223,15 @@ static void command_zone(struct world_plan *plan, struct words *words)
 
 static void command_node(struct world_plan *plan, struct words *words)
 {
-    static const char *const natures[] = {"dead", "sick", "empty", "at_target", "bad_target", "bad_undo", "boots", "falls_after"};
+    static const char *const natures[] = {"dead",       "sick",     "empty", "at_target",
+                                          "bad_target", "bad_undo", "boots", "falls_after"};
     struct nature *nature = &plan->natures[node_of(plan, need_word(words, "node"))];
     const char *word;
 
     while ((word = next_word(words)) != NULL) {
         size_t which = one_of(natures, LENGTH(natures), word);
-        bool *flags[] = {&nature->dead, &nature->sick, &nature->empty, &nature->at_target, &nature->bad_target, &nature->bad_undo};
+        bool *flags[] = {&nature->dead,      &nature->sick,       &nature->empty,
+                         &nature->at_target, &nature->bad_target, &nature->bad_undo};
 
         if (which < LENGTH(flags))
             *flags[which] = true;
@@ -270,7 +285,8 @@ static void command_at(struct world_plan *plan, struct words *words)
     if (++plan->happening_count > WORLD_HAPPENINGS_MAX)
         wrong("too many", "happenings");
     happening->at_ms = duration_of(need_word(words, "time"));
-    happening->kind = (enum happening_kind)one_of(happenings, LENGTH(happenings), need_word(words, "happening"));
+    happening->kind =
+        (enum happening_kind)one_of(happenings, LENGTH(happenings), need_word(words, "happening"));
     node = next_word(words);
     happening->node = node ? node_of(plan, node) : 0;
 }
@@ -292,8 +308,10 @@ static const struct command {
     const char *name;
     void (*run)(struct world_plan *plan, struct words *words);
 } commands[] = {
-    {"nodes", command_nodes}, {"batch", command_batch}, {"set", command_set},     {"timeout", command_timeout}, {"zone", command_zone},
-    {"node", command_node},   {"hook", command_hook},   {"fault", command_fault}, {"at", command_at},           {"tell", command_tell},
+    {"nodes", command_nodes},     {"batch", command_batch}, {"set", command_set},
+    {"timeout", command_timeout}, {"zone", command_zone},   {"node", command_node},
+    {"hook", command_hook},       {"fault", command_fault}, {"at", command_at},
+    {"tell", command_tell},
 };
 
 static void cut_words(struct words *words, char *line)
@@ -301,7 +319,8 @@ static void cut_words(struct words *words, char *line)
     char *rest = NULL;
 
     *words = (struct words){0};
-    for (char *word = strtok_r(line, " ,", &rest); word && words->count < WORDS_MAX; word = strtok_r(NULL, " ,", &rest))
+    for (char *word = strtok_r(line, " ,", &rest); word && words->count < WORDS_MAX;
+         word = strtok_r(NULL, " ,", &rest))
         words->items[words->count++] = word;
 }
 
@@ -336,7 +355,8 @@ static void summarize(const struct world *world, struct strbuf *story)
         struct node_view view;
 
         rollout_node(world->rollout, i, &view);
-        strbuf_addf(story, "%sweb%zu %s", i ? ", " : "         ", i + 1, node_outcome_name(view.outcome));
+        strbuf_addf(story, "%sweb%zu %s", i ? ", " : "         ", i + 1,
+                    node_outcome_name(view.outcome));
         if (view.trouble != TROUBLE_NONE)
             strbuf_addf(story, " (%s)", node_trouble_name(view.trouble));
     }
@@ -425,8 +445,8 @@ static void show_first_difference(const char *path, const char *expected, const 
         expected--;
         actual--;
     }
-    fprintf(stderr, "%s:%d: expected: %.*s\n%s:%d: came out: %.*s\n", path, line, (int)strcspn(expected, "\n"), expected, path, line,
-            (int)strcspn(actual, "\n"), actual);
+    fprintf(stderr, "%s:%d: expected: %.*s\n%s:%d: came out: %.*s\n", path, line,
+            (int)strcspn(expected, "\n"), expected, path, line, (int)strcspn(actual, "\n"), actual);
 }
 
 static bool scenario_holds(const char *path)

@@ -1,5 +1,6 @@
 /*
- * A real ssh-agent for tests, on a socket in a folder of the test. Anything that does not work ends the program with a word.
+ * A real ssh-agent for tests, on a socket in a folder of the test. Anything that does not work ends
+ * the program with a word.
  */
 #ifndef SUPPORT_AGENT_PROCESS_H
 #define SUPPORT_AGENT_PROCESS_H

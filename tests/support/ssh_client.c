@@ -33,8 +33,8 @@ void client_init(struct client *client, const struct sshd *sshd, const char *kno
     struct err error;
     memset(client, 0, sizeof(*client));
     const char *const files[] = {known_hosts != NULL ? known_hosts : sshd->known_hosts, NULL};
-    struct ssh_settings settings = {
-        .known_hosts = files, .agent_socket = agent_socket != NULL ? agent_socket : ""};
+    struct ssh_settings settings = {.known_hosts = files,
+                                    .agent_socket = agent_socket != NULL ? agent_socket : ""};
     if (loop_create(&client->loop, &error) != 0 ||
         ssh_context_create(&client->shared, client->loop, &settings, &error) != 0) {
         fprintf(stderr, "test support: %s\n", error.message);
@@ -123,10 +123,8 @@ static void on_closed(void *context, const struct err *error, int status)
     }
 }
 
-static const struct ssh_channel_events events = {.opened = on_opened,
-                                                 .received = on_received,
-                                                 .writable = on_writable,
-                                                 .closed = on_closed};
+static const struct ssh_channel_events events = {
+    .opened = on_opened, .received = on_received, .writable = on_writable, .closed = on_closed};
 
 static void command_init(struct command *command, struct client *client)
 {

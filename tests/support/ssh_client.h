@@ -1,5 +1,6 @@
 /*
- * One connection of io/ssh in a test: opens, runs commands, and turns the loop until something has happened or 90 s have gone.
+ * One connection of io/ssh in a test: opens, runs commands, and turns the loop until something has
+ * happened or 90 s have gone.
  */
 #ifndef SUPPORT_SSH_CLIENT_H
 #define SUPPORT_SSH_CLIENT_H
@@ -21,7 +22,8 @@ struct client {
     struct timer *guard;
 };
 
-/* A target at 127.0.0.1 with that sshd's port, user and key; known_hosts as given (NULL: that sshd's), no agent unless given. */
+/* A target at 127.0.0.1 with that sshd's port, user and key; known_hosts as given (NULL: that
+ * sshd's), no agent unless given. */
 void client_init(struct client *client, const struct sshd *sshd, const char *known_hosts,
                  const char *agent_socket);
 /* Opens and waits until it is ready or has failed. True when ready. */
@@ -37,7 +39,7 @@ struct command {
     bool opened, closed;
     uint64_t received;
     int status;
-    struct err error; /* code 0: ended in order */
+    struct err error;  /* code 0: ended in order */
     const char *input; /* written as room comes, then the end */
     size_t input_length, input_at;
 };

@@ -1,7 +1,9 @@
 /*
- * A real sshd for tests: on a free loopback port, with host keys, a user key and authorized_keys of its own in a temporary folder.
+ * A real sshd for tests: on a free loopback port, with host keys, a user key and authorized_keys of
+ * its own in a temporary folder.
  *
- * Waits by event, ends by process id, leaves nothing behind. For tests: anything that does not work ends the program with a word.
+ * Waits by event, ends by process id, leaves nothing behind. For tests: anything that does not work
+ * ends the program with a word.
  */
 #ifndef SUPPORT_SSHD_H
 #define SUPPORT_SSHD_H
@@ -28,7 +30,8 @@ struct sshd {
 /* NULL options: the defaults. Returns when it listens. */
 struct sshd *sshd_start(const struct sshd_options *options);
 void sshd_stop(struct sshd *sshd);
-/* SIGSTOP to the processes of its connections (not to the one that listens), until sshd_thaw or sshd_stop. */
+/* SIGSTOP to the processes of its connections (not to the one that listens), until sshd_thaw or
+ * sshd_stop. */
 void sshd_freeze(struct sshd *sshd);
 void sshd_thaw(struct sshd *sshd);
 /* Ends its connections' processes by SIGKILL. */

@@ -8,21 +8,33 @@
 void world_plan_init(struct world_plan *plan, size_t node_count)
 {
     static const int64_t durations[STEP_KINDS] = {
-        [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 50, [STEP_PROBE] = 20, [STEP_STAGE] = 2000, [STEP_DRAIN] = 500,
-        [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100, [STEP_HOOK] = 200, [STEP_COMMIT] = 50, [STEP_RELEASE] = 50,
+        [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 50,       [STEP_PROBE] = 20,
+        [STEP_STAGE] = 2000,  [STEP_DRAIN] = 500,    [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100,
+        [STEP_HOOK] = 200,    [STEP_COMMIT] = 50,    [STEP_RELEASE] = 50,
     };
 
     *plan = (struct world_plan){
         .node_count = node_count,
         .batch = {{1, false}, {25, true}},
         .batch_count = 2,
-        .config = {
-            .max_unavailable = 1, .undo_allowed = true, .stages = true, .balanced = true, .probed = true,
-            .health = {2, 2, 1000, 2000, 2000, 20000},
-            .bake_ms = 3000, .progress_deadline_ms = 600000,
-            .backoff = {500, 4000}, .attempts = 3, .max_retries = 100, .forks = 10,
-            .cancel_grace_ms = 2000, .interrupt_grace_ms = 3000, .seed = 1,
-        },
+        .config =
+            {
+                .max_unavailable = 1,
+                .undo_allowed = true,
+                .stages = true,
+                .balanced = true,
+                .probed = true,
+                .health = {2, 2, 1000, 2000, 2000, 20000},
+                .bake_ms = 3000,
+                .progress_deadline_ms = 600000,
+                .backoff = {500, 4000},
+                .attempts = 3,
+                .max_retries = 100,
+                .forks = 10,
+                .cancel_grace_ms = 2000,
+                .interrupt_grace_ms = 3000,
+                .seed = 1,
+            },
         .seed = 1,
     };
     for (size_t i = 0; i < STEP_KINDS; i++) {
@@ -40,7 +52,8 @@ bool world_on_runner(const struct world *world, const struct action *action)
 
 bool world_over_connection(const struct world *world, const struct action *action)
 {
-    return action->step != STEP_DRAIN && action->step != STEP_ENABLE && !world_on_runner(world, action);
+    return action->step != STEP_DRAIN && action->step != STEP_ENABLE &&
+           !world_on_runner(world, action);
 }
 
 static struct node_truth *truth_of(struct world *world, size_t node)
@@ -61,7 +74,8 @@ static bool is_healthy(struct world *world, size_t node)
     if (truth->runs == RUNS_TARGET) {
         if (nature->bad_target)
             healthy = false;
-        if (nature->falls_after_ms > 0 && world->now >= truth->activated_at + nature->falls_after_ms)
+        if (nature->falls_after_ms > 0 &&
+            world->now >= truth->activated_at + nature->falls_after_ms)
             healthy = false;
     } else if (nature->sick || (truth->activated_at > 0 && nature->bad_undo)) {
         healthy = false;
@@ -112,7 +126,8 @@ static void end_work(struct world *world, struct flight *flight)
 
 static enum effect random_effect(struct world *world, bool *struck)
 {
-    *struck = world->plan->chaos_per_mille > 0 && random_below(&world->random, 1000) < world->plan->chaos_per_mille;
+    *struck = world->plan->chaos_per_mille > 0 &&
+              random_below(&world->random, 1000) < world->plan->chaos_per_mille;
     return *struck ? (enum effect)random_below(&world->random, EFFECTS) : EFFECT_FAIL;
 }
 
@@ -125,8 +140,9 @@ static const struct fault *planned_fault(struct world *world, const struct actio
     for (size_t i = 0; i < world->plan->fault_count && !found; i++) {
         const struct fault *fault = &world->plan->faults[i];
 
-        if (fault->node == action->node && fault->step == action->step && fault->undo == action->undo &&
-            number >= fault->skip && number - fault->skip < fault->times)
+        if (fault->node == action->node && fault->step == action->step &&
+            fault->undo == action->undo && number >= fault->skip &&
+            number - fault->skip < fault->times)
             found = fault;
     }
     return found;
@@ -195,14 +211,17 @@ static void prepare(struct world *world, struct flight *flight, const struct act
     int64_t duration = world->plan->step_ms[action->step];
 
     if (world->plan->jitter_percent > 0)
-        duration += duration * (int64_t)random_below(&world->random, world->plan->jitter_percent) / 100;
-    *flight = (struct flight){.action = *action, .status = DONE_OK, .does = true, .working = true, .minds_cancel = true};
+        duration +=
+            duration * (int64_t)random_below(&world->random, world->plan->jitter_percent) / 100;
+    *flight = (struct flight){
+        .action = *action, .status = DONE_OK, .does = true, .working = true, .minds_cancel = true};
     flight->works_until = flight->answers_at = world->now + duration;
 }
 
 static bool repeats_recorded_work(const struct node_truth *truth, const struct action *action)
 {
-    return action->step != STEP_CONNECT && action->step != STEP_PROBE && action->token == truth->token;
+    return action->step != STEP_CONNECT && action->step != STEP_PROBE &&
+           action->token == truth->token;
 }
 
 static void begin_work(struct world *world, const struct action *action)
@@ -244,7 +263,8 @@ static void cancel_work(struct world *world, const struct action *action)
     for (size_t i = 0; i < world->flight_count; i++) {
         struct flight *flight = &world->flights[i];
 
-        if (flight->action.id != action->id || !flight->minds_cancel || flight->answers_at == INT64_MAX)
+        if (flight->action.id != action->id || !flight->minds_cancel ||
+            flight->answers_at == INT64_MAX)
             continue;
         flight->does = false;
         flight->status = DONE_CANCELLED;
@@ -265,14 +285,16 @@ static void fingerprint(struct world *world, const struct update *update)
 {
     for (size_t i = 0; i < update->action_count; i++) {
         const struct action *a = &update->actions[i];
-        const int64_t fields[] = {a->kind, a->id, (int64_t)a->node, a->step, a->release, (int64_t)a->hook, a->token, a->undo,
-                                  a->timeout_ms, a->result};
+        const int64_t fields[] = {
+            a->kind,          a->id,    (int64_t)a->node, a->step,       a->release,
+            (int64_t)a->hook, a->token, a->undo,          a->timeout_ms, a->result};
 
         hash_bytes(&world->fingerprint, fields, sizeof(fields));
     }
     for (size_t i = 0; i < update->note_count; i++) {
         const struct note *n = &update->notes[i];
-        const int64_t fields[] = {n->kind, (int64_t)n->node, (int64_t)n->wave, n->value, n->delay_ms};
+        const int64_t fields[] = {n->kind, (int64_t)n->node, (int64_t)n->wave, n->value,
+                                  n->delay_ms};
 
         hash_bytes(&world->fingerprint, fields, sizeof(fields));
     }
@@ -298,15 +320,20 @@ static void step(struct world *world, const struct event *event)
 
 static void forget_flight(struct world *world, size_t at)
 {
-    memmove(&world->flights[at], &world->flights[at + 1], (world->flight_count - at - 1) * sizeof(world->flights[0]));
+    memmove(&world->flights[at], &world->flights[at + 1],
+            (world->flight_count - at - 1) * sizeof(world->flights[0]));
     world->flight_count--;
 }
 
 static void deliver(struct world *world, size_t at)
 {
     struct flight flight = world->flights[at];
-    struct event event = {.kind = EVENT_DONE, .now_ms = world->now, .node = flight.action.node, .action_id = flight.action.id,
-                          .status = flight.status, .retryable = flight.retryable};
+    struct event event = {.kind = EVENT_DONE,
+                          .now_ms = world->now,
+                          .node = flight.action.node,
+                          .action_id = flight.action.id,
+                          .status = flight.status,
+                          .retryable = flight.retryable};
 
     if (flight.action.step == STEP_PREFLIGHT && flight.status == DONE_OK) {
         event.at_target = world->plan->natures[flight.action.node].at_target;
@@ -359,7 +386,8 @@ static void connection_cut(struct world *world, size_t node)
 
 static void answer_again(struct world *world, size_t node)
 {
-    struct event event = {.kind = EVENT_DONE, .now_ms = world->now, .node = node, .status = DONE_OK};
+    struct event event = {
+        .kind = EVENT_DONE, .now_ms = world->now, .node = node, .status = DONE_OK};
 
     if (world->last_id < 2)
         return;
@@ -429,7 +457,8 @@ static bool next_moment(const struct world *world, int64_t *out)
     return next != INT64_MAX;
 }
 
-/* One thing that is due now: the end of work first, then happenings, then an answer; false when nothing is left. */
+/* One thing that is due now: the end of work first, then happenings, then an answer; false when
+ * nothing is left. */
 static bool do_due(struct world *world)
 {
     for (size_t i = 0; i < world->flight_count; i++) {
@@ -493,9 +522,10 @@ static int create(struct world *world, struct err *err)
     world->config.hook_count = plan->hook_count;
     for (size_t i = 0; i < plan->node_count; i++)
         zones[i] = plan->natures[i].zone;
-    result = waves_compile(&world->config.waves, plan->node_count, plan->spread ? zones : NULL, plan->batch,
-                           plan->batch_count, &world->arena, err);
-    return result < 0 ? result : rollout_create(&world->rollout, &world->config, &world->arena, err);
+    result = waves_compile(&world->config.waves, plan->node_count, plan->spread ? zones : NULL,
+                           plan->batch, plan->batch_count, &world->arena, err);
+    return result < 0 ? result
+                      : rollout_create(&world->rollout, &world->config, &world->arena, err);
 }
 
 bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story)
@@ -514,7 +544,9 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
 
         truth->alive = !nature->dead;
         truth->enabled = true;
-        truth->runs = nature->empty ? RUNS_NOTHING : nature->at_target ? RUNS_TARGET : RUNS_PREVIOUS;
+        truth->runs = nature->empty       ? RUNS_NOTHING
+                      : nature->at_target ? RUNS_TARGET
+                                          : RUNS_PREVIOUS;
         truth->ran_before = truth->runs;
     }
     if (create(world, &err) < 0) {

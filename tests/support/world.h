@@ -1,8 +1,10 @@
 /*
- * A fleet that exists only in memory and virtual time: it carries out the machine's actions, breaks what it is told to break, keeps the truth
- * (what really runs where, who serves, what is in flight), and asks after each step whether a law of the machine was broken.
+ * A fleet that exists only in memory and virtual time: it carries out the machine's actions, breaks
+ * what it is told to break, keeps the truth (what really runs where, who serves, what is in
+ * flight), and asks after each step whether a law of the machine was broken.
  *
- * The same plan gives the same run. Nothing here looks into the machine: it sees actions, notes and node views, as the engine does.
+ * The same plan gives the same run. Nothing here looks into the machine: it sees actions, notes and
+ * node views, as the engine does.
  */
 #ifndef SUPPORT_WORLD_H
 #define SUPPORT_WORLD_H
@@ -19,15 +21,16 @@
 #define WORLD_FLIGHTS_MAX (3 * WORLD_NODES_MAX)
 
 enum effect {
-    EFFECT_FAIL,        /* the work fails */
-    EFFECT_FAIL_ONCE,   /* fails, another try may help */
+    EFFECT_FAIL,      /* the work fails */
+    EFFECT_FAIL_ONCE, /* fails, another try may help */
     EFFECT_REFUSE,
     EFFECT_TIME_OUT,    /* the node's own limit */
     EFFECT_UNREACHABLE, /* never arrived */
-    EFFECT_LOST_REPLY,  /* the work is done, the answer is lost at once, the work runs on for a while */
-    EFFECT_SLOW,        /* takes `ms`; ends when cancelled */
-    EFFECT_STUBBORN,    /* takes `ms`; does not mind a cancel and answers when it is done */
-    EFFECT_DEAF,        /* takes `ms`; never answers, not even a cancel */
+    EFFECT_LOST_REPLY, /* the work is done, the answer is lost at once, the work runs on for a while
+                        */
+    EFFECT_SLOW,       /* takes `ms`; ends when cancelled */
+    EFFECT_STUBBORN,   /* takes `ms`; does not mind a cancel and answers when it is done */
+    EFFECT_DEAF,       /* takes `ms`; never answers, not even a cancel */
     EFFECTS
 };
 
@@ -40,8 +43,17 @@ struct fault {
     int64_t ms;
 };
 
-enum happening_kind { HAPPEN_DIES, HAPPEN_RETURNS, HAPPEN_FALLS, HAPPEN_RECOVERS, HAPPEN_CUT, HAPPEN_INTERRUPT, HAPPEN_LEASE_LOST, HAPPEN_TICK,
-    HAPPEN_STALE_ANSWER };
+enum happening_kind {
+    HAPPEN_DIES,
+    HAPPEN_RETURNS,
+    HAPPEN_FALLS,
+    HAPPEN_RECOVERS,
+    HAPPEN_CUT,
+    HAPPEN_INTERRUPT,
+    HAPPEN_LEASE_LOST,
+    HAPPEN_TICK,
+    HAPPEN_STALE_ANSWER
+};
 struct happening {
     int64_t at_ms;
     enum happening_kind kind;
@@ -76,7 +88,7 @@ struct world_plan {
     uint32_t chaos_per_mille; /* of the actions that meet a random effect */
     uint32_t jitter_percent;  /* of the durations */
     uint64_t seed;
-    bool tell_probes;            /* in the story */
+    bool tell_probes;             /* in the story */
     enum rollout_state tell_from; /* the story of the steps begins with this state */
 };
 
@@ -119,8 +131,8 @@ struct ledger {
     bool drain_over, gate_open, gate_passed;
     size_t touch_number;
     struct gate gate;
-    struct record last;  /* of all */
-    struct record work;  /* without connects and probes */
+    struct record last; /* of all */
+    struct record work; /* without connects and probes */
     uint32_t undo_token;
 };
 
@@ -143,13 +155,14 @@ struct world {
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;
     bool spent, interrupted, lease_lost, result_planned, stuck, telling;
-    bool too_slow; /* this update's troubles are the progress deadline's */
+    bool too_slow;        /* this update's troubles are the progress deadline's */
     uint64_t fingerprint; /* of all actions and notes, in order */
     const char *broken;   /* the law that was broken, NULL: none */
     char details[160];
 };
 
-/* Runs a plan to its end, or to the first broken law (returns false; `broken` and `details` say which). Release after. */
+/* Runs a plan to its end, or to the first broken law (returns false; `broken` and `details` say
+ * which). Release after. */
 bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story);
 void world_release(struct world *world);
 
@@ -160,7 +173,8 @@ void laws_see_answer(struct world *world, const struct flight *flight);
 bool world_over_connection(const struct world *world, const struct action *action);
 bool world_on_runner(const struct world *world, const struct action *action);
 void laws_check_end(struct world *world);
-void law_broken(struct world *world, const char *law, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void law_broken(struct world *world, const char *law, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* world_story.c: one line an event, as `  12.000 web3 gate closed`. */
 void story_event(struct world *world, const struct event *event);

@@ -3,7 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* The contract's laws, each a function of what can be seen from outside. They run on every update, before its actions are carried out. */
+/* The contract's laws, each a function of what can be seen from outside. They run on every update,
+ * before its actions are carried out. */
 
 void law_broken(struct world *world, const char *law, const char *format, ...)
 {
@@ -46,14 +47,16 @@ static bool touches(const struct action *action)
 static bool is_over(const struct world *world, const struct record *record)
 {
     return !record->sent || record->answered ||
-           (record->cancelled && world->now >= record->cancelled_at + world->config.cancel_grace_ms);
+           (record->cancelled &&
+            world->now >= record->cancelled_at + world->config.cancel_grace_ms);
 }
 
 static bool ended_silent(const struct record *record)
 {
     bool no_answer = !record->answered || record->status == DONE_UNREACHABLE;
-    bool connect_timed_out = record->action.step == STEP_CONNECT &&
-                             (record->status == DONE_TIMED_OUT || record->status == DONE_CANCELLED || record->cancelled);
+    bool connect_timed_out =
+        record->action.step == STEP_CONNECT &&
+        (record->status == DONE_TIMED_OUT || record->status == DONE_CANCELLED || record->cancelled);
 
     return no_answer || connect_timed_out;
 }
@@ -65,14 +68,16 @@ static bool is_past_gate(enum node_phase phase, bool undone)
     return phase == PHASE_HOOK || phase == PHASE_BAKE || phase == PHASE_COMMIT;
 }
 
-/* A gate is passed when the probes say so; without a balancer that brings the node back, unless the machine left it there. */
+/* A gate is passed when the probes say so; without a balancer that brings the node back, unless the
+ * machine left it there. */
 static void watch_gate(struct world *world, size_t node)
 {
     struct ledger *ledger = &world->ledgers[node];
     struct node_view view;
 
     rollout_node(world->rollout, node, &view);
-    if (ledger->gate_open && gate_verdict(&ledger->gate, &world->config.health, world->now) == GATE_PASSED)
+    if (ledger->gate_open &&
+        gate_verdict(&ledger->gate, &world->config.health, world->now) == GATE_PASSED)
         ledger->gate_passed = true;
     if (ledger->gate_passed && !world->config.balanced && !(ledger->undone && ledger->empty) &&
         is_past_gate(view.phase, ledger->undone))
@@ -84,11 +89,13 @@ static void law_1_finishes_once(struct world *world)
 {
     const struct rollout_config *config = &world->config;
     int64_t step_ms = 10000 + config->cancel_grace_ms + 4000 + 16000;
-    int64_t node_ms = 60 * (int64_t)config->attempts * step_ms + 4 * (config->health.healthy_deadline_ms + 60000);
+    int64_t node_ms =
+        60 * (int64_t)config->attempts * step_ms + 4 * (config->health.healthy_deadline_ms + 60000);
     int64_t limit_ms = (int64_t)config->node_count * (node_ms + config->bake_ms);
 
     if (world->stuck)
-        law_broken(world, "law 1", "stuck in state %s after %u steps", rollout_state_name(world->state), world->steps);
+        law_broken(world, "law 1", "stuck in state %s after %u steps",
+                   rollout_state_name(world->state), world->steps);
     else if (world->results != 1)
         law_broken(world, "law 1", "%u results", world->results);
     else if (world->now > limit_ms)
@@ -106,7 +113,8 @@ static size_t count_out(const struct world *world, size_t besides, bool *recover
 
         if (i == besides || !ledger->out)
             continue;
-        if (!ledger->touched && (outcome == NODE_SKIPPED || outcome == NODE_UNREACHABLE || outcome == NODE_REFUSED))
+        if (!ledger->touched &&
+            (outcome == NODE_SKIPPED || outcome == NODE_UNREACHABLE || outcome == NODE_REFUSED))
             continue;
         count++;
         if (ledger->touched && !ledger->settled)
@@ -115,7 +123,8 @@ static size_t count_out(const struct world *world, size_t besides, bool *recover
     return count;
 }
 
-/* 2. Never more than max_unavailable nodes are out of service because of us; a node unhealthy before counts as out. */
+/* 2. Never more than max_unavailable nodes are out of service because of us; a node unhealthy
+ * before counts as out. */
 static void law_2_capacity(struct world *world, const struct action *action)
 {
     struct ledger *ledger = ledger_of(world, action->node);
@@ -128,8 +137,8 @@ static void law_2_capacity(struct world *world, const struct action *action)
     ledger->out = true;
     if (others + 1 <= world->config.max_unavailable || (action->undo && !recovering))
         return;
-    law_broken(world, "law 2", "web%zu goes out while %zu are out, %u allowed", action->node + 1, others,
-               world->config.max_unavailable);
+    law_broken(world, "law 2", "web%zu goes out while %zu are out, %u allowed", action->node + 1,
+               others, world->config.max_unavailable);
 }
 
 /* 3. Once the failure budget is spent, no further node is touched. */
@@ -138,12 +147,14 @@ static void law_3_budget(struct world *world, const struct action *action)
     const struct ledger *ledger = ledger_of(world, action->node);
 
     if (world->spent && touches(action) && !action->undo && !ledger->touched)
-        law_broken(world, "law 3", "web%zu is touched though the budget is spent", action->node + 1);
+        law_broken(world, "law 3", "web%zu is touched though the budget is spent",
+                   action->node + 1);
 }
 
 static void law_3_is_spent_in_time(struct world *world)
 {
-    if (world->failures > world->config.max_failures && !world->spent && !world->interrupted && !world->lease_lost)
+    if (world->failures > world->config.max_failures && !world->spent && !world->interrupted &&
+        !world->lease_lost)
         law_broken(world, "law 3", "%u failures and the budget is not spent", world->failures);
 }
 
@@ -151,7 +162,8 @@ static void law_3_is_spent_in_time(struct world *world)
 static bool undos_wait_for_a_hook(const struct world *world)
 {
     for (size_t i = 0; i < world->plan->hook_count; i++)
-        if (world->plan->hooks[i].moment == MOMENT_BEFORE_ROLLBACK && world->plan->hooks[i].place == PLACE_FIRST)
+        if (world->plan->hooks[i].moment == MOMENT_BEFORE_ROLLBACK &&
+            world->plan->hooks[i].place == PLACE_FIRST)
             return true;
     return false;
 }
@@ -161,16 +173,17 @@ static void law_4_newest_first(struct world *world, const struct action *action)
 {
     const struct ledger *this = ledger_of(world, action->node);
 
-    if (!action->undo || this->undone || this->alone || !world->spent || !rolls_back(world) || !world->config.balanced ||
-        undos_wait_for_a_hook(world))
+    if (!action->undo || this->undone || this->alone || !world->spent || !rolls_back(world) ||
+        !world->config.balanced || undos_wait_for_a_hook(world))
         return;
     for (size_t i = 0; i < world->config.node_count; i++) {
         const struct ledger *other = &world->ledgers[i];
 
-        if (i == action->node || !other->touched || other->undone || other->settled || other->alone ||
-            !is_over(world, &other->last))
+        if (i == action->node || !other->touched || other->undone || other->settled ||
+            other->alone || !is_over(world, &other->last))
             continue;
-        if ((other->out && !this->out) || (other->out == this->out && other->touch_number > this->touch_number))
+        if ((other->out && !this->out) ||
+            (other->out == this->out && other->touch_number > this->touch_number))
             law_broken(world, "law 4", "web%zu is undone before web%zu", action->node + 1, i + 1);
     }
 }
@@ -195,7 +208,8 @@ static void law_4_all_came_back(struct world *world)
         enum node_outcome outcome = outcome_of(world, i);
 
         if (world->ledgers[i].touched && outcome != NODE_RESTORED && outcome != NODE_NEEDS_CARE)
-            law_broken(world, "law 4", "web%zu was touched and is %s", i + 1, node_outcome_name(outcome));
+            law_broken(world, "law 4", "web%zu was touched and is %s", i + 1,
+                       node_outcome_name(outcome));
     }
 }
 
@@ -204,7 +218,8 @@ static void law_5_one_undo(struct world *world, const struct action *action)
 {
     struct ledger *ledger = ledger_of(world, action->node);
 
-    if (ledger->undone && !action->undo && (touches(action) || action->step == STEP_STAGE || action->step == STEP_ENABLE))
+    if (ledger->undone && !action->undo &&
+        (touches(action) || action->step == STEP_STAGE || action->step == STEP_ENABLE))
         law_broken(world, "law 5", "web%zu goes forward again after its undo", action->node + 1);
     if (!action->undo)
         return;
@@ -212,7 +227,8 @@ static void law_5_one_undo(struct world *world, const struct action *action)
         law_broken(world, "law 5", "web%zu is undone again", action->node + 1);
     if (!world->config.undo_allowed)
         law_broken(world, "law 5", "web%zu is undone in a rollback", action->node + 1);
-    if (action->step == STEP_ACTIVATE && ledger->undo_token != 0 && ledger->undo_token != action->token)
+    if (action->step == STEP_ACTIVATE && ledger->undo_token != 0 &&
+        ledger->undo_token != action->token)
         law_broken(world, "law 5", "web%zu gets its previous release twice", action->node + 1);
     if (action->step == STEP_ACTIVATE)
         ledger->undo_token = action->token;
@@ -224,16 +240,17 @@ static void law_6_one_at_a_time(struct world *world, const struct action *action
     const struct ledger *ledger = ledger_of(world, action->node);
 
     if (!is_over(world, &ledger->last))
-        law_broken(world, "law 6", "action %u on web%zu while %u is in flight", action->id, action->node + 1,
-                   ledger->last.action.id);
+        law_broken(world, "law 6", "action %u on web%zu while %u is in flight", action->id,
+                   action->node + 1, ledger->last.action.id);
     if (action->step == STEP_CONNECT || world_on_runner(world, action))
         return;
     for (size_t i = 0; i < world->flight_count; i++) {
         const struct flight *flight = &world->flights[i];
 
-        if (flight->working && flight->action.node == action->node && !world_on_runner(world, &flight->action))
-            law_broken(world, "law 6", "action %u on web%zu while the work of %u still goes on", action->id,
-                       action->node + 1, flight->action.id);
+        if (flight->working && flight->action.node == action->node &&
+            !world_on_runner(world, &flight->action))
+            law_broken(world, "law 6", "action %u on web%zu while the work of %u still goes on",
+                       action->id, action->node + 1, flight->action.id);
     }
 }
 
@@ -249,7 +266,8 @@ static void law_6_cancel(struct world *world, const struct action *action)
         ledger->work.cancelled = true;
 }
 
-/* 7. No traffic to an instance that has not passed its gate; no activation before its drain ended or timed out. */
+/* 7. No traffic to an instance that has not passed its gate; no activation before its drain ended
+ * or timed out. */
 static void law_7_traffic(struct world *world, const struct action *action)
 {
     const struct ledger *ledger = ledger_of(world, action->node);
@@ -262,22 +280,28 @@ static void law_7_traffic(struct world *world, const struct action *action)
 
 static bool same_work(const struct action *a, const struct action *b)
 {
-    return a->step == b->step && a->undo == b->undo && a->hook == b->hook && a->release == b->release;
+    return a->step == b->step && a->undo == b->undo && a->hook == b->hook &&
+           a->release == b->release;
 }
 
-/* 8. The journal holds an action before it happens: ids grow, and a repeated action keeps its token, so that nothing is done unrecorded. */
+/* 8. The journal holds an action before it happens: ids grow, and a repeated action keeps its
+ * token, so that nothing is done unrecorded. */
 static void law_8_journal(struct world *world, const struct action *action)
 {
     const struct record *work = &ledger_of(world, action->node)->work;
 
     if (action->id <= world->last_id)
         law_broken(world, "law 8", "action id %u comes after %u", action->id, world->last_id);
-    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent || !same_work(&work->action, action))
+    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
+        !same_work(&work->action, action))
         return;
     if (work->answered && work->status != DONE_UNREACHABLE && work->action.token == action->token)
-        law_broken(world, "law 8", "web%zu %s: the token of ended work is used again", action->node + 1, step_name(action->step));
-    if ((!work->answered || work->status == DONE_UNREACHABLE) && work->action.token != action->token)
-        law_broken(world, "law 8", "web%zu %s is repeated under a fresh token", action->node + 1, step_name(action->step));
+        law_broken(world, "law 8", "web%zu %s: the token of ended work is used again",
+                   action->node + 1, step_name(action->step));
+    if ((!work->answered || work->status == DONE_UNREACHABLE) &&
+        work->action.token != action->token)
+        law_broken(world, "law 8", "web%zu %s is repeated under a fresh token", action->node + 1,
+                   step_name(action->step));
 }
 
 /* 9. What runs once a fleet runs once. */
@@ -302,10 +326,12 @@ static void law_10_classes(struct world *world, size_t node, enum node_outcome o
     bool silent = ended_silent(&ledger->last);
 
     if ((outcome == NODE_UNREACHABLE || outcome == NODE_SKIPPED) && (!silent || ledger->touched))
-        law_broken(world, "law 10", "web%zu is called %s and is not", node + 1, node_outcome_name(outcome));
+        law_broken(world, "law 10", "web%zu is called %s and is not", node + 1,
+                   node_outcome_name(outcome));
     if ((outcome == NODE_FAILED || outcome == NODE_REFUSED) &&
         ((silent && !world_on_runner(world, &ledger->last.action)) || ledger->touched))
-        law_broken(world, "law 10", "web%zu is called %s and is not", node + 1, node_outcome_name(outcome));
+        law_broken(world, "law 10", "web%zu is called %s and is not", node + 1,
+                   node_outcome_name(outcome));
     if (outcome == NODE_UNCHANGED && (ledger->touched || ledger->sick || ledger->empty))
         law_broken(world, "law 10", "web%zu is called unchanged", node + 1);
 }
@@ -342,7 +368,8 @@ static void rule_forks(struct world *world)
         flying += !is_over(world, last) && last->action.step != STEP_PROBE;
     }
     if (flying > world->config.forks)
-        law_broken(world, "forks", "%zu nodes have an action in flight, %u allowed", flying, world->config.forks);
+        law_broken(world, "forks", "%zu nodes have an action in flight, %u allowed", flying,
+                   world->config.forks);
 }
 
 static bool may_repeat(const struct record *work)
@@ -352,7 +379,8 @@ static bool may_repeat(const struct record *work)
     if (!work->answered || work->status == DONE_UNREACHABLE)
         return true;
     return work->status == DONE_FAILED && work->retryable &&
-           (step == STEP_PREFLIGHT || step == STEP_LOCK || step == STEP_STAGE || step == STEP_COMMIT);
+           (step == STEP_PREFLIGHT || step == STEP_LOCK || step == STEP_STAGE ||
+            step == STEP_COMMIT);
 }
 
 /* A step is repeated only where that is safe, and not for ever. */
@@ -360,12 +388,15 @@ static void rule_retries(struct world *world, const struct action *action)
 {
     const struct record *work = &ledger_of(world, action->node)->work;
 
-    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent || !same_work(&work->action, action))
+    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
+        !same_work(&work->action, action))
         return;
     if (!may_repeat(work))
-        law_broken(world, "retries", "web%zu %s is repeated after it ended", action->node + 1, step_name(action->step));
+        law_broken(world, "retries", "web%zu %s is repeated after it ended", action->node + 1,
+                   step_name(action->step));
     if (work->tries >= world->config.attempts)
-        law_broken(world, "retries", "web%zu %s is tried %u times", action->node + 1, step_name(action->step), work->tries + 1);
+        law_broken(world, "retries", "web%zu %s is tried %u times", action->node + 1,
+                   step_name(action->step), work->tries + 1);
 }
 
 static void remember(struct world *world, const struct action *action)
@@ -425,7 +456,8 @@ static void see_trouble(struct world *world, size_t node, enum node_trouble trou
 {
     struct ledger *ledger = ledger_of(world, node);
 
-    if (trouble == TROUBLE_UNHEALTHY_BEFORE || trouble == TROUBLE_INTERRUPTED || trouble == TROUBLE_LEASE_LOST)
+    if (trouble == TROUBLE_UNHEALTHY_BEFORE || trouble == TROUBLE_INTERRUPTED ||
+        trouble == TROUBLE_LEASE_LOST)
         return;
     if (node == NO_NODE || !ledger->touched || ledger->undone || world->state >= ROLLOUT_COMMIT)
         return;
@@ -458,7 +490,8 @@ static void see_note(struct world *world, const struct note *note)
         break;
     case NOTE_RETRY:
         if (++world->retries > world->config.max_retries)
-            law_broken(world, "retries", "%u retries, %u allowed", world->retries, world->config.max_retries);
+            law_broken(world, "retries", "%u retries, %u allowed", world->retries,
+                       world->config.max_retries);
         break;
     case NOTE_TROUBLE:
         see_trouble(world, note->node, (enum node_trouble)note->value);
@@ -487,7 +520,8 @@ void laws_check_update(struct world *world, const struct update *update)
         watch_gate(world, i);
     world->too_slow = false;
     for (size_t i = 0; i < update->note_count; i++)
-        world->too_slow |= update->notes[i].kind == NOTE_BUDGET_SPENT && update->notes[i].value == SPENT_BY_PROGRESS_DEADLINE;
+        world->too_slow |= update->notes[i].kind == NOTE_BUDGET_SPENT &&
+                           update->notes[i].value == SPENT_BY_PROGRESS_DEADLINE;
     for (size_t i = 0; i < update->note_count; i++)
         see_note(world, &update->notes[i]);
     for (size_t i = 0; i < update->action_count; i++) {
@@ -502,7 +536,8 @@ void laws_check_update(struct world *world, const struct update *update)
 
 static void see_step_ended(struct world *world, struct ledger *ledger, const struct flight *flight)
 {
-    bool cut = ledger->last.cancelled && (flight->status == DONE_CANCELLED || flight->status == DONE_FAILED);
+    bool cut = ledger->last.cancelled &&
+               (flight->status == DONE_CANCELLED || flight->status == DONE_FAILED);
     bool ok = flight->status == DONE_OK;
 
     switch (flight->action.step) {
@@ -518,7 +553,8 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
             ledger->out = false;
         break;
     case STEP_ACTIVATE:
-        if (ok && !world->config.balanced && !world->config.probed && !(ledger->undone && ledger->empty))
+        if (ok && !world->config.balanced && !world->config.probed &&
+            !(ledger->undone && ledger->empty))
             ledger->out = false;
         break;
     default:
@@ -532,7 +568,8 @@ static void see_probe(struct world *world, struct ledger *ledger, const struct f
         gate_probed(&ledger->gate, &world->config.health, flight->status == DONE_OK, world->now);
         return;
     }
-    if (flight->status == DONE_OK || flight->status == DONE_UNREACHABLE || flight->status == DONE_REFUSED)
+    if (flight->status == DONE_OK || flight->status == DONE_UNREACHABLE ||
+        flight->status == DONE_REFUSED)
         return;
     if ((world->interrupted || world->lease_lost) && ledger->last.cancelled)
         return;
@@ -544,7 +581,8 @@ void laws_see_answer(struct world *world, const struct flight *flight)
 {
     struct ledger *ledger = ledger_of(world, flight->action.node);
 
-    bool given_up = ledger->last.cancelled && world->now > ledger->last.cancelled_at + world->config.cancel_grace_ms;
+    bool given_up = ledger->last.cancelled &&
+                    world->now > ledger->last.cancelled_at + world->config.cancel_grace_ms;
 
     if (ledger->last.action.id != flight->action.id || ledger->last.answered || given_up)
         return;
@@ -573,16 +611,20 @@ static void rule_result(struct world *world)
         enum node_outcome outcome = outcome_of(world, i);
 
         count[outcome]++;
-        if (outcome == NODE_UPDATED && (world->nodes[i].runs != RUNS_TARGET || (world->config.probed && !world->ledgers[i].gate_open)))
+        if (outcome == NODE_UPDATED && (world->nodes[i].runs != RUNS_TARGET ||
+                                        (world->config.probed && !world->ledgers[i].gate_open)))
             law_broken(world, "result", "web%zu is called updated and is not", i + 1);
     }
-    bad = count[NODE_FAILED] + count[NODE_NEEDS_CARE] + count[NODE_RESTORED] + count[NODE_UNREACHABLE] + count[NODE_REFUSED];
+    bad = count[NODE_FAILED] + count[NODE_NEEDS_CARE] + count[NODE_RESTORED] +
+          count[NODE_UNREACHABLE] + count[NODE_REFUSED];
     if (result == RESULT_DONE && (bad > 0 || count[NODE_PENDING] > 0 || count[NODE_UPDATED] == 0))
         law_broken(world, "result", "done, and %zu nodes are not", bad);
     if (result == RESULT_ROLLED_BACK && (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0))
         law_broken(world, "result", "rolled back, and some node is not");
-    if ((result == RESULT_REFUSED || result == RESULT_UNREACHABLE || result == RESULT_NOTHING) && world->touched_count > 0)
-        law_broken(world, "result", "%s, though %zu nodes were touched", rollout_result_name(result), world->touched_count);
+    if ((result == RESULT_REFUSED || result == RESULT_UNREACHABLE || result == RESULT_NOTHING) &&
+        world->touched_count > 0)
+        law_broken(world, "result", "%s, though %zu nodes were touched",
+                   rollout_result_name(result), world->touched_count);
     if (result == RESULT_INTERRUPTED && !world->interrupted)
         law_broken(world, "result", "interrupted by nobody");
     if (result == RESULT_HELD && (world->config.action != ON_FAILURE_PAUSE || !world->spent))

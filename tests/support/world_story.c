@@ -27,21 +27,24 @@ void story_say(struct world *world, const char *format, ...)
 
 static const char *status_name(enum done_status status)
 {
-    static const char *const names[] = {"ok", "failed", "timed out", "cancelled", "refused", "unreachable"};
+    static const char *const names[] = {"ok",        "failed",  "timed out",
+                                        "cancelled", "refused", "unreachable"};
 
     return names[status];
 }
 
 static void tell_answer(struct world *world, const struct event *event)
 {
-    const struct record *last = &world->ledgers[event->node == NO_NODE ? world->plan->node_count : event->node].last;
+    const struct record *last =
+        &world->ledgers[event->node == NO_NODE ? world->plan->node_count : event->node].last;
     char name[24];
 
     if (last->action.id != event->action_id)
-        story_say(world, "(%s: an answer to action %u, which is over)", name_of(name, event->node), event->action_id);
+        story_say(world, "(%s: an answer to action %u, which is over)", name_of(name, event->node),
+                  event->action_id);
     else if (event->status != DONE_OK && last->action.step != STEP_PROBE)
-        story_say(world, "%s %s: %s%s", name_of(name, event->node), step_name(last->action.step), status_name(event->status),
-                  event->retryable ? ", may be tried again" : "");
+        story_say(world, "%s %s: %s%s", name_of(name, event->node), step_name(last->action.step),
+                  status_name(event->status), event->retryable ? ", may be tried again" : "");
 }
 
 void story_event(struct world *world, const struct event *event)
@@ -121,8 +124,9 @@ static void tell_action(struct world *world, const struct action *action)
         release = action->release == RELEASE_TARGET ? " target" : " previous";
     if (action->step == STEP_RELEASE)
         snprintf(hook, sizeof(hook), " (%s)", rollout_result_name(action->result));
-    story_say(world, "%s %s%s%s%s", name_of(name, action->node), action->kind == ACTION_CANCEL ? "cancel " : "> ",
-              step_name(action->step), release, hook);
+    story_say(world, "%s %s%s%s%s", name_of(name, action->node),
+              action->kind == ACTION_CANCEL ? "cancel " : "> ", step_name(action->step), release,
+              hook);
 }
 
 /* Notes first: they say why the actions are sent. */

@@ -83,9 +83,12 @@ static void the_same_seed_gives_the_same_delays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_ceiling_doubles_with_each_attempt), cmocka_unit_test(no_delay_is_above_the_maximum),
-        cmocka_unit_test(a_maximum_below_the_base_wins),         cmocka_unit_test(huge_numbers_do_not_overflow),
-        cmocka_unit_test(a_base_of_zero_never_waits),            cmocka_unit_test(the_same_seed_gives_the_same_delays),
+        cmocka_unit_test(the_ceiling_doubles_with_each_attempt),
+        cmocka_unit_test(no_delay_is_above_the_maximum),
+        cmocka_unit_test(a_maximum_below_the_base_wins),
+        cmocka_unit_test(huge_numbers_do_not_overflow),
+        cmocka_unit_test(a_base_of_zero_never_waits),
+        cmocka_unit_test(the_same_seed_gives_the_same_delays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,8 +7,12 @@
 
 #include "core/health.h"
 
-static const struct health_rules rules = {
-    .rise = 3, .fall = 2, .interval_ms = 1000, .timeout_ms = 2000, .min_healthy_time_ms = 5000, .healthy_deadline_ms = 20000};
+static const struct health_rules rules = {.rise = 3,
+                                          .fall = 2,
+                                          .interval_ms = 1000,
+                                          .timeout_ms = 2000,
+                                          .min_healthy_time_ms = 5000,
+                                          .healthy_deadline_ms = 20000};
 
 /* Probes as text, one a second from `now`: g good, b bad. Returns the time of the last one. */
 static int64_t probe(struct gate *gate, const char *results, int64_t now)
@@ -85,7 +89,8 @@ static void one_good_probe_brings_an_up_node_back_to_the_top(void **state)
 
 static void rise_one_and_fall_one_follow_every_probe(void **state)
 {
-    const struct health_rules quick = {.rise = 1, .fall = 1, .interval_ms = 1, .healthy_deadline_ms = 10};
+    const struct health_rules quick = {
+        .rise = 1, .fall = 1, .interval_ms = 1, .healthy_deadline_ms = 10};
     struct gate gate;
 
     (void)state;

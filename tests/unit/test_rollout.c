@@ -34,7 +34,8 @@ static void bench_open(struct bench *bench, size_t nodes)
     arena_init(&bench->arena);
     bench->config.node_count = nodes;
     bench->config.probed = false;
-    assert_int_equal(waves_compile(&bench->config.waves, nodes, NULL, &all, 1, &bench->arena, &err), 0);
+    assert_int_equal(waves_compile(&bench->config.waves, nodes, NULL, &all, 1, &bench->arena, &err),
+                     0);
 }
 
 static void bench_create(struct bench *bench)
@@ -52,7 +53,10 @@ static void send_event(struct bench *bench, struct event event)
 
 static void answer(struct bench *bench, const struct action *action, enum done_status status)
 {
-    send_event(bench, (struct event){.kind = EVENT_DONE, .node = action->node, .action_id = action->id, .status = status,
+    send_event(bench, (struct event){.kind = EVENT_DONE,
+                                     .node = action->node,
+                                     .action_id = action->id,
+                                     .status = status,
                                      .has_release = true});
 }
 
@@ -188,7 +192,8 @@ static void answers_to_ended_unknown_and_foreign_actions_are_ignored(void **stat
     answer(&bench, &connect, DONE_FAILED);
     assert_int_equal(bench.update.action_count + bench.update.note_count, 0);
     send_event(&bench, (struct event){.kind = EVENT_DONE, .node = 77, .action_id = preflight.id});
-    send_event(&bench, (struct event){.kind = EVENT_DONE, .node = NO_NODE, .action_id = preflight.id});
+    send_event(&bench,
+               (struct event){.kind = EVENT_DONE, .node = NO_NODE, .action_id = preflight.id});
     send_event(&bench, (struct event){.kind = EVENT_LOST, .node = 77});
     assert_int_equal(bench.update.action_count, 0);
     answer(&bench, &preflight, DONE_OK);
@@ -226,7 +231,11 @@ static void a_failed_try_that_may_be_repeated_gets_a_fresh_token(void **state)
     bench_open(&bench, 1);
     bench_create(&bench);
     first = walk_to(&bench, STEP_STAGE);
-    send_event(&bench, (struct event){.kind = EVENT_DONE, .node = 0, .action_id = first.id, .status = DONE_FAILED, .retryable = true});
+    send_event(&bench, (struct event){.kind = EVENT_DONE,
+                                      .node = 0,
+                                      .action_id = first.id,
+                                      .status = DONE_FAILED,
+                                      .retryable = true});
     bench.now = rollout_next_tick_ms(bench.rollout);
     send_event(&bench, (struct event){.kind = EVENT_TICK});
     again = only_action(&bench, STEP_STAGE);
@@ -306,7 +315,8 @@ static void time_never_runs_back(void **state)
     bench.now = 10;
     answer(&bench, &connect, DONE_OK);
     only_action(&bench, STEP_PREFLIGHT);
-    assert_int_equal(rollout_next_tick_ms(bench.rollout), 5000 + bench.config.timeout_ms[STEP_PREFLIGHT]);
+    assert_int_equal(rollout_next_tick_ms(bench.rollout),
+                     5000 + bench.config.timeout_ms[STEP_PREFLIGHT]);
     arena_release(&bench.arena);
 }
 

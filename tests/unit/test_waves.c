@@ -11,7 +11,8 @@
 #include "core/waves.h"
 
 /* Waves as text: `0 1|2 3`. */
-static const char *compiled(size_t nodes, const char *const *zones, const struct amount *batch, size_t batch_count)
+static const char *compiled(size_t nodes, const char *const *zones, const struct amount *batch,
+                            size_t batch_count)
 {
     static char text[4096];
     struct arena arena;
@@ -28,7 +29,11 @@ static const char *compiled(size_t nodes, const char *const *zones, const struct
     text[0] = '\0';
     for (size_t w = 0; w < waves.count; w++)
         for (size_t i = 0; i < waves.items[w].count; i++)
-            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%zu", i > 0 ? " " : w > 0 ? "|" : "", waves.items[w].nodes[i]);
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%zu",
+                                   i > 0   ? " "
+                                   : w > 0 ? "|"
+                                           : "",
+                                   waves.items[w].nodes[i]);
     arena_release(&arena);
     return text;
 }
@@ -124,11 +129,16 @@ static void no_node_makes_no_wave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_are_taken_in_turn_and_the_last_repeats), cmocka_unit_test(a_percent_is_of_the_whole_fleet_and_rounds_down),
-        cmocka_unit_test(a_small_percent_is_at_least_one),              cmocka_unit_test(a_batch_above_the_fleet_is_one_wave),
-        cmocka_unit_test(a_wave_never_holds_two_zones),                 cmocka_unit_test(nodes_without_a_zone_are_a_zone),
-        cmocka_unit_test(zones_are_compared_as_text),                   cmocka_unit_test(a_zone_end_does_not_hand_on_the_rest_of_a_size),
-        cmocka_unit_test(an_empty_batch_list_is_refused),               cmocka_unit_test(no_node_makes_no_wave),
+        cmocka_unit_test(sizes_are_taken_in_turn_and_the_last_repeats),
+        cmocka_unit_test(a_percent_is_of_the_whole_fleet_and_rounds_down),
+        cmocka_unit_test(a_small_percent_is_at_least_one),
+        cmocka_unit_test(a_batch_above_the_fleet_is_one_wave),
+        cmocka_unit_test(a_wave_never_holds_two_zones),
+        cmocka_unit_test(nodes_without_a_zone_are_a_zone),
+        cmocka_unit_test(zones_are_compared_as_text),
+        cmocka_unit_test(a_zone_end_does_not_hand_on_the_rest_of_a_size),
+        cmocka_unit_test(an_empty_batch_list_is_refused),
+        cmocka_unit_test(no_node_makes_no_wave),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
