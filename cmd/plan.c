@@ -26,7 +26,7 @@ static const char *change_of(const struct surveyed *node, const char *target)
 static void judge(const struct run *run, size_t index, struct planned *out)
 {
     const struct surveyed *node = &run->survey.nodes[index];
-    const struct service *service = &run->inputs.playbook.service;
+    const struct service *service = &run->fleet->members[index].service;
     enum release_state state = RELEASE_INCOMPLETE;
     out->change = change_of(node, run->targets[index]);
     err_clear(&out->refusal);

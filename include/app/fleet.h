@@ -17,9 +17,11 @@
 #include "io/loop.h"
 #include "model/inventory.h"
 #include "model/playbook.h"
+#include "model/service.h"
 
 struct member {
     const struct node *node;
+    struct service service; /* as this node has it; empty without a playbook */
     struct session *session;
 };
 
@@ -56,10 +58,10 @@ int fleet_ask(struct fleet *fleet, const struct fanout *fanout);
 struct node_words {
     const char *release, *slot, *previous, *rollout;
 };
-size_t node_variables(struct variable *out, size_t maximum, const struct playbook *playbook, const struct node *node,
-                      const struct node_words *words, struct arena *arena);
+size_t node_variables(struct variable *out, size_t maximum, const struct member *member, const struct node_words *words,
+                      struct arena *arena);
 /* Calls `add` with NAME and value for each: DEPLOYCTL_NODE, DEPLOYCTL_ADDRESS, ..., DEPLOYCTL_<VARIABLE>. */
-void node_environment(const struct playbook *playbook, const struct node *node, const struct node_words *words,
+void node_environment(const struct member *member, const struct node_words *words,
                       void (*add)(void *context, const char *name, const char *value), void *context);
 
 #endif

@@ -139,7 +139,7 @@ static int check_facts(struct worker *worker, struct err *err)
     bool there = worker->target && facts_has(&worker->facts, worker->target, &state) &&
                  state != RELEASE_INCOMPLETE;
     uint64_t needed = package && !there ? delivery_needs_bytes(package) : 0;
-    int rc = facts_check(&worker->facts, &engine->playbook->service,
+    int rc = facts_check(&worker->facts, &worker->member->service,
                          engine->playbook->service.become || worker->member->node->connection.become,
                          needed, err);
     if (rc < 0)
@@ -295,7 +295,7 @@ static void carry_activate(struct worker *worker)
     worker->words.release = release ? release : "";
     session_add(session, "release", release ? release : "-");
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
-    node_environment(worker->engine->playbook, worker->member->node, &worker->words, add_env, session);
+    node_environment(worker->member, &worker->words, add_env, session);
     submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
 
@@ -360,9 +360,8 @@ static void carry_runner_hook(struct worker *worker, const struct hook *hook)
                 grown[environment.count++] = *item;
             }
         }
-    const struct node *node = worker->member ? worker->member->node : NULL;
-    if (node) {
-        node_environment(engine->playbook, node, &worker->words, add_runner_env, &environment);
+    if (worker->member) {
+        node_environment(worker->member, &worker->words, add_runner_env, &environment);
     } else {
         add_runner_env(&environment, "DEPLOYCTL_SERVICE", engine->playbook->service.name);
         add_runner_env(&environment, "DEPLOYCTL_ROLLOUT", engine->settings->rollout);
@@ -397,7 +396,7 @@ static void carry_hook(struct worker *worker)
     session_add(session, "name", hook->name);
     session_add(session, "command", hook->run);
     session_addu(session, "timeout_ms", (uint64_t)hook->timeout_ms);
-    node_environment(worker->engine->playbook, worker->member->node, &worker->words, add_env, session);
+    node_environment(worker->member, &worker->words, add_env, session);
     submit(worker, hook->timeout_ms + KILL_GRACE_MS, replied);
 }
 

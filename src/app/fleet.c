@@ -105,7 +105,9 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
         struct member *member = &fleet->members[i];
         struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
         member->node = &inventory->nodes[nodes[i]];
-        settings.service = playbook ? &playbook->service : NULL;
+        if (playbook && (rc = service_of_node(&member->service, playbook, member->node, &fleet->arena, err)) < 0)
+            goto out;
+        settings.service = playbook ? &member->service : NULL;
         settings.become =
             member->node->connection.become || (playbook && playbook->service.become);
         target_of(&settings.target, member->node);
@@ -225,15 +227,16 @@ int fleet_ask(struct fleet *fleet, const struct fanout *fanout)
 
 /* --- words --- */
 
-size_t node_variables(struct variable *out, size_t maximum, const struct playbook *playbook,
-                      const struct node *node, const struct node_words *words, struct arena *arena)
+size_t node_variables(struct variable *out, size_t maximum, const struct member *member,
+                      const struct node_words *words, struct arena *arena)
 {
+    const struct node *node = member->node;
     struct variable known[] = {
         {.name = "node", .value = node->name},
         {.name = "address", .value = node->connection.address},
-        {.name = "port", .value = arena_printf(arena, "%u", playbook->service.port)},
-        {.name = "service", .value = playbook->service.name},
-        {.name = "root", .value = playbook->service.root},
+        {.name = "port", .value = arena_printf(arena, "%u", member->service.port)},
+        {.name = "service", .value = member->service.name},
+        {.name = "root", .value = member->service.root},
         {.name = "release", .value = words->release},
         {.name = "slot", .value = words->slot ? words->slot : ""},
     };
@@ -260,11 +263,11 @@ static void add_variable(const struct variable *variable,
     add(context, name, variable->value);
 }
 
-void node_environment(const struct playbook *playbook, const struct node *node,
-                      const struct node_words *words,
+void node_environment(const struct member *member, const struct node_words *words,
                       void (*add)(void *context, const char *name, const char *value),
                       void *context)
 {
+    const struct node *node = member->node;
     struct arena arena;
     struct variable known[16];
     static const char *const ours[] = {"node", "address", "port", "service", "root", "release",
@@ -278,7 +281,7 @@ void node_environment(const struct playbook *playbook, const struct node *node,
         if (!shadowed)
             add_variable(variable, add, context);
     }
-    size_t count = node_variables(known, 14, playbook, node, words, &arena);
+    size_t count = node_variables(known, 14, member, words, &arena);
     if (words->previous)
         known[count++] = (struct variable){.name = "previous", .value = words->previous};
     if (words->rollout)

@@ -1,13 +1,13 @@
 #include "app/prober.h"
 
 #include <inttypes.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "model/expression.h"
 #include "model/template.h"
 
 #define BODY_MAX (64 * 1024)
@@ -152,7 +152,8 @@ static void timed_out(void *context)
 static bool body_matches(const char *pattern, const char *body)
 {
     regex_t regex;
-    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+    struct err err;
+    if (expression_compile(&regex, pattern, REG_NOSUB, &err) < 0)
         return false;
     bool matches = regexec(&regex, body, 0, NULL, 0) == 0;
     regfree(&regex);
@@ -182,8 +183,7 @@ static int expand(struct strbuf *out, const struct prober *prober, const char *t
     struct variable known[16];
     const struct member *member = member_of(prober);
     struct template_scope scope = {.node = member->node, .extra = known};
-    scope.extra_count = node_variables(known, 16, prober->fleet->playbook, member->node,
-                                       prober->words, arena);
+    scope.extra_count = node_variables(known, 16, member, prober->words, arena);
     return template_expand(out, text, &scope, err);
 }
 
@@ -228,7 +228,7 @@ static void start_http(struct prober *prober, struct ssh *via)
         .timeout_ms = health->timeout_ms,
         .body_max = BODY_MAX,
         .via = via,
-        .connect_host = health->http[0] == '/' || via ? probe_host(prober) : NULL,
+        .connect_host = health->http[0] == '/' ? probe_host(prober) : NULL,
     };
     if (rc == 0)
         prober->http = http_start(prober->fleet->http, &request, http_ended, prober, &err);
@@ -329,8 +329,7 @@ static void start_asking(struct prober *prober, enum check check)
     if (check == CHECK_COMMAND) {
         session_add(session, "command", health->command);
         session_addu(session, "timeout_ms", (uint64_t)health->timeout_ms);
-        node_environment(prober->fleet->playbook, member_of(prober)->node, prober->words, add_env,
-                         session);
+        node_environment(member_of(prober), prober->words, add_env, session);
     }
     /* The round has its own deadline; the connection is only given up when the node is mute for longer. */
     prober->asked[check] =

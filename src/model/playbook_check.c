@@ -163,9 +163,10 @@ static void check_hooks(const struct check *check)
     }
 }
 
-/* What every template may use; the rest are inventory variables. */
-static const char *const built_in[] = {"node", "address", "port", "release", "service", "root"};
+/* What every template may use; the rest are inventory variables. The service's own values may not use the last two, which come of them. */
+static const char *const built_in[] = {"node", "address", "port", "service", "release", "root"};
 #define BUILT_IN_COUNT (sizeof(built_in) / sizeof(built_in[0]))
+#define BUILT_IN_OF_SERVICE (BUILT_IN_COUNT - 2)
 
 static bool any_node_has(const struct inventory *inventory, const char *name)
 {
@@ -175,11 +176,12 @@ static bool any_node_has(const struct inventory *inventory, const char *name)
     return false;
 }
 
-static const char *nearest_name(const struct inventory *inventory, const char *name)
+static const char *nearest_name(const struct inventory *inventory, size_t built_in_count,
+                                const char *name)
 {
     const char *candidates[CANDIDATES_MAX];
     size_t count = 0;
-    for (; count < BUILT_IN_COUNT; count++)
+    for (; count < built_in_count; count++)
         candidates[count] = built_in[count];
     for (size_t i = 0; i < inventory->node_count; i++) {
         const struct variables *variables = &inventory->nodes[i].variables;
@@ -192,38 +194,54 @@ static const char *nearest_name(const struct inventory *inventory, const char *n
 /* A template's place while its names are looked at. */
 struct template_place {
     const struct check *check;
-    const char *key;
+    const char *section, *key;
+    size_t built_in_count;
 };
 
 static int check_name(void *context, const char *name)
 {
     const struct template_place *place = context;
     const struct inventory *inventory = place->check->inventory;
-    for (size_t i = 0; i < BUILT_IN_COUNT; i++)
+    for (size_t i = 0; i < place->built_in_count; i++)
         if (strcmp(built_in[i], name) == 0)
             return 0;
     if (!inventory || any_node_has(inventory, name))
         return 0;
-    const char *nearest = nearest_name(inventory, name);
-    TELL(place->check, "health", place->key, "key '%s' in [health]: unknown name '{%s}'%s%s%s",
-         place->key, name, nearest ? "; did you mean '{" : "", nearest ? nearest : "",
+    const char *nearest = nearest_name(inventory, place->built_in_count, name);
+    TELL(place->check, place->section, place->key, "key '%s' in [%s]: unknown name '{%s}'%s%s%s",
+         place->key, place->section, name, nearest ? "; did you mean '{" : "", nearest ? nearest : "",
          nearest ? "}'?" : "; it is neither built in nor a variable of any node");
     return 0;
 }
 
-static void check_template(const struct check *check, const char *key, const char *text)
+static void check_template(const struct check *check, const char *section, const char *key,
+                           const char *text)
 {
-    struct template_place place = {.check = check, .key = key};
+    struct template_place place = {.check = check, .section = section, .key = key};
     struct err err = {0};
+    place.built_in_count = strcmp(section, "service") == 0 ? BUILT_IN_OF_SERVICE : BUILT_IN_COUNT;
     if (text && template_names(text, check_name, &place, &err) < 0)
-        TELL(check, "health", key, "key '%s' in [health]: %s", key, err.message);
+        TELL(check, section, key, "key '%s' in [%s]: %s", key, section, err.message);
+}
+
+static void check_templates(const struct check *check)
+{
+    const struct service *service = &check->playbook->service;
+    const struct health *health = &check->playbook->health;
+    check_template(check, "service", "root", service->root);
+    check_template(check, "service", "unit", service->unit);
+    for (size_t i = 0; i < service->shared.count; i++)
+        check_template(check, "service", "shared", service->shared.items[i]);
+    check_template(check, "health", "http", health->http);
+    check_template(check, "health", "host", health->host);
+    for (size_t i = 0; i < health->headers.count; i++)
+        check_template(check, "health", "headers", health->headers.items[i]);
 }
 
 void playbook_check(struct playbook *playbook, const struct inventory *inventory,
                     struct faults *faults)
 {
     struct check check = {.playbook = playbook, .inventory = inventory, .faults = faults};
-    const struct health *health = &playbook->health;
     check_service(&check);
     check_source(&check);
     check_strategy(&check);
@@ -231,8 +249,5 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_probes(&check);
     check_times(&check);
     check_hooks(&check);
-    check_template(&check, "http", health->http);
-    check_template(&check, "host", health->host);
-    for (size_t i = 0; i < health->headers.count; i++)
-        check_template(&check, "headers", health->headers.items[i]);
+    check_templates(&check);
 }

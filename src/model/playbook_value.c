@@ -54,7 +54,7 @@ static int store_variable(const struct target *target)
 
 static int store_unit(const struct target *target)
 {
-    size_t length = strspn(target->text, NAME_BYTES ":.@\\-");
+    size_t length = strspn(target->text, NAME_BYTES ":.@\\-{}");
     if (target->text[length] || length > 255 || *target->text == '-' || *target->text == '.')
         return err_set(target->err, ERR_INPUT,
                        "'%.100s' is not a systemd unit's name; write it like shop.service",
@@ -62,11 +62,9 @@ static int store_unit(const struct target *target)
     return store_string(target);
 }
 
-/* Why a path is not taken; NULL when every part of it is plain. */
+/* Why a path is not taken; NULL when every part of it is plain. `{name}` may stand in it. */
 static const char *path_trouble(const char *path)
 {
-    if (strpbrk(path, "{}"))
-        return "has a brace; {name} is not replaced here";
     while (true) {
         size_t length = strcspn(path, "/");
         if (length == 0)
