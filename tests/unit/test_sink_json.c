@@ -68,6 +68,17 @@ static void the_start_holds_the_nodes_and_their_waves_counted_from_one(void **st
                 "{\"node\":\"web2\",\"wave\":2}]}\n");
 }
 
+static void a_wave_is_counted_from_one(void **state)
+{
+    (void)state;
+    struct record record = about(RECORD_WAVE, SIZE_MAX);
+    record.wave = 1;
+    record.wave_count = 2;
+    one_line_is(&record, "{\"v\":1,\"time\":\"2026-01-02T03:04:05.678Z\",\"elapsed_ms\":1200,"
+                         "\"event\":\"wave\",\"rollout\":\"20261122T235900Z-3f2a\","
+                         "\"wave\":2,\"wave_count\":2}\n");
+}
+
 static void the_result_holds_the_exit_code(void **state)
 {
     (void)state;
@@ -260,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_phase_is_one_object_on_one_line),
         cmocka_unit_test(the_start_holds_the_nodes_and_their_waves_counted_from_one),
+        cmocka_unit_test(a_wave_is_counted_from_one),
         cmocka_unit_test(the_result_holds_the_exit_code),
         cmocka_unit_test(every_kind_is_valid_json),
         cmocka_unit_test(the_journal_appends_and_leaves_out_progress),
