@@ -13,6 +13,7 @@
 struct step_result {
     enum done_status status;
     bool retryable;       /* DONE_FAILED: another try may help */
+    bool hopeless;        /* DONE_UNREACHABLE: another try cannot help */
     const char *sentence; /* why, safe to show; "" when it is done */
     const char *output;   /* what the node's command said, lines; "" */
 };

@@ -299,6 +299,8 @@ struct event {
     uint32_t action_id;      /* EVENT_DONE: answers to unknown or finished ids are ignored */
     enum done_status status; /* a probe: DONE_OK healthy, DONE_FAILED unhealthy */
     bool retryable;          /* DONE_FAILED: another try may help */
+    bool hopeless;       /* a connect that is DONE_UNREACHABLE: the next try would be answered the same way
+                          * (credentials, host key), so none is made */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
     bool has_release; /* something is current */

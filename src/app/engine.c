@@ -108,7 +108,8 @@ void engine_answer(struct worker *worker, const struct step_result *result)
                           .node = worker->action.node,
                           .action_id = worker->action.id,
                           .status = result->status,
-                          .retryable = result->retryable};
+                          .retryable = result->retryable,
+                          .hopeless = result->hopeless};
     if (worker->has_facts) {
         const char *current = worker->facts.current;
         event.has_release = current != NULL;

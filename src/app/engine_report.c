@@ -29,7 +29,9 @@ static void report_trouble(struct engine *engine, const struct note *note)
         phase = step_name(view.trouble_step);
     }
     bool gate = trouble == TROUBLE_GATE_CLOSED || trouble == TROUBLE_FELL_IN_BAKE;
-    if (gate)
+    if (trouble == TROUBLE_UNHEALTHY_BEFORE)
+        snprintf(text, sizeof(text), "%s: %s", node_trouble_name(trouble), known_trouble(worker, note));
+    else if (gate)
         snprintf(text, sizeof(text), "%s: last probe: %s", node_trouble_name(trouble),
                  known_trouble(worker, note));
     else

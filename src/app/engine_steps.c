@@ -118,9 +118,6 @@ static void connected(void *context, const struct err *error)
         end_with(worker, DONE_OK, "");
     } else {
         struct step_result result = step_from_error(error);
-        /* Asking again with the same key or against the same host key only makes the node's sshd suspicious. */
-        if (error->code == ERR_AUTH || error->code == ERR_HOST_KEY)
-            result.status = DONE_FAILED;
         engine_answer(worker, &result);
     }
 }

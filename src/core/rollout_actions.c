@@ -51,7 +51,7 @@ static void send_step(struct rollout *rollout, struct walker *walker, enum step_
     note_sent(rollout, walker, kind);
     walker->flying = kind;
     walker->action_id = ++rollout->ids;
-    walker->deadline = rollout->now + timeout_ms;
+    walker->deadline = rollout->now + timeout_ms + (mutant(MUTANT_LATE_CANCEL) ? 500 : 0);
     walker->cancelled = false;
     walker->counts = step_rules[kind].counts && walker->node != NO_NODE;
     rollout->flying += walker->counts;
@@ -188,7 +188,8 @@ static void connect_answered(struct rollout *rollout, struct walker *walker,
         walker_advance(rollout, walker);
     } else if (!walker_may_go_on(rollout, walker)) {
         walker_rest(rollout, walker);
-    } else if ((silent || event->retryable) && back_off(rollout, walker, &walker->connect_tries)) {
+    } else if ((silent || event->retryable) && !event->hopeless &&
+               back_off(rollout, walker, &walker->connect_tries)) {
         return;
     } else {
         walker->connect_tries = 0;
