@@ -149,6 +149,8 @@ static void enter_undo(struct rollout *rollout)
         struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
         bool settled = walker->outcome == NODE_RESTORED || walker->outcome == NODE_NEEDS_CARE;
 
+        if (mutant(MUTANT_UNDO_FORGOTTEN) && i == 0)
+            continue;
         walker->undo_due = (walker->track != TRACK_UNDO || walker->parked) && !settled;
     }
 }

@@ -79,7 +79,7 @@ static bool waits_for_hook(const struct rollout *rollout, const struct walker *w
     if (step->kind != STEP_HOOK || rollout->config.hooks[walker->hook].place != PLACE_FIRST)
         return false;
     holder = rollout->hook_holder[walker->hook];
-    return holder != NO_NODE && holder != walker->node;
+    return holder != NO_NODE && holder != walker->node && !rollout->hook_ended[walker->hook];
 }
 
 void action_launch(struct rollout *rollout, struct walker *walker)

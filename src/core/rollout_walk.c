@@ -54,7 +54,7 @@ static bool hook_is_for(const struct rollout *rollout, const struct walker *walk
 
     if (hook->place == PLACE_RUNNER)
         return rollout_hook_is_fleetwide(rollout, hook) == is_runner;
-    if (hook->place == PLACE_FIRST && rollout->hook_ended[index])
+    if (hook->place == PLACE_FIRST && rollout->hook_ended[index] && !mutant(MUTANT_HOOK_EVERYWHERE))
         return false;
     return !is_runner;
 }
@@ -109,7 +109,7 @@ static void release_hook(struct rollout *rollout, const struct walker *walker)
 
     if (!step || step->kind != STEP_HOOK || walker->hook >= rollout->config.hook_count)
         return;
-    if (rollout->hook_holder[walker->hook] == walker->node)
+    if (walker->node != NO_NODE && rollout->hook_holder[walker->hook] == walker->node)
         rollout->hook_ended[walker->hook] = true;
 }
 

@@ -426,10 +426,12 @@ static void happen(struct world *world, const struct happening *happening)
     case HAPPEN_INTERRUPT:
         event.kind = EVENT_INTERRUPT;
         world->interrupted = true;
+        world->halted_at = world->now;
         break;
     case HAPPEN_LEASE_LOST:
         event.kind = EVENT_LEASE_LOST;
         world->lease_lost = true;
+        world->halted_at = world->now;
         break;
     case HAPPEN_TICK:
         break;

@@ -121,7 +121,7 @@ struct record {
     bool sent, answered, cancelled;
     enum done_status status;
     bool retryable;
-    int64_t cancelled_at;
+    int64_t sent_at, cancelled_at;
     uint32_t tries;
 };
 
@@ -155,6 +155,7 @@ struct world {
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;
     bool spent, interrupted, lease_lost, result_planned, stuck, telling;
+    int64_t halted_at;    /* of the interrupt or the lost lease */
     bool too_slow;        /* this update's troubles are the progress deadline's */
     uint64_t fingerprint; /* of all actions and notes, in order */
     const char *broken;   /* the law that was broken, NULL: none */

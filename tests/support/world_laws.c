@@ -102,6 +102,21 @@ static void law_1_finishes_once(struct world *world)
         law_broken(world, "law 1", "took %" PRId64 " ms of %" PRId64, world->now, limit_ms);
 }
 
+static void law_1_in_time(struct world *world)
+{
+    for (size_t i = 0; i <= world->config.node_count; i++) {
+        const struct record *last = &world->ledgers[i].last;
+        int64_t limit = last->sent_at + last->action.timeout_ms;
+        int64_t halt = world->halted_at + world->config.interrupt_grace_ms;
+
+        if ((world->interrupted || world->lease_lost) && last->sent_at < world->halted_at)
+            limit = halt < limit ? halt : limit;
+        if (!is_over(world, last) && !last->cancelled && world->now > limit)
+            law_broken(world, "law 1", "action %u is past its deadline and not cancelled",
+                       last->action.id);
+    }
+}
+
 static size_t count_out(const struct world *world, size_t besides, bool *recovering)
 {
     size_t count = 0;
@@ -421,7 +436,7 @@ static void remember(struct world *world, const struct action *action)
         ledger->gate_open = true;
         gate_open(&ledger->gate, &world->config.health, world->now);
     }
-    ledger->last = (struct record){.action = *action, .sent = true};
+    ledger->last = (struct record){.action = *action, .sent = true, .sent_at = world->now};
     if (action->step != STEP_CONNECT && action->step != STEP_PROBE)
         ledger->work = (struct record){.action = *action, .sent = true, .tries = tries};
 }
@@ -530,6 +545,7 @@ void laws_check_update(struct world *world, const struct update *update)
         else
             check_action(world, &update->actions[i]);
     }
+    law_1_in_time(world);
     law_3_is_spent_in_time(world);
     rule_forks(world);
 }
