@@ -95,6 +95,8 @@ struct ssh_channel *ssh_tunnel(struct ssh *ssh, const char *host, uint16_t port,
                                const struct ssh_channel_events *events, void *context);
 /* Takes as much as fits below SSH_CHANNEL_HIGH queued bytes and returns how much; 0: wait for `writable`. */
 size_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t length);
+/* Stops reading from the channel, or goes on: meanwhile the peer fills its window (2 MiB) and then waits. */
+void ssh_channel_pause(struct ssh_channel *channel, bool paused);
 /* Nothing more will be written (EOF after what is queued). */
 void ssh_channel_end(struct ssh_channel *channel);
 /* Forgets the channel; no callback comes after. A remote command goes on running: ending it is the node program's work. */

@@ -77,6 +77,14 @@ size_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t 
     return length;
 }
 
+void ssh_channel_pause(struct ssh_channel *channel, bool paused)
+{
+    if (channel->paused && !paused) {
+        ssh_wake(channel->ssh);
+    }
+    channel->paused = paused;
+}
+
 void ssh_channel_end(struct ssh_channel *channel)
 {
     channel->end_wanted = true;

@@ -30,6 +30,7 @@ struct ssh_channel {
     bool peer_ended;
     bool forgotten;     /* no callback may come */
     bool close_sent;
+    bool paused; /* the layer above takes no more for now */
     struct ssh_channel *next;
 };
 

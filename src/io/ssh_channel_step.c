@@ -147,7 +147,8 @@ static bool step_reading(struct ssh_channel *channel, size_t *budget)
     for (int stream = 0; stream < 2; stream++) {
         size_t got;
         do {
-            got = *budget > 0 && alive(channel->ssh) && channel->state < CHANNEL_DONE
+            bool wanted = !channel->paused || channel->forgotten;
+            got = wanted && *budget > 0 && alive(channel->ssh) && channel->state < CHANNEL_DONE
                       ? read_stream(channel, stream) : 0;
             *budget -= got < *budget ? got : *budget;
             moved = moved || got > 0;
