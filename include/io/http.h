@@ -1,6 +1,6 @@
 /*
  * HTTP(S) requests and TCP probes, by libcurl's multi interface on our loop, directly or through a node's SSH connection
- * (a socketpair pumped to a direct-tcpip channel). No redirects, no proxy from the environment, no cookies. Never decides.
+ * (a local socket pumped to a direct-tcpip channel). No redirects, no proxy from the environment, no cookies. Never decides.
  */
 #ifndef IO_HTTP_H
 #define IO_HTTP_H
@@ -15,6 +15,7 @@
 
 struct http_client; /* one a run: the multi handle */
 int http_client_create(struct http_client **out, struct loop *loop, struct err *err);
+/* Cancels the calls still under way. Not from a callback of a call. */
 void http_client_free(struct http_client *client);
 
 struct http_request {
@@ -41,13 +42,16 @@ struct http_response {
 
 struct http_call;
 typedef void http_fn(void *context, const struct http_response *response);
-/* The callback comes exactly once, unless cancelled. Returns NULL and sets err when the request is malformed. */
+/* The callback comes exactly once, unless cancelled; the call is gone when it runs. `via` stays open until then or until the
+ * cancel. Redirects are answers like others. Returns NULL and sets err when the request is malformed. */
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_fn *fn,
                              void *context, struct err *err);
 /* No callback comes after. */
 void http_cancel(struct http_call *call);
 
-/* Connects and closes: error NULL when the far end accepted. Through `via` when it is not NULL. */
+/* Connects and closes: error NULL when the far end accepted. Through `via` when it is not NULL (open until the callback or the
+ * cancel); directly, the name's addresses are tried in the resolver's order. The probe is gone when its callback runs. NULL when
+ * out of memory. */
 struct tcp_probe;
 typedef void tcp_probe_fn(void *context, const struct err *error, int64_t total_ms);
 struct tcp_probe *tcp_probe_start(struct loop *loop, struct ssh *via, const char *host, uint16_t port,
