@@ -33,6 +33,9 @@
 # `m` and `p`, the marker line and this text, are the bootstrap's.
 # shellcheck disable=SC2154
 
+# A leader of another process has the login's locale from its supervisor. `_` may be exported, and `read` writes to it.
+[ "$0" = deployctl-step ] || login_locale=${LC_ALL-}
+unset _
 LC_ALL=C
 export LC_ALL
 umask 022
@@ -391,14 +394,17 @@ do_finish() {
 group_alive() {
     for stat_file in /proc/[0-9]*/stat; do
         stat_pid=${stat_file#/proc/}
-        read_stat "${stat_pid%/stat}" || continue
-        [ "$stat_group" = "$1" ] && [ "$stat_state" != Z ] && [ "$stat_state" != X ] && return 0
+        stat_pid=${stat_pid%/stat}
+        read_stat "$stat_pid" || continue
+        [ "$stat_group" = "$1" ] || [ "$stat_pid" = "$1" ] || continue
+        [ "$stat_state" != Z ] && [ "$stat_state" != X ] && return 0
     done
     return 1
 }
 
+# A leader that was only just forked is not yet in its group.
 signal_group() {
-    kill -s "$1" -- "-$2" 2>/dev/null
+    kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2" 2>/dev/null
     # shellcheck disable=SC2016
     [ -z "$s_sudo" ] || sudo -n sh -c 'kill -s "$1" -- "-$2"' sh "$1" "$2" 2>/dev/null </dev/null
 }
@@ -514,11 +520,13 @@ supervise() {
         reply failed "disk: the journal cannot be written in $state"
         return
     fi
-    export s_root s_service s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot s_zstd
-    export v_fence v_token v_release v_rollout v_command v_env v_name v_lines v_previous v_kind v_verify v_sha256 \
-        v_compression v_manifest_sha256 v_bytes v_unpacked v_entries v_pinned
-    export id tmp verb recorded step_name lock_rollout
-    setsid sh -c "$p" deployctl-step >"$out.out" 2>&1 3>"$out.val" </dev/null &
+    if [ -n "$plain" ]; then
+        lead_command >"$out.out" 2>&1 3>"$out.val" </dev/null &
+    else
+        # shellcheck disable=SC2086,SC2163
+        export $session_names
+        setsid sh -c "$p" deployctl-step >"$out.out" 2>&1 3>"$out.val" </dev/null &
+    fi
     leader=$!
     printf '%s > %s\n' "$id" "$leader" 2>/dev/null
     [ "$limit" = 0 ] || start_timer "$self" "$limit"
@@ -732,23 +740,31 @@ do_cancel() {
 
 # --- steps: leader's side ------------------------------------------------------------------------------------------------------
 
-# The start of every leader. A changing one writes its record first and looks at the lock after (see the top).
-lead() {
+# What a leader of another process gets to know, by its environment.
+session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
+    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
+    v_bytes v_unpacked v_entries v_pinned id tmp verb recorded lock_rollout'
+
+# The record first, the lock after (see the top). $1: the leader's pid.
+begin_record() {
     in_step=yes
+    [ -n "$recorded" ] || return 0
+    read_stat "$1"
+    write_file "$state/step" "1 ${v_token:--} $verb $1 $stat_start $s_boot" || reply failed "disk: the step cannot be recorded in $state"
+    fence_holds "$v_fence" || reply refused "the lock of generation $v_fence is lost"
+}
+
+# A step of this program's own, under setsid.
+lead() {
     state=$s_root/.deployctl
-    if [ -n "$recorded" ]; then
-        read_stat "$$"
-        write_file "$state/step" "1 ${v_token:--} $verb $$ $stat_start $s_boot" || reply failed "disk: the step cannot be recorded in $state"
-        fence_holds "$v_fence" || reply refused "the lock of generation $v_fence is lost"
-    fi
+    begin_record "$$"
     case $verb in
-    run | probe | exec) lead_command ;;
     facts | verify | history | evidence | unit | stage | unpack | discard | activate | commit) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
 
-# Where the release $1 lives; `current` for none.
+# The working folder of a command: that of release $1, else the current one.
 command_folder() {
     if [ -n "$1" ]; then
         cd -- "$s_root/releases/$1" || return
@@ -762,23 +778,25 @@ command_folder() {
     fi
 }
 
-# Becomes the command: nothing of this program's own variables is left in its environment.
-lead_command() {
-    command_folder "$v_release" || reply failed "there is no release $v_release on this node"
-    lead_environment=$v_env lead_text=$v_command
-    unset_session
-    while [ -n "$lead_environment" ]; do
+# The environment of a command: the login's locale, and what the request gives.
+give_environment() {
+    LC_ALL=$login_locale
+    [ -n "$login_locale" ] || unset LC_ALL
+    while [ -n "$v_env" ]; do
         # shellcheck disable=SC2163
-        export "${lead_environment%%"$nl"*}"
-        lead_environment=${lead_environment#*"$nl"}
+        export "${v_env%%"$nl"*}"
+        v_env=${v_env#*"$nl"}
     done
-    exec /bin/sh -c "$lead_text" 3>&-
 }
 
-unset_session() {
-    unset s_root s_service s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot s_zstd \
-        v_fence v_token v_release v_rollout v_command v_env v_name v_lines v_previous v_kind v_verify v_sha256 \
-        v_compression v_manifest_sha256 v_bytes v_unpacked v_entries v_pinned id tmp verb recorded step_name lock_rollout
+# A subshell of the supervisor that becomes the command itself, under setsid.
+lead_command() {
+    read -r leader _ </proc/self/stat
+    begin_record "$leader"
+    command_folder "$v_release" || reply failed "there is no release $v_release on this node"
+    plain_text=$v_command
+    give_environment
+    exec "$s_setsid" /bin/sh -c "$plain_text" 3>&-
 }
 
 # A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
@@ -795,14 +813,12 @@ command_in() {
     : 2>/dev/null >>"$log" || log_target=/dev/null
     (
         cd -- "$1" || exit 1
-        lead_environment=$v_env lead_text=$2
-        unset_session
-        while [ -n "$lead_environment" ]; do
-            # shellcheck disable=SC2163
-            export "${lead_environment%%"$nl"*}"
-            lead_environment=${lead_environment#*"$nl"}
-        done
-        exec /bin/sh -c "$lead_text" 3>&- >>"$log_target" 2>&1
+        plain_text=$2 plain_environment=$v_env plain_locale=$login_locale
+        # shellcheck disable=SC2086
+        unset $session_names
+        v_env=$plain_environment login_locale=$plain_locale
+        give_environment
+        exec /bin/sh -c "$plain_text" 3>&- >>"$log_target" 2>&1
     )
     command_status=$?
     tail -c "+$((log_size + 1))" "$log" 2>/dev/null
@@ -841,10 +857,27 @@ read_sequence() {
     is_number "${line%% *}" && sequence=${line%% *}
 }
 
-# $previous: where a rollback goes: the good release with the highest number below the current one's, never a failed one.
+# $highest: the sequence number of the last commit; 0 before the first.
+find_highest() {
+    highest=0
+    for good_file in "$state"/good/*; do
+        read_sequence "${good_file##*/}" && [ "$sequence" -gt "$highest" ] && highest=$sequence
+    done
+    return 0
+}
+
+# 0 when the current release is the one that was committed last. A good one that was only activated again, by a rollout that did not
+# end, is not.
+current_is_committed() {
+    find_highest
+    [ -n "$current" ] && [ ! -e "$state/failed/$current" ] && is_complete "$current" && read_sequence "$current" &&
+        [ "$sequence" = "$highest" ]
+}
+
+# $previous: where a rollback goes: the good release committed last before the current one, never a failed one.
 find_previous() {
     below=999999999999999 previous='' previous_sequence=0
-    [ -n "$current" ] && read_sequence "$current" && below=$sequence
+    current_is_committed && below=$highest
     for good_file in "$state"/good/*; do
         candidate=${good_file##*/}
         case $candidate in
@@ -939,7 +972,7 @@ lead_stage() {
 # Decompresses $1 and unpacks it into $2: 0, or 1 for the archive, 2 for tar.
 unpack_into() {
     case $v_compression in
-    zstd) unpacker=${s_zstd:-zstd} ;;
+    zstd) unpacker=zstd ;;
     gzip) unpacker=gzip ;;
     *) reply failed "unknown compression $v_compression" ;;
     esac
@@ -1162,10 +1195,7 @@ lead_activate() {
 # --- what is kept --------------------------------------------------------------------------------------------------------------
 
 next_sequence() {
-    highest=0
-    for good_file in "$state"/good/*; do
-        read_sequence "${good_file##*/}" && [ "$sequence" -gt "$highest" ] && highest=$sequence
-    done
+    find_highest
     epoch_now
     replace_file "$state/good/$v_release" "$((highest + 1)) $epoch"
 }
@@ -1256,12 +1286,7 @@ facts_of_releases() {
     find_previous
     value current "${current:--}"
     value current_state "$current_state"
-    if [ -n "$current" ]; then
-        release_state "$current"
-        value current_good "$([ "$release_state" = good ] && echo yes || echo no)"
-    else
-        value current_good no
-    fi
+    value current_good "$(yes_no current_is_committed)"
     value previous "${previous:--}"
     list_releases | sort -n >"$tmp/releases"
     while read -r _ listed release_state; do
@@ -1470,8 +1495,9 @@ do_open() {
     check_become || return
     elevate
     check_tools || return
-    s_root=${v_root%/} s_service=$v_service s_unit=$v_unit s_start=$v_start s_stop=$v_stop s_reload=$v_reload s_shared=$v_shared
-    s_keep=${v_keep:-5} s_sudo='' s_zstd=''
+    s_root=${v_root%/} s_unit=$v_unit s_start=$v_start s_stop=$v_stop s_reload=$v_reload s_shared=$v_shared
+    s_keep=${v_keep:-5} s_sudo=''
+    s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
     state=$s_root/.deployctl
@@ -1491,9 +1517,9 @@ do_open() {
 }
 
 read_request() {
-    v_root='' v_service='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
+    v_root='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
-    v_manifest_sha256='' v_compression='' v_verify='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
+    v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' fault=''
     request=$line$nl
     while IFS= read -r line; do
@@ -1502,7 +1528,7 @@ read_request() {
         text=${line#* }
         case ${line%% *} in
         root) v_root=$text ;;
-        service) v_service=$text ;;
+        service | verify) ;;
         unit) v_unit=$text ;;
         start) v_start=$text ;;
         stop) v_stop=$text ;;
@@ -1523,7 +1549,6 @@ read_request() {
         entries) v_entries=$text ;;
         manifest_sha256) v_manifest_sha256=$text ;;
         compression) v_compression=$text ;;
-        verify) v_verify=$text ;;
         command) v_command=$text ;;
         env) add_environment ;;
         timeout) v_timeout=$text ;;
@@ -1545,7 +1570,7 @@ read_request() {
 # Names that a shell keeps for itself would end the step.
 add_environment() {
     case ${text%%=*} in
-    '' | [0-9]* | *[!A-Za-z0-9_]* | PPID | UID | EUID | SHELLOPTS | BASHOPTS | BASH_* | IFS | LC_ALL)
+    '' | [0-9]* | *[!A-Za-z0-9_]* | PPID | UID | EUID | SHELLOPTS | BASHOPTS | BASH_* | IFS)
         fault="env ${text%%=*} is no name that can be set"
         ;;
     *) v_env=$v_env$text$nl ;;
@@ -1598,7 +1623,7 @@ dispatch() {
 serve() {
     trap : HUP PIPE
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
-    s_root='' s_service='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_zstd='' s_offset=0 s_boot=''
+    s_root='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
         [ -n "$line" ] || continue

@@ -226,6 +226,14 @@ test_start_stop_and_reload_commands() {
     expect current "$(value_of current)" -
 }
 
+test_the_service_s_environment_is_what_the_request_gave() {
+    locked_node a start "env >'$work/env'"
+    deliver r1
+    must ok activate fence 1 release r1 env "tmp=it's \$mine" env id=7
+    grep -qx "tmp=it's \$mine" "$work/env" && grep -qx id=7 "$work/env" || fail "$(cat "$work/env")"
+    ! grep -q '^[sv]_\|^LC_ALL\|^lock_' "$work/env" || fail "$(cat "$work/env")"
+}
+
 test_reload_takes_the_place_of_a_restart_when_something_runs() {
     locked_node a start "echo start >>'$work/calls'" reload "echo reload >>'$work/calls'"
     deliver r1

@@ -39,7 +39,16 @@ test_values_reach_the_command_unchanged() {
 test_a_command_sees_nothing_of_the_program() {
     open_node a
     must ok probe command 'env' env X=1
-    case $(output_of) in *deployctl* | *s_root* | *v_* | *tmp=*) fail "$(output_of)" ;; esac
+    case $(output_of) in *deployctl-* | *s_root* | *v_* | *tmp=* | *LC_ALL*) fail "$(output_of)" ;; esac
+}
+
+test_the_login_s_locale_is_the_command_s() {
+    start_node a 'export LC_ALL=C.UTF-8'
+    must ok open
+    must ok probe command 'echo "$LC_ALL"'
+    expect locale "$(output_of)" C.UTF-8
+    must ok probe command 'echo "$LC_ALL"' env LC_ALL=POSIX
+    expect locale "$(output_of)" POSIX
 }
 
 test_names_that_shells_keep_are_refused_as_environment() {
