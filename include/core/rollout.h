@@ -73,7 +73,8 @@
  * Time, retries, connections
  * - A step is repeated only after its action came back UNREACHABLE (same token: the node answers
  *   with what it recorded) or, for connect, preflight, lock, stage and commit, after FAILED with
- *   retryable set (fresh token). Each wait is backoff.h; `max_retries` bounds the sum.
+ *   retryable set (fresh token); a hopeless connect never. Each wait is backoff.h; `max_retries`
+ * bounds the sum.
  * - Every action has a deadline, its timeout_ms from when it was sent. When it passes without an
  *   answer the machine sends ACTION_CANCEL for it once; the answer must come within
  *   `cancel_grace_ms` (the engine's part: it answers UNREACHABLE by itself then). After that the
@@ -299,8 +300,8 @@ struct event {
     uint32_t action_id;      /* EVENT_DONE: answers to unknown or finished ids are ignored */
     enum done_status status; /* a probe: DONE_OK healthy, DONE_FAILED unhealthy */
     bool retryable;          /* DONE_FAILED: another try may help */
-    bool hopeless;       /* a connect that is DONE_UNREACHABLE: the next try would be answered the same way
-                          * (credentials, host key), so none is made */
+    bool hopeless;           /* a connect that is DONE_UNREACHABLE: the next try would be answered
+                              * the same way (credentials, host key), so none is made */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
     bool has_release; /* something is current */

@@ -22,7 +22,7 @@ const char *node_phase_name(enum node_phase phase)
 const char *node_outcome_name(enum node_outcome outcome)
 {
     static const char *const names[NODE_OUTCOMES] = {
-        "pending",     "unchanged", "updated", "restored",   "skipped",
+        "untouched",   "unchanged", "updated", "restored",   "skipped",
         "unreachable", "refused",   "failed",  "needs care",
     };
 

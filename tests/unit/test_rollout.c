@@ -243,6 +243,28 @@ static void a_failed_try_that_may_be_repeated_gets_a_fresh_token(void **state)
     arena_release(&bench.arena);
 }
 
+static void a_hopeless_connect_is_not_tried_again(void **state)
+{
+    struct bench bench;
+    struct action connect;
+    struct node_view view;
+
+    (void)state;
+    bench_open(&bench, 1);
+    bench_create(&bench);
+    connect = walk_to(&bench, STEP_CONNECT);
+    send_event(&bench, (struct event){.kind = EVENT_DONE,
+                                      .node = 0,
+                                      .action_id = connect.id,
+                                      .status = DONE_UNREACHABLE,
+                                      .hopeless = true});
+    assert_int_equal(bench.update.action_count, 0);
+    assert_int_equal(rollout_result(bench.rollout), RESULT_UNREACHABLE);
+    rollout_node(bench.rollout, 0, &view);
+    assert_int_equal(view.outcome, NODE_UNREACHABLE);
+    arena_release(&bench.arena);
+}
+
 static void a_step_is_cancelled_once_at_its_deadline(void **state)
 {
     struct bench bench;
@@ -369,6 +391,7 @@ int main(void)
         cmocka_unit_test(answers_to_ended_unknown_and_foreign_actions_are_ignored),
         cmocka_unit_test(a_lost_answer_is_asked_for_with_the_same_token),
         cmocka_unit_test(a_failed_try_that_may_be_repeated_gets_a_fresh_token),
+        cmocka_unit_test(a_hopeless_connect_is_not_tried_again),
         cmocka_unit_test(a_step_is_cancelled_once_at_its_deadline),
         cmocka_unit_test(forks_bound_the_nodes_in_flight),
         cmocka_unit_test(a_view_tells_where_a_node_stands),
