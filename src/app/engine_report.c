@@ -12,9 +12,9 @@ static struct worker *worker_of(struct engine *engine, size_t node)
 
 static const char *known_trouble(struct worker *worker, const struct note *note)
 {
-    if (worker->sentence[0])
-        return worker->sentence;
-    return node_trouble_name((enum node_trouble)note->value);
+    enum node_trouble trouble = (enum node_trouble)note->value;
+    bool ours = trouble == TROUBLE_INTERRUPTED || trouble == TROUBLE_LEASE_LOST;
+    return worker->sentence[0] && !ours ? worker->sentence : node_trouble_name(trouble);
 }
 
 static void report_trouble(struct engine *engine, const struct note *note)
