@@ -36,14 +36,10 @@ static int open_fault(int code, const char *location, struct err *err)
     return err_set(err, ERR_IO, "cannot open the git repository %s: %s", location, reason);
 }
 
+/* As git finds it: from a folder inside upwards, on one file system. */
 static int repository_open(git_repository **out, const char *location, struct err *err)
 {
-    git_buf found = {0};
-    int rc = git_repository_discover(&found, location, 0, NULL);
-    if (rc == 0)
-        rc = git_repository_open_ext(out, found.ptr,
-                                     GIT_REPOSITORY_OPEN_BARE | GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
-    git_buf_dispose(&found);
+    int rc = git_repository_open_ext(out, location, 0, NULL);
     return rc < 0 ? open_fault(rc, location, err) : 0;
 }
 
