@@ -1,6 +1,7 @@
 /*
- * A client of the operator's ssh-agent (draft-miller-ssh-agent) that never blocks: libssh2's own does, so that a hung agent or a
- * confirmation prompt would stop the whole loop. One request a connection; several may run at once.
+ * A client of the operator's ssh-agent (draft-miller-ssh-agent) that never blocks: libssh2's own
+ * does, so that a hung agent or a confirmation prompt would stop the whole loop. One request a
+ * connection; several may run at once.
  *
  * Callbacks run from the loop only, exactly once, unless cancelled. A reply is at most 256 KiB.
  */
@@ -26,7 +27,8 @@ struct agent_call;
 /* `keys` are borrowed until it returns. Further keys than AGENT_KEYS_MAX are left out. */
 typedef void agent_list_fn(void *context, const struct err *error, const struct agent_key *keys,
                            size_t count);
-/* `signature` is RFC 4253's signature blob: string algorithm, string signature. ERR_AUTH when the agent refuses. */
+/* `signature` is RFC 4253's signature blob: string algorithm, string signature. ERR_AUTH when the
+ * agent refuses. */
 typedef void agent_sign_fn(void *context, const struct err *error, const unsigned char *signature,
                            size_t length);
 

@@ -1,9 +1,11 @@
 /*
- * OpenSSH's known_hosts: which keys are known for a host (sshd(8), section SSH_KNOWN_HOSTS FILE FORMAT).
+ * OpenSSH's known_hosts: which keys are known for a host (sshd(8), section SSH_KNOWN_HOSTS FILE
+ * FORMAT).
  *
- * Our own parser: libssh2's ignores two-character names, wildcards and @revoked, and stops at the first line that it cannot
- * read. Here a bad line is skipped, counted and remembered by number; what stands after it counts. Keys are compared as raw blobs.
- * Text in memory only: never opens a file. @cert-authority lines are skipped, since host certificates are not asked for.
+ * Our own parser: libssh2's ignores two-character names, wildcards and @revoked, and stops at the
+ * first line that it cannot read. Here a bad line is skipped, counted and remembered by number;
+ * what stands after it counts. Keys are compared as raw blobs. Text in memory only: never opens a
+ * file. @cert-authority lines are skipped, since host certificates are not asked for.
  */
 #ifndef IO_KNOWN_HOSTS_H
 #define IO_KNOWN_HOSTS_H
@@ -19,7 +21,8 @@ void known_hosts_free(struct known_hosts *hosts);
 /* Adds a file's text; `name` is for messages. 0, or ERR_MEMORY. Lines of any length, LF or CRLF. */
 int known_hosts_add(struct known_hosts *hosts, const char *name, const char *text, size_t length);
 
-/* Lines that could not be read, over all files; the first one's file and number (borrowed; NULL when there is none). */
+/* Lines that could not be read, over all files; the first one's file and number (borrowed; NULL
+ * when there is none). */
 size_t known_hosts_bad_lines(const struct known_hosts *hosts, const char **file, unsigned *line);
 
 #define KNOWN_HOST_KEYS_MAX 32
@@ -39,8 +42,9 @@ struct known_host_keys {
     size_t count;
 };
 
-/* The lines that name `host` at `port`, in the files' order. As ssh(1) does, for a port other than 22 lines with `[host]:port` and lines
- * with `host` are both found. More than KNOWN_HOST_KEYS_MAX are left out, @revoked ones last. */
+/* The lines that name `host` at `port`, in the files' order. As ssh(1) does, for a port other than
+ * 22 lines with `[host]:port` and lines with `host` are both found. More than KNOWN_HOST_KEYS_MAX
+ * are left out, @revoked ones last. */
 void known_hosts_find(const struct known_hosts *hosts, const char *host, uint16_t port,
                       struct known_host_keys *out);
 
@@ -51,7 +55,8 @@ enum known_host_result {
     KNOWN_HOST_CHANGED,    /* a line has another key of this type */
     KNOWN_HOST_REVOKED     /* this very key is marked @revoked; wins over everything */
 };
-/* `*because` is the line that decided, or NULL. A line without the port can say yes or revoked, never changed. */
+/* `*because` is the line that decided, or NULL. A line without the port can say yes or revoked,
+ * never changed. */
 enum known_host_result known_hosts_judge(const struct known_host_keys *keys,
                                          const unsigned char *blob, size_t blob_length,
                                          const struct known_host_key **because);

@@ -154,9 +154,10 @@ static void deliver(struct agent_call *call)
         deliver_signature(call, &wire);
     } else {
         struct err error;
-        err_set(&error, ERR_AUTH,
-                "ssh-agent at %s refused to %s; is it locked (ssh-add -X), or was its prompt declined?",
-                call->path, call->list_fn != NULL ? "list its keys" : "sign");
+        err_set(
+            &error, ERR_AUTH,
+            "ssh-agent at %s refused to %s; is it locked (ssh-add -X), or was its prompt declined?",
+            call->path, call->list_fn != NULL ? "list its keys" : "sign");
         fail(call, &error);
     }
 }
@@ -202,8 +203,8 @@ static void on_ready(uv_poll_t *poll, int status, int events);
 static bool transmit(struct agent_call *call)
 {
     while (call->request.length > 0) {
-        ssize_t sent = send(call->fd, call->request.text, call->request.length,
-                            MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t sent =
+            send(call->fd, call->request.text, call->request.length, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) {
             continue;
         }
@@ -258,7 +259,8 @@ static void start(void *context)
     if (connect(call->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         int number = errno;
         close_socket(call);
-        /* On a local socket this means that its queue of connections is full, not that one is under way. */
+        /* On a local socket this means that its queue of connections is full, not that one is under
+         * way. */
         if (number == EAGAIN) {
             try_again_soon(call);
         } else {
@@ -283,7 +285,8 @@ static void on_deadline(void *context)
     call->deadline = NULL;
     err_set(&error, ERR_TIMEOUT,
             "ssh-agent at %s did not answer within %lld ms; does it wait for a confirmation or a "
-            "touch?", call->path, (long long)call->timeout_ms);
+            "touch?",
+            call->path, (long long)call->timeout_ms);
     fail(call, &error);
 }
 
@@ -303,8 +306,8 @@ static struct agent_call *call_new(struct loop *loop, const char *socket_path, i
     call->path = strdup(socket_path);
     call->deadline = timer_start(loop, timeout_ms, on_deadline, call);
     call->again = timer_start(loop, 0, start, call);
-    if (call->path == NULL || call->deadline == NULL || call->again == NULL ||
-        body->overflowed || call->request.overflowed) {
+    if (call->path == NULL || call->deadline == NULL || call->again == NULL || body->overflowed ||
+        call->request.overflowed) {
         release(call);
         return NULL;
     }

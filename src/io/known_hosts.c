@@ -214,7 +214,8 @@ int known_hosts_add(struct known_hosts *hosts, const char *name, const char *tex
     return 0;
 }
 
-/* `*` and `?` only, as OpenSSH's match_pattern: here brackets are part of a name. Linear: one point of return is enough. */
+/* `*` and `?` only, as OpenSSH's match_pattern: here brackets are part of a name. Linear: one point
+ * of return is enough. */
 static bool pattern_matches(const char *pattern, size_t pattern_length, const char *name)
 {
     const char *p = pattern;
@@ -335,8 +336,7 @@ enum known_host_result known_hosts_judge(const struct known_host_keys *keys,
     *because = NULL;
     for (size_t i = 0; i < keys->count; i++) {
         const struct known_host_key *key = &keys->keys[i];
-        bool same = key->blob_length == blob_length &&
-                    memcmp(key->blob, blob, blob_length) == 0;
+        bool same = key->blob_length == blob_length && memcmp(key->blob, blob, blob_length) == 0;
         enum known_host_result says = KNOWN_HOST_UNKNOWN;
         if (same && key->revoked) {
             *because = key;

@@ -41,8 +41,8 @@ static void on_handle_closed(uv_handle_t *handle)
 static void finish(struct child *child)
 {
     struct child_result *result = &child->result;
-    size_t kept = child->output_length < child->output_max ? child->output_length
-                                                           : child->output_max;
+    size_t kept =
+        child->output_length < child->output_max ? child->output_length : child->output_max;
     timer_stop(child->timer);
     child->timer = NULL;
     result->output = child->output + (child->output_length - kept);

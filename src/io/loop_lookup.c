@@ -81,8 +81,8 @@ struct lookup *lookup_start(struct loop *loop, const char *host, uint16_t port, 
         char service[8];
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
         snprintf(service, sizeof(service), "%u", port);
-        int rc = uv_getaddrinfo(loop_uv(loop), &lookup->request, on_resolved, host, service,
-                                &hints);
+        int rc =
+            uv_getaddrinfo(loop_uv(loop), &lookup->request, on_resolved, host, service, &hints);
         if (rc == 0) {
             return lookup;
         }

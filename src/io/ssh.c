@@ -11,8 +11,9 @@
 
 const char *ssh_phase_name(enum ssh_phase phase)
 {
-    static const char *const names[] = {"resolve",  "waiting for its turn", "connect", "handshake",
-                                        "host key", "login", "ready",       "closed"};
+    static const char *const names[] = {
+        "resolve", "waiting for its turn", "connect", "handshake", "host key", "login", "ready",
+        "closed"};
     return names[phase];
 }
 

@@ -4,8 +4,8 @@
 #include "ssh_internal.h"
 #include "ssh_wire.h"
 
-/* What is asked for, best first. Finite-field DH costs ten times the time: last. CTR with a plain MAC first: it is what
- * libssh2 1.10 has, and a newer one's EtM and GCM paths are younger code. */
+/* What is asked for, best first. Finite-field DH costs ten times the time: last. CTR with a plain
+ * MAC first: it is what libssh2 1.10 has, and a newer one's EtM and GCM paths are younger code. */
 static const struct {
     const char *what;
     int method;
@@ -42,7 +42,8 @@ static const struct {
 };
 #define WANTED_COUNT (sizeof(wanted) / sizeof(wanted[0]))
 
-/* Keeps the names that this libssh2 has. libssh2 1.10 drops unknown ones itself, but with an overlapping memcpy. */
+/* Keeps the names that this libssh2 has. libssh2 1.10 drops unknown ones itself, but with an
+ * overlapping memcpy. */
 static void keep_supported(struct strbuf *out, LIBSSH2_SESSION *session, int method,
                            const char *names)
 {
@@ -94,7 +95,8 @@ bool list_has(const char *list, const char *name)
     return false;
 }
 
-/* The banner is the first line that starts with SSH-; what stands before it may be anything (RFC 4253 section 4.2). */
+/* The banner is the first line that starts with SSH-; what stands before it may be anything (RFC
+ * 4253 section 4.2). */
 const char *peer_banner_line(const struct ssh *ssh, size_t *length)
 {
     const char *at = ssh->seen.text;

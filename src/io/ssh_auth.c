@@ -4,7 +4,9 @@
 #include "ssh_internal.h"
 #include "ssh_wire.h"
 
-#define AGENT_SIGN_TIMEOUT_MS 60000 /* a person may have to confirm or touch; the connection's deadline is shorter as a rule */
+#define AGENT_SIGN_TIMEOUT_MS                                                                      \
+    60000 /* a person may have to confirm or touch; the connection's deadline is shorter as a rule \
+           */
 
 static bool peer_is_openssh(const struct ssh *ssh)
 {
@@ -12,8 +14,9 @@ static bool peer_is_openssh(const struct ssh *ssh)
     return banner != NULL && strncmp(banner, "SSH-2.0-OpenSSH_", 16) == 0;
 }
 
-/* libssh2 before 1.11 signs with RSA only as ssh-rsa (SHA-1), which OpenSSH has refused since 8.8. A public blob relabelled
- * rsa-sha2-512 makes it send that name; OpenSSH takes it. RFC 8332 wants the blob to stay ssh-rsa, so others get the stock form. */
+/* libssh2 before 1.11 signs with RSA only as ssh-rsa (SHA-1), which OpenSSH has refused since 8.8.
+ * A public blob relabelled rsa-sha2-512 makes it send that name; OpenSSH takes it. RFC 8332 wants
+ * the blob to stay ssh-rsa, so others get the stock form. */
 static void choose_method(struct ssh *ssh, const struct ssh_key *key)
 {
     struct auth *auth = &ssh->auth;
@@ -33,7 +36,8 @@ static void choose_method(struct ssh *ssh, const struct ssh_key *key)
     strbuf_add(&auth->blob, wire.at, wire.left);
 }
 
-/* What is signed names the algorithm (RFC 4252 section 7): a newer libssh2 may have chosen another than ours. */
+/* What is signed names the algorithm (RFC 4252 section 7): a newer libssh2 may have chosen another
+ * than ours. */
 static void algorithm_in(char *out, size_t size, const void *data, size_t length)
 {
     struct wire wire;
@@ -80,9 +84,9 @@ static void ask_agent(struct ssh *ssh, const struct ssh_key *key, const char *al
     uint32_t flags = strcmp(algorithm, "rsa-sha2-512") == 0   ? AGENT_SIGN_RSA_SHA512
                      : strcmp(algorithm, "rsa-sha2-256") == 0 ? AGENT_SIGN_RSA_SHA256
                                                               : 0;
-    auth->agent_call = agent_sign(ssh->shared->loop, ssh->shared->agent_socket,
-                                  AGENT_SIGN_TIMEOUT_MS, key->blob, key->blob_length, data, length,
-                                  flags, on_agent_signature, ssh);
+    auth->agent_call =
+        agent_sign(ssh->shared->loop, ssh->shared->agent_socket, AGENT_SIGN_TIMEOUT_MS, key->blob,
+                   key->blob_length, data, length, flags, on_agent_signature, ssh);
     auth->sign = auth->agent_call != NULL ? SIGN_ASKED : SIGN_FAILED;
 }
 
@@ -100,7 +104,8 @@ static void sign_here(struct ssh *ssh, const struct ssh_key *key, const char *al
     }
 }
 
-/* libssh2 calls it again, with the same data, after LIBSSH2_ERROR_EAGAIN (userauth.c of 1.10, state sent1). */
+/* libssh2 calls it again, with the same data, after LIBSSH2_ERROR_EAGAIN (userauth.c of 1.10, state
+ * sent1). */
 static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(on_sign)
 {
     struct ssh *ssh = *abstract;
@@ -164,7 +169,8 @@ static bool try_keys(struct ssh *ssh)
         if (auth->blob.length == 0) {
             choose_method(ssh, auth->keys[auth->at]);
         }
-        /* As `void **` libssh2 hands our pointer's address to on_sign, as it does with the session's. */
+        /* As `void **` libssh2 hands our pointer's address to on_sign, as it does with the
+         * session's. */
         void *self = ssh;
         int rc = libssh2_userauth_publickey(ssh->session, ssh->target->user,
                                             (const unsigned char *)auth->blob.text,

@@ -99,10 +99,9 @@ static bool add_file(struct ssh *ssh, const struct key_file *file)
 static void fail_without_agent(struct ssh *ssh, const char *path)
 {
     struct ssh_context *shared = ssh->shared;
-    const char *why = shared->agent_socket == NULL ? "no ssh-agent is set (SSH_AUTH_SOCK)"
-                      : shared->agent_error.code != 0
-                          ? shared->agent_error.message
-                          : "the ssh-agent does not hold it";
+    const char *why = shared->agent_socket == NULL    ? "no ssh-agent is set (SSH_AUTH_SOCK)"
+                      : shared->agent_error.code != 0 ? shared->agent_error.message
+                                                      : "the ssh-agent does not hold it";
     ssh_failf(ssh, ERR_AUTH,
               "login as %s: key file %s is encrypted and %s; load it into the agent: ssh-add %s",
               ssh->target->label, path, why, path);
@@ -236,10 +235,11 @@ bool auth_collect(struct ssh *ssh)
     }
     collect_default(ssh);
     if (ssh->auth.key_count == 0) {
-        ssh_failf(ssh, ERR_AUTH,
-                  "login as %s: no key to try%s%s; make one with ssh-keygen -t ed25519, load one with "
-                  "ssh-add, or name a file in the inventory (key=...)", ssh->target->label,
-                  ssh->auth.notes.length > 0 ? ": " : "", ssh->auth.notes.text);
+        ssh_failf(
+            ssh, ERR_AUTH,
+            "login as %s: no key to try%s%s; make one with ssh-keygen -t ed25519, load one with "
+            "ssh-add, or name a file in the inventory (key=...)",
+            ssh->target->label, ssh->auth.notes.length > 0 ? ": " : "", ssh->auth.notes.text);
         return false;
     }
     return true;

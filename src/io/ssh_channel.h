@@ -1,5 +1,6 @@
 /*
- * A channel's inside: for ssh_channel.c (the layer above's calls) and ssh_channel_step.c (what libssh2 is asked).
+ * A channel's inside: for ssh_channel.c (the layer above's calls) and ssh_channel_step.c (what
+ * libssh2 is asked).
  */
 #ifndef IO_SSH_CHANNEL_H
 #define IO_SSH_CHANNEL_H
@@ -7,12 +8,13 @@
 #include "ssh_internal.h"
 
 enum channel_state {
-    CHANNEL_QUEUED,   /* libssh2 opens one at a time a session */
+    CHANNEL_QUEUED, /* libssh2 opens one at a time a session */
     CHANNEL_OPENING,
     CHANNEL_STARTING, /* the command was sent, its acceptance is awaited */
     CHANNEL_OPEN,
-    CHANNEL_CLOSING,  /* given up here: what still comes is thrown away until the peer has closed too */
-    CHANNEL_DONE      /* to be swept */
+    CHANNEL_CLOSING, /* given up here: what still comes is thrown away until the peer has closed too
+                      */
+    CHANNEL_DONE     /* to be swept */
 };
 
 struct ssh_channel {
@@ -28,7 +30,7 @@ struct ssh_channel {
     bool end_wanted, end_sent;
     bool refused_bytes; /* a write did not fit: `writable` is owed */
     bool peer_ended;
-    bool forgotten;     /* no callback may come */
+    bool forgotten; /* no callback may come */
     bool close_sent;
     bool paused; /* the layer above takes no more for now */
     struct ssh_channel *next;

@@ -36,9 +36,10 @@ static void explain_open(struct ssh_channel *channel, struct err *error)
     const char *label = channel->ssh->target->label;
     bool prohibited = strstr(detail.message, "prohibited") != NULL;
     if (channel->command != NULL) {
-        err_set(error, ERR_REFUSED,
-                "%s refused another channel (%s); its sshd allows MaxSessions at once (10 by default)",
-                label, detail.message);
+        err_set(
+            error, ERR_REFUSED,
+            "%s refused another channel (%s); its sshd allows MaxSessions at once (10 by default)",
+            label, detail.message);
     } else if (prohibited) {
         err_set(error, ERR_REFUSED,
                 "%s may not forward to %s:%u (%s); set AllowTcpForwarding yes in its sshd_config",
@@ -46,8 +47,8 @@ static void explain_open(struct ssh_channel *channel, struct err *error)
     } else {
         err_set(error, ERR_UNREACHABLE,
                 "%s cannot connect to %s:%u (%s): nothing listens there, the name does not resolve "
-                "there, or a firewall is in between", label, channel->host, channel->port,
-                detail.message);
+                "there, or a firewall is in between",
+                label, channel->host, channel->port, detail.message);
     }
 }
 
@@ -149,7 +150,8 @@ static bool step_reading(struct ssh_channel *channel, size_t *budget)
         do {
             bool wanted = !channel->paused || channel->forgotten;
             got = wanted && *budget > 0 && alive(channel->ssh) && channel->state < CHANNEL_DONE
-                      ? read_stream(channel, stream) : 0;
+                      ? read_stream(channel, stream)
+                      : 0;
             *budget -= got < *budget ? got : *budget;
             moved = moved || got > 0;
         } while (got > 0);
@@ -177,8 +179,8 @@ static bool step_writing(struct ssh_channel *channel)
            queue_length(&ssh->out) < SSH_OUT_HIGH) {
         size_t length = queue_length(&channel->queue);
         length = length < SSH_WRITE_MAX ? length : SSH_WRITE_MAX;
-        ssize_t written = libssh2_channel_write_ex(channel->raw, 0, queue_front(&channel->queue),
-                                                   length);
+        ssize_t written =
+            libssh2_channel_write_ex(channel->raw, 0, queue_front(&channel->queue), length);
         if (written == LIBSSH2_ERROR_EAGAIN || written == 0) {
             break;
         }
@@ -186,7 +188,8 @@ static bool step_writing(struct ssh_channel *channel)
             explain_lost(ssh, "write");
             return true;
         }
-        /* A peer that has closed the channel takes nothing any more; that it closed comes by `closed`. */
+        /* A peer that has closed the channel takes nothing any more; that it closed comes by
+         * `closed`. */
         queue_consume(&channel->queue, written > 0 ? (size_t)written : length);
         moved = true;
         tell_writable(channel);
@@ -202,7 +205,8 @@ static bool step_writing(struct ssh_channel *channel)
     return moved;
 }
 
-/* The last finished one stays: by it an idle connection's packets (the peer's own keep-alive questions) are read and answered. */
+/* The last finished one stays: by it an idle connection's packets (the peer's own keep-alive
+ * questions) are read and answered. */
 static void retire(struct ssh_channel *channel)
 {
     struct ssh *ssh = channel->ssh;
@@ -227,7 +231,8 @@ static void tell_result(struct ssh_channel *channel)
     channel_tell_closed(channel, NULL, channel->command != NULL ? status : 0);
 }
 
-/* In order: end of both streams, then the peer's close; only then the exit status is what the peer meant. */
+/* In order: end of both streams, then the peer's close; only then the exit status is what the peer
+ * meant. */
 static bool step_ending(struct ssh_channel *channel)
 {
     if (!channel->peer_ended) {
@@ -257,7 +262,8 @@ static bool step_ending(struct ssh_channel *channel)
     return true;
 }
 
-/* A number must not be used again while the peer still sends to it, so the peer's close is awaited here too. */
+/* A number must not be used again while the peer still sends to it, so the peer's close is awaited
+ * here too. */
 static bool step_closing(struct ssh_channel *channel, size_t *budget)
 {
     if (!channel->close_sent) {

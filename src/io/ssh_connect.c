@@ -41,7 +41,8 @@ static void on_lookup(void *context, const struct sockaddr_storage *addresses, s
     if (error != NULL) {
         ssh_failf(ssh, ERR_UNREACHABLE,
                   "resolve %s: %s; check the name, or give the node's address in the inventory "
-                  "(address=...)", ssh->target->address, error);
+                  "(address=...)",
+                  ssh->target->address, error);
         return;
     }
     ssh->address_count = count < SSH_LOOKUP_MAX ? count : SSH_LOOKUP_MAX;
@@ -76,8 +77,8 @@ void connect_begin(struct ssh *ssh)
         wait_for_turn(ssh, key);
         return;
     }
-    ssh->lookup = lookup_start(ssh->shared->loop, ssh->target->address, ssh->target->port,
-                               on_lookup, ssh);
+    ssh->lookup =
+        lookup_start(ssh->shared->loop, ssh->target->address, ssh->target->port, on_lookup, ssh);
     if (ssh->lookup == NULL) {
         ssh_failf(ssh, ERR_MEMORY, "out of memory");
     }
@@ -119,8 +120,8 @@ static void limit_address(struct ssh *ssh)
 
 static bool start_connect(struct ssh *ssh, const struct sockaddr_storage *address)
 {
-    socklen_t length = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                      : sizeof(struct sockaddr_in);
+    socklen_t length =
+        address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     ssh->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (ssh->fd < 0) {
         ssh->connect_errno = errno;

@@ -9,8 +9,8 @@
 #define PER_ADDRESS_DEFAULT 8 /* sshd's MaxStartups begins to drop at 10 */
 #define IN_ALL_DEFAULT 64
 
-static const char *const default_known_hosts[] = {
-    "~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts", NULL};
+static const char *const default_known_hosts[] = {"~/.ssh/known_hosts", "~/.ssh/known_hosts2",
+                                                  "/etc/ssh/ssh_known_hosts", NULL};
 
 static int read_known_hosts(struct ssh_context *shared, const char *const *paths, struct err *err)
 {
@@ -26,8 +26,8 @@ static int read_known_hosts(struct ssh_context *shared, const char *const *paths
         strbuf_addf(&names, "%s%s", i > 0 ? ", " : "", path.text);
         if (access(path.text, F_OK) == 0) {
             rc = file_read(&text, path.text, err);
-            if (rc == 0 && known_hosts_add(shared->known_hosts, path.text, text.text,
-                                           text.length) != 0) {
+            if (rc == 0 &&
+                known_hosts_add(shared->known_hosts, path.text, text.text, text.length) != 0) {
                 rc = err_set(err, ERR_MEMORY, "out of memory");
             }
         }
@@ -79,8 +79,8 @@ static void on_idle_closed(uv_handle_t *handle)
 
 static const char *agent_path(const struct ssh_settings *settings)
 {
-    const char *path = settings->agent_socket != NULL ? settings->agent_socket
-                                                      : getenv("SSH_AUTH_SOCK");
+    const char *path =
+        settings->agent_socket != NULL ? settings->agent_socket : getenv("SSH_AUTH_SOCK");
     return path != NULL && *path != '\0' ? path : NULL;
 }
 
@@ -117,8 +117,8 @@ int ssh_context_create(struct ssh_context **out, struct loop *loop,
         err_set(err, ERR_MEMORY, "out of memory");
         goto failed;
     }
-    rc = read_known_hosts(shared, settings->known_hosts != NULL ? settings->known_hosts
-                                                               : default_known_hosts, err);
+    rc = read_known_hosts(
+        shared, settings->known_hosts != NULL ? settings->known_hosts : default_known_hosts, err);
     if (rc != 0) {
         goto failed;
     }

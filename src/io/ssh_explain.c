@@ -44,8 +44,7 @@ void explain_connect(struct ssh *ssh)
 void explain_session(struct ssh *ssh, struct err *error, const char *doing)
 {
     char *text = NULL;
-    int code = ssh->session != NULL
-                   ? libssh2_session_last_error(ssh->session, &text, NULL, 0) : 0;
+    int code = ssh->session != NULL ? libssh2_session_last_error(ssh->session, &text, NULL, 0) : 0;
     err_set(error, ERR_UNREACHABLE, "%s: %s, libssh2 %d", doing,
             text != NULL && *text != '\0' ? text : "no further word", code);
 }
@@ -82,14 +81,16 @@ static void explain_not_ssh(struct ssh *ssh)
     strbuf_init(&line, 400);
     first_line(ssh, &line);
     if (seen_starts(ssh, "Not allowed at this time")) {
-        ssh_failf(ssh, ERR_UNREACHABLE,
-                  "handshake with %s: its sshd shuts this address out for a while after failed logins "
-                  "(PerSourcePenalties); wait some minutes, correct the key, then try once",
-                  label_of(ssh));
+        ssh_failf(
+            ssh, ERR_UNREACHABLE,
+            "handshake with %s: its sshd shuts this address out for a while after failed logins "
+            "(PerSourcePenalties); wait some minutes, correct the key, then try once",
+            label_of(ssh));
     } else {
-        ssh_failf(ssh, ERR_PROTOCOL,
-                  "handshake with %s: not an SSH server: it says \"%s\"; is the port right (port=...)?",
-                  label_of(ssh), line.text);
+        ssh_failf(
+            ssh, ERR_PROTOCOL,
+            "handshake with %s: not an SSH server: it says \"%s\"; is the port right (port=...)?",
+            label_of(ssh), line.text);
     }
     strbuf_release(&line);
 }
@@ -107,10 +108,11 @@ static void explain_mismatch(struct ssh *ssh, const struct algorithm_mismatch *m
                  mismatch->setting);
         advice = settings;
     }
-    ssh_failf(ssh, ERR_PROTOCOL,
-              "handshake with %s: no %s algorithm in common: it offers only %s, which libssh2 %s does "
-              "not have%s", label_of(ssh), mismatch->what, mismatch->offered, libssh2_version(0),
-              advice);
+    ssh_failf(
+        ssh, ERR_PROTOCOL,
+        "handshake with %s: no %s algorithm in common: it offers only %s, which libssh2 %s does "
+        "not have%s",
+        label_of(ssh), mismatch->what, mismatch->offered, libssh2_version(0), advice);
 }
 
 void explain_handshake(struct ssh *ssh)
@@ -120,11 +122,12 @@ void explain_handshake(struct ssh *ssh)
     size_t length;
 
     if (ssh->seen.length == 0 || dropped_before_banner(ssh)) {
-        ssh_failf(ssh, ERR_UNREACHABLE,
-                  "handshake with %s: it closed the connection before its SSH banner (%u times)%s%s; "
-                  "too many logins at once (MaxStartups), a penalty, or a firewall in between",
-                  label_of(ssh), ssh->tries, ssh->transport_errno != 0 ? ": " : "",
-                  ssh->transport_errno != 0 ? strerror(ssh->transport_errno) : "");
+        ssh_failf(
+            ssh, ERR_UNREACHABLE,
+            "handshake with %s: it closed the connection before its SSH banner (%u times)%s%s; "
+            "too many logins at once (MaxStartups), a penalty, or a firewall in between",
+            label_of(ssh), ssh->tries, ssh->transport_errno != 0 ? ": " : "",
+            ssh->transport_errno != 0 ? strerror(ssh->transport_errno) : "");
     } else if (peer_banner_line(ssh, &length) == NULL) {
         explain_not_ssh(ssh);
     } else if (algorithms_mismatch(ssh, &mismatch)) {
@@ -150,7 +153,8 @@ void explain_deadline(struct ssh *ssh)
         }
         ssh_failf(ssh, ERR_TIMEOUT,
                   "resolve %s: no answer within %lld ms; check the name server, or give the node's "
-                  "address in the inventory (address=...)", ssh->target->address, ms);
+                  "address in the inventory (address=...)",
+                  ssh->target->address, ms);
         return;
     case SSH_CONNECT:
         ssh_failf(ssh, ERR_TIMEOUT, "connect to %s: no answer within %lld ms%s", label_of(ssh), ms,
@@ -161,24 +165,29 @@ void explain_deadline(struct ssh *ssh)
             explain_not_ssh(ssh);
             return;
         }
-        ssh_failf(ssh, ERR_TIMEOUT,
-                  ssh->seen.length == 0
-                      ? "handshake with %s: connected, but no SSH banner within %lld ms; its sshd hangs "
-                        "or is overloaded, or another service listens there (port=...)"
-                      : "handshake with %s: it fell silent after its banner and %lld ms are over; its "
-                        "sshd hangs or is overloaded",
-                  label_of(ssh), ms);
+        ssh_failf(
+            ssh, ERR_TIMEOUT,
+            ssh->seen.length == 0
+                ? "handshake with %s: connected, but no SSH banner within %lld ms; its sshd hangs "
+                  "or is overloaded, or another service listens there (port=...)"
+                : "handshake with %s: it fell silent after its banner and %lld ms are over; its "
+                  "sshd hangs or is overloaded",
+            label_of(ssh), ms);
         return;
     case SSH_AUTHENTICATE:
         if (ssh->auth.agent_call != NULL || ssh->auth.step == AUTH_WAIT_AGENT_LIST) {
-            ssh_failf(ssh, ERR_TIMEOUT,
-                      "login as %s: ssh-agent at %s did not answer within %lld ms; does it wait for a "
-                      "confirmation or a touch?", label_of(ssh), ssh->shared->agent_socket, ms);
+            ssh_failf(
+                ssh, ERR_TIMEOUT,
+                "login as %s: ssh-agent at %s did not answer within %lld ms; does it wait for a "
+                "confirmation or a touch?",
+                label_of(ssh), ssh->shared->agent_socket, ms);
             return;
         }
-        ssh_failf(ssh, ERR_TIMEOUT,
-                  "login as %s: its sshd did not answer within %lld ms; it hangs, is overloaded, or "
-                  "waits for a slow look-up (UseDNS, PAM)", label_of(ssh), ms);
+        ssh_failf(
+            ssh, ERR_TIMEOUT,
+            "login as %s: its sshd did not answer within %lld ms; it hangs, is overloaded, or "
+            "waits for a slow look-up (UseDNS, PAM)",
+            label_of(ssh), ms);
         return;
     default:
         ssh_failf(ssh, ERR_TIMEOUT, "%s: not ready within %lld ms", label_of(ssh), ms);
@@ -195,22 +204,24 @@ void explain_auth(struct ssh *ssh)
                  "; %zu more were not tried, since sshd stops after %d: name one with key=",
                  auth->left_out, SSH_TRIES_MAX);
     }
-    ssh_failf(ssh, ERR_AUTH,
-              "login as %s: every key was refused: %s%s%s%s; is the public key in that account's "
-              "~/.ssh/authorized_keys, readable only by it, and does the account exist and is not locked "
-              "or expired? the node's sshd log says which",
-              label_of(ssh), auth->tried.text, left_out, auth->notes.length > 0 ? "; " : "",
-              auth->notes.text);
+    ssh_failf(
+        ssh, ERR_AUTH,
+        "login as %s: every key was refused: %s%s%s%s; is the public key in that account's "
+        "~/.ssh/authorized_keys, readable only by it, and does the account exist and is not locked "
+        "or expired? the node's sshd log says which",
+        label_of(ssh), auth->tried.text, left_out, auth->notes.length > 0 ? "; " : "",
+        auth->notes.text);
 }
 
 static void explain_lost_login(struct ssh *ssh, const char *why)
 {
     const struct auth *auth = &ssh->auth;
     bool tried = auth->tried.length > 0;
-    ssh_failf(ssh, tried ? ERR_AUTH : ERR_UNREACHABLE,
-              "login as %s: the node ended the connection (%s)%s%s; too many tries (MaxAuthTries), an "
-              "account that may not log in, or sshd's limits: its log says which",
-              label_of(ssh), why, tried ? " after refusing " : "", tried ? auth->tried.text : "");
+    ssh_failf(
+        ssh, tried ? ERR_AUTH : ERR_UNREACHABLE,
+        "login as %s: the node ended the connection (%s)%s%s; too many tries (MaxAuthTries), an "
+        "account that may not log in, or sshd's limits: its log says which",
+        label_of(ssh), why, tried ? " after refusing " : "", tried ? auth->tried.text : "");
 }
 
 void explain_lost(struct ssh *ssh, const char *doing)

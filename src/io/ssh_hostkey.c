@@ -6,7 +6,8 @@
 #include "ssh_internal.h"
 #include "ssh_wire.h"
 
-/* Key types in the order that ssh(1) prefers them, with the algorithms that use each (RFC 8332 for RSA). */
+/* Key types in the order that ssh(1) prefers them, with the algorithms that use each (RFC 8332 for
+ * RSA). */
 static const struct {
     const char *type;
     const char *algorithms;
@@ -58,8 +59,8 @@ static void add_type(struct strbuf *out, unsigned *listed, size_t type)
     }
 }
 
-/* Asks for the types that are known first: a server has several keys, and ours must be one that we can compare. Types whose key
- * matched no pin come last. */
+/* Asks for the types that are known first: a server has several keys, and ours must be one that we
+ * can compare. Types whose key matched no pin come last. */
 static void prefer_known(struct ssh *ssh, struct strbuf *out)
 {
     unsigned listed = 0;
@@ -112,17 +113,17 @@ static void explain_pin(struct ssh *ssh, const char *type, const char *print)
     for (size_t i = 0; i < ssh->target->host_key_count; i++) {
         strbuf_addf(&pins, "%s%s", i > 0 ? ", " : "", ssh->target->host_keys[i]);
     }
-    ssh_failf(ssh, ERR_HOST_KEY,
-              "host key: %s sent %s %s, which is not the pinned %s; if the server was reinstalled, "
-              "compare with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on its console and correct "
-              "host_key in the inventory; otherwise somebody may be in between",
-              ssh->target->label, type, print, pins.text);
+    ssh_failf(
+        ssh, ERR_HOST_KEY,
+        "host key: %s sent %s %s, which is not the pinned %s; if the server was reinstalled, "
+        "compare with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on its console and correct "
+        "host_key in the inventory; otherwise somebody may be in between",
+        ssh->target->label, type, print, pins.text);
     strbuf_release(&pins);
 }
 
 static void explain_known(struct ssh *ssh, enum known_host_result result,
-                          const struct known_host_key *because, const char *type,
-                          const char *print)
+                          const struct known_host_key *because, const char *type, const char *print)
 {
     const struct target *target = ssh->target;
     char known_print[FINGERPRINT_SIZE] = "";
@@ -131,38 +132,42 @@ static void explain_known(struct ssh *ssh, enum known_host_result result,
     }
     switch (result) {
     case KNOWN_HOST_REVOKED:
-        ssh_failf(ssh, ERR_HOST_KEY,
-                  "host key: %s sent %s %s, which %s:%u marks @revoked; give the server a new host key "
-                  "(ssh-keygen -A after removing the old ones); never take the mark away",
-                  target->label, type, print, because->file, because->line);
+        ssh_failf(
+            ssh, ERR_HOST_KEY,
+            "host key: %s sent %s %s, which %s:%u marks @revoked; give the server a new host key "
+            "(ssh-keygen -A after removing the old ones); never take the mark away",
+            target->label, type, print, because->file, because->line);
         break;
     case KNOWN_HOST_CHANGED:
-        ssh_failf(ssh, ERR_HOST_KEY,
-                  "host key: %s has changed: it sent %s %s, but %s:%u knows %s; if the server was "
-                  "reinstalled, compare the fingerprint on its console, then remove that line "
-                  "(ssh-keygen -f %s -R '[%s]:%u' or -R %s) and add the new key; otherwise somebody "
-                  "may be in between",
-                  target->label, type, print, because->file, because->line, known_print,
-                  because->file, target->address, target->port, target->address);
+        ssh_failf(
+            ssh, ERR_HOST_KEY,
+            "host key: %s has changed: it sent %s %s, but %s:%u knows %s; if the server was "
+            "reinstalled, compare the fingerprint on its console, then remove that line "
+            "(ssh-keygen -f %s -R '[%s]:%u' or -R %s) and add the new key; otherwise somebody "
+            "may be in between",
+            target->label, type, print, because->file, because->line, known_print, because->file,
+            target->address, target->port, target->address);
         break;
     case KNOWN_HOST_OTHER_TYPE:
-        ssh_failf(ssh, ERR_HOST_KEY,
-                  "host key: %s sent %s %s, but %s:%u knows only its %s key %s, which it does not "
-                  "offer%s; compare with ssh-keyscan -p %u %s and the server's console, then add the "
-                  "line to known_hosts, or pin host_key=%s in the inventory",
-                  target->label, type, print, because->file, because->line, because->type,
-                  known_print,
-                  strcmp(because->type, "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL
-                      ? " in a form that libssh2 before 1.11 can check" : "",
-                  target->port, target->address, print);
+        ssh_failf(
+            ssh, ERR_HOST_KEY,
+            "host key: %s sent %s %s, but %s:%u knows only its %s key %s, which it does not "
+            "offer%s; compare with ssh-keyscan -p %u %s and the server's console, then add the "
+            "line to known_hosts, or pin host_key=%s in the inventory",
+            target->label, type, print, because->file, because->line, because->type, known_print,
+            strcmp(because->type, "ssh-rsa") == 0 && libssh2_version(0x010b00) == NULL
+                ? " in a form that libssh2 before 1.11 can check"
+                : "",
+            target->port, target->address, print);
         break;
     default:
-        ssh_failf(ssh, ERR_HOST_KEY,
-                  "host key: %s is unknown: it sent %s %s, and no line of %s names it; get its line by "
-                  "ssh-keyscan -p %u %s, compare the fingerprint on the server's console, then add it "
-                  "there, or pin host_key=%s in the inventory",
-                  target->label, type, print, ssh->shared->known_hosts_files, target->port,
-                  target->address, print);
+        ssh_failf(
+            ssh, ERR_HOST_KEY,
+            "host key: %s is unknown: it sent %s %s, and no line of %s names it; get its line by "
+            "ssh-keyscan -p %u %s, compare the fingerprint on the server's console, then add it "
+            "there, or pin host_key=%s in the inventory",
+            target->label, type, print, ssh->shared->known_hosts_files, target->port,
+            target->address, print);
         break;
     }
 }
@@ -179,7 +184,8 @@ static void mention_bad_lines(struct ssh *ssh)
     }
 }
 
-/* A pin says nothing about its key's type. When the server has keys of further types, one of those may be the pinned one. */
+/* A pin says nothing about its key's type. When the server has keys of further types, one of those
+ * may be the pinned one. */
 static bool try_other_type(struct ssh *ssh, size_t type)
 {
     char offered[1024];
@@ -191,9 +197,9 @@ static bool try_other_type(struct ssh *ssh, size_t type)
     }
     for (size_t i = 0; i < TYPE_COUNT; i++) {
         bool is_rsa = strcmp(types[i].type, "ssh-rsa") == 0;
-        bool possible = is_rsa ? libssh2_version(0x010b00) != NULL &&
-                                     list_has(offered, "rsa-sha2-512")
-                               : list_has(offered, types[i].type);
+        bool possible = is_rsa
+                            ? libssh2_version(0x010b00) != NULL && list_has(offered, "rsa-sha2-512")
+                            : list_has(offered, types[i].type);
         if (possible && (ssh->types_refused & 1u << i) == 0) {
             ssh_try_again(ssh, 0);
             return true;

@@ -1,9 +1,11 @@
 /*
- * What the files of io/ssh share. One connection goes RESOLVE -> WAITING_TURN -> CONNECT -> HANDSHAKE -> HOST_KEY -> AUTHENTICATE
+ * What the files of io/ssh share. One connection goes RESOLVE -> WAITING_TURN -> CONNECT ->
+ * HANDSHAKE -> HOST_KEY -> AUTHENTICATE
  * -> READY -> CLOSED; ssh.c alone assigns the phase.
  *
- * Everything that touches libssh2 happens in ssh_pump, never nested for one connection: a poll event or ssh_wake leads there. A
- * callback of the layer above may close anything; what it closes is freed when the pump is done.
+ * Everything that touches libssh2 happens in ssh_pump, never nested for one connection: a poll
+ * event or ssh_wake leads there. A callback of the layer above may close anything; what it closes
+ * is freed when the pump is done.
  */
 #ifndef IO_SSH_INTERNAL_H
 #define IO_SSH_INTERNAL_H
@@ -21,12 +23,12 @@
 #include "io/ssh.h"
 #include "ssh_key.h"
 
-#define SSH_OUT_HIGH (256 * 1024)   /* no channel_write while so much waits for the socket */
-#define SSH_WRITE_MAX 32700         /* most that one libssh2_channel_write takes */
+#define SSH_OUT_HIGH (256 * 1024) /* no channel_write while so much waits for the socket */
+#define SSH_WRITE_MAX 32700       /* most that one libssh2_channel_write takes */
 #define SSH_SCRATCH (64 * 1024)
 #define SSH_READ_BUDGET (512 * 1024) /* a connection's bytes a turn, so that others get theirs */
-#define SSH_SEEN_MAX (16 * 1024)    /* kept of what the peer says before keys are agreed on */
-#define SSH_TRIES_MAX 6             /* keys offered: sshd's MaxAuthTries */
+#define SSH_SEEN_MAX (16 * 1024)     /* kept of what the peer says before keys are agreed on */
+#define SSH_TRIES_MAX 6              /* keys offered: sshd's MaxAuthTries */
 #define SSH_LOOKUP_MAX 8
 
 /* A queue of bytes: appended at the end, consumed at the front, moved seldom. */
@@ -114,10 +116,10 @@ struct auth {
     enum auth_step step;
     struct ssh_key *keys[SSH_TRIES_MAX];
     size_t key_count, at;
-    size_t left_out;          /* keys beyond SSH_TRIES_MAX */
-    char method[32];          /* algorithm of the try under way */
+    size_t left_out; /* keys beyond SSH_TRIES_MAX */
+    char method[32]; /* algorithm of the try under way */
 
-    struct strbuf blob;       /* the blob of the try under way: must stay the same over EAGAIN */
+    struct strbuf blob; /* the blob of the try under way: must stay the same over EAGAIN */
     enum sign_step sign;
     struct agent_call *agent_call;
     struct strbuf signature;
@@ -156,7 +158,8 @@ struct ssh {
     uv_poll_t *poll;
     int poll_events;
     struct ssh_channel *tunnel;
-    struct byte_queue input; /* from the tunnel, or what was read ahead while no channel asks for it */
+    struct byte_queue
+        input; /* from the tunnel, or what was read ahead while no channel asks for it */
     struct byte_queue out;
     struct strbuf seen; /* before keys are agreed on */
     size_t seen_at;
@@ -173,7 +176,7 @@ struct ssh {
 
     struct ssh_channel *channels, **channels_last;
     struct ssh_channel *opening; /* libssh2 opens one at a time a session */
-    LIBSSH2_CHANNEL *spare;      /* a finished channel, kept so that an idle connection can be read */
+    LIBSSH2_CHANNEL *spare; /* a finished channel, kept so that an idle connection can be read */
 
     struct err failure; /* code 0: none */
     bool told;          /* ready or failed has been told */
@@ -204,8 +207,8 @@ void jump_leave(struct ssh *ssh);
 void jumps_release(struct ssh_context *shared);
 
 /* ssh_connect.c */
-void connect_begin(struct ssh *ssh); /* resolve, or join the jump host */
-void connect_turn(struct ssh *ssh);  /* the turn has come */
+void connect_begin(struct ssh *ssh);    /* resolve, or join the jump host */
+void connect_turn(struct ssh *ssh);     /* the turn has come */
 void connect_continue(struct ssh *ssh); /* the socket is writable */
 void connect_stop(struct ssh *ssh);
 
@@ -214,7 +217,8 @@ int transport_watch(struct ssh *ssh);
 void transport_poll(struct ssh *ssh); /* asks the loop for what is needed now */
 int transport_session(struct ssh *ssh);
 void transport_flush(struct ssh *ssh);
-/* Reads the socket of a connection that has no channel, and so no call of libssh2 that would read it. */
+/* Reads the socket of a connection that has no channel, and so no call of libssh2 that would read
+ * it. */
 void transport_read_ahead(struct ssh *ssh);
 void transport_release(struct ssh *ssh, bool polite);
 int transport_socket_options(int fd);
@@ -252,8 +256,8 @@ bool dropped_before_banner(const struct ssh *ssh);
 
 /* ssh_algorithms.c */
 int algorithms_apply(LIBSSH2_SESSION *session, const char *host_keys);
-/* A name list of the peer's KEXINIT (RFC 4253 section 7.1): 0 key exchange, 1 host key, 2 and 3 ciphers, 4 and 5 MACs. False when it
- * did not come whole. */
+/* A name list of the peer's KEXINIT (RFC 4253 section 7.1): 0 key exchange, 1 host key, 2 and 3
+ * ciphers, 4 and 5 MACs. False when it did not come whole. */
 bool peer_algorithms(const struct ssh *ssh, size_t list, char *out, size_t size);
 /* Borrowed; NULL when none came. */
 const char *peer_banner_line(const struct ssh *ssh, size_t *length);

@@ -47,8 +47,7 @@ static void on_lost(void *context, const struct err *error)
     jump->error = *error;
 }
 
-static void to_public(struct ssh_target *out, const struct target *from,
-                      struct ssh_target *deeper)
+static void to_public(struct ssh_target *out, const struct target *from, struct ssh_target *deeper)
 {
     memset(out, 0, sizeof(*out));
     out->name = from->name;
@@ -61,7 +60,8 @@ static void to_public(struct ssh_target *out, const struct target *from,
     out->jump = deeper;
 }
 
-/* A chain of jump hosts is as long as the inventory makes it: bounded so that it can stand on the stack. */
+/* A chain of jump hosts is as long as the inventory makes it: bounded so that it can stand on the
+ * stack. */
 #define CHAIN_MAX 8
 
 static struct ssh *open_jump(struct ssh *ssh, struct jump *jump)
@@ -99,7 +99,8 @@ static struct jump *jump_new(struct ssh *ssh, char *key)
     return jump;
 }
 
-/* A refused login is not tried again for the next node behind it: sshd counts, and then shuts everybody out. */
+/* A refused login is not tried again for the next node behind it: sshd counts, and then shuts
+ * everybody out. */
 static bool must_remember(const struct jump *jump)
 {
     return jump->failed && !jump->ready &&

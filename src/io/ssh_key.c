@@ -40,7 +40,8 @@ int ssh_key_from_blob(struct ssh_key **out, const char *label, const void *blob,
     }
     if (wire.bad || !algorithm_known(key->algorithm)) {
         ssh_key_drop(key);
-        return err_set(err, ERR_UNSUPPORTED, "its kind is not supported: use ed25519, ecdsa or RSA");
+        return err_set(err, ERR_UNSUPPORTED,
+                       "its kind is not supported: use ed25519, ecdsa or RSA");
     }
     key->label = strdup(label);
     key->blob = malloc(length);
@@ -82,9 +83,12 @@ static const EVP_MD *hash_of(const char *algorithm)
         const char *name;
         const EVP_MD *(*hash)(void);
     } hashes[] = {
-        {"rsa-sha2-512", EVP_sha512},        {"rsa-sha2-256", EVP_sha256},
-        {"ssh-rsa", EVP_sha1},               {"ecdsa-sha2-nistp256", EVP_sha256},
-        {"ecdsa-sha2-nistp384", EVP_sha384}, {"ecdsa-sha2-nistp521", EVP_sha512},
+        {"rsa-sha2-512", EVP_sha512},
+        {"rsa-sha2-256", EVP_sha256},
+        {"ssh-rsa", EVP_sha1},
+        {"ecdsa-sha2-nistp256", EVP_sha256},
+        {"ecdsa-sha2-nistp384", EVP_sha384},
+        {"ecdsa-sha2-nistp521", EVP_sha512},
     };
     for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
         if (strcmp(hashes[i].name, algorithm) == 0) {

@@ -59,17 +59,18 @@ static int read_key_file(struct file_text *out, const char *path, struct err *er
                        strerror(errno));
     }
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        rc = err_set(err, ERR_AUTH, "key file %s: not a regular file; give the path of a private key",
-                     path);
+        rc = err_set(err, ERR_AUTH,
+                     "key file %s: not a regular file; give the path of a private key", path);
     } else if (info.st_size > FILE_MAX) {
         rc = err_set(err, ERR_AUTH, "key file %s: larger than 64 KiB, so not a private key", path);
     } else if (read_all(fd, out) != 0) {
         rc = err_set(err, ERR_AUTH, "key file %s: %s", path, strerror(errno));
     } else if (info.st_uid == getuid() && (info.st_mode & 077) != 0 &&
                strstr(out->text, "PRIVATE KEY") != NULL) {
-        rc = err_set(err, ERR_AUTH,
-                     "key file %s: others may read it (mode %04o); ssh refuses such keys: chmod 600 %s",
-                     path, (unsigned)(info.st_mode & 07777), path);
+        rc = err_set(
+            err, ERR_AUTH,
+            "key file %s: others may read it (mode %04o); ssh refuses such keys: chmod 600 %s",
+            path, (unsigned)(info.st_mode & 07777), path);
     }
     close(fd);
     return rc;
@@ -98,8 +99,9 @@ static EVP_PKEY *from_parameters(const char *kind, OSSL_PARAM_BLD *builder)
 static EVP_PKEY *read_rsa(struct wire *wire)
 {
     static const char *const names[8] = {
-        OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,       OSSL_PKEY_PARAM_RSA_D,
-        OSSL_PKEY_PARAM_RSA_COEFFICIENT1, OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2,
+        OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+        OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
+        OSSL_PKEY_PARAM_RSA_FACTOR1,   OSSL_PKEY_PARAM_RSA_FACTOR2,
         OSSL_PKEY_PARAM_RSA_EXPONENT1, OSSL_PKEY_PARAM_RSA_EXPONENT2};
     enum { D = 2, P = 4, Q = 5, DP = 6, DQ = 7 };
     BIGNUM *numbers[8] = {NULL};
@@ -187,7 +189,8 @@ static int garbage(const char *path, struct err *err)
 {
     return err_set(err, ERR_AUTH,
                    "key file %s: not a private key that can be read (damaged, or a kind other than "
-                   "ed25519, ecdsa and RSA); check it with ssh-keygen -y -f %s", path, path);
+                   "ed25519, ecdsa and RSA); check it with ssh-keygen -y -f %s",
+                   path, path);
 }
 
 /* OpenSSH's PROTOCOL.key. The public half stands in clear even when the rest is encrypted. */
@@ -281,8 +284,7 @@ static bool add_ecdsa_blob(struct strbuf *blob, EVP_PKEY *key)
 {
     static const struct {
         const char *group, *curve;
-    } curves[] = {
-        {"prime256v1", "nistp256"}, {"secp384r1", "nistp384"}, {"secp521r1", "nistp521"}};
+    } curves[] = {{"prime256v1", "nistp256"}, {"secp384r1", "nistp384"}, {"secp521r1", "nistp521"}};
     char group[64] = "";
     char type[64];
     unsigned char point[256];
@@ -346,8 +348,8 @@ static int parse_pem(struct ssh_key **out, const char *path, const struct file_t
     bool asked = false;
     int rc;
     BIO *memory = BIO_new_mem_buf(file->text, (int)file->length);
-    EVP_PKEY *key = memory != NULL ? PEM_read_bio_PrivateKey(memory, NULL, no_passphrase, &asked)
-                                   : NULL;
+    EVP_PKEY *key =
+        memory != NULL ? PEM_read_bio_PrivateKey(memory, NULL, no_passphrase, &asked) : NULL;
     BIO_free(memory);
     strbuf_init(&blob, FILE_MAX);
     if (key == NULL && asked) {

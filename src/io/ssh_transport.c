@@ -19,7 +19,8 @@ int transport_socket_options(int fd)
 {
     int on = 1, idle = KEEPALIVE_IDLE_S, interval = KEEPALIVE_INTERVAL_S, count = KEEPALIVE_COUNT;
     unsigned timeout = USER_TIMEOUT_MS;
-    /* Without NODELAY and QUICKACK Nagle and delayed acknowledgements cost two steps of 40 ms a login. */
+    /* Without NODELAY and QUICKACK Nagle and delayed acknowledgements cost two steps of 40 ms a
+     * login. */
     int rc = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
@@ -76,8 +77,8 @@ static ssize_t raw_receive(struct ssh *ssh, void *buffer, size_t length)
     return ssh->input_ended ? 0 : -EAGAIN;
 }
 
-/* What the peer says in clear is kept for a while, so that a failure can be explained; it also saves libssh2's reading the
- * banner by single bytes. */
+/* What the peer says in clear is kept for a while, so that a failure can be explained; it also
+ * saves libssh2's reading the banner by single bytes. */
 static ssize_t receive_seen(struct ssh *ssh, void *buffer, size_t length)
 {
     size_t left = ssh->seen.length - ssh->seen_at;
@@ -136,8 +137,8 @@ static ssize_t raw_send(struct ssh *ssh, const char *bytes, size_t length)
     return sent;
 }
 
-/* Always takes the whole packet: a packet sent by halves makes libssh2 1.10 refuse every other call (-39). The back-pressure is in
- * channels_step, before libssh2_channel_write. */
+/* Always takes the whole packet: a packet sent by halves makes libssh2 1.10 refuse every other call
+ * (-39). The back-pressure is in channels_step, before libssh2_channel_write. */
 static LIBSSH2_SEND_FUNC(on_send)
 {
     struct ssh *ssh = *abstract;
@@ -233,8 +234,8 @@ void transport_poll(struct ssh *ssh)
     } else {
         bool reads = ssh->phase != SSH_READY || ssh->channels != NULL || ssh->spare != NULL ||
                      queue_length(&ssh->input) < READ_AHEAD_MAX;
-        events = (reads ? UV_READABLE : UV_DISCONNECT) |
-                 (queue_length(&ssh->out) > 0 ? UV_WRITABLE : 0);
+        events =
+            (reads ? UV_READABLE : UV_DISCONNECT) | (queue_length(&ssh->out) > 0 ? UV_WRITABLE : 0);
     }
     if (events != ssh->poll_events) {
         ssh->poll_events = events;
@@ -278,8 +279,8 @@ static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(refuse_to_sign)
     return -1;
 }
 
-/* On a dead transport every call ends at once; one that was under way must be ended before the session is freed, or what it holds
- * is lost. */
+/* On a dead transport every call ends at once; one that was under way must be ended before the
+ * session is freed, or what it holds is lost. */
 static void end_pending_call(struct ssh *ssh)
 {
     if (ssh->handshake_begun && !ssh->handshake_done) {
@@ -302,7 +303,8 @@ static void session_release(struct ssh *ssh, bool polite)
     }
     ssh->transport_dead = true;
     end_pending_call(ssh);
-    /* Bounded: nothing can return EAGAIN any more, and if something did, a leak is better than a hang. */
+    /* Bounded: nothing can return EAGAIN any more, and if something did, a leak is better than a
+     * hang. */
     for (int turn = 0; turn < 100 && libssh2_session_free(ssh->session) == LIBSSH2_ERROR_EAGAIN;
          turn++) {
     }

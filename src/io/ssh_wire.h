@@ -1,8 +1,8 @@
 /*
  * RFC 4251's data types: a bounded reader over borrowed bytes, and writers into a strbuf.
  *
- * A reader that was asked for more than there is becomes `bad` and gives zeros and empty strings from then on, so a
- * caller may read a whole structure and ask once at the end.
+ * A reader that was asked for more than there is becomes `bad` and gives zeros and empty strings
+ * from then on, so a caller may read a whole structure and ask once at the end.
  */
 #ifndef IO_SSH_WIRE_H
 #define IO_SSH_WIRE_H
@@ -34,7 +34,8 @@ bool wire_equals(struct wire_string string, const char *text);
 
 void wire_add_u32(struct strbuf *out, uint32_t value);
 void wire_add_string(struct strbuf *out, const void *bytes, size_t length);
-/* A positive number's bytes, most significant first; leading zeros are dropped and a sign byte is put where needed. */
+/* A positive number's bytes, most significant first; leading zeros are dropped and a sign byte is
+ * put where needed. */
 void wire_add_mpint(struct strbuf *out, const unsigned char *bytes, size_t length);
 
 /* Standard base64, padding optional. 0, or -1 for anything else in the text. */

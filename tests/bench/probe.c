@@ -1,8 +1,10 @@
 /*
- * What bare libssh2 costs: connect, log in, run `true`, close, to every ADDRESS, CONCURRENCY at once, one thread, poll(2).
- * The bench compares deployctl with it. Host keys are not checked: only for a server of the bench's own.
+ * What bare libssh2 costs: connect, log in, run `true`, close, to every ADDRESS, CONCURRENCY at
+ * once, one thread, poll(2). The bench compares deployctl with it. Host keys are not checked: only
+ * for a server of the bench's own.
  *
- * probe PORT USER KEY CONCURRENCY ADDRESS...     prints: nodes ok wall_ms cpu_ms_per_node peak_kib; status 0 when all were ok
+ * probe PORT USER KEY CONCURRENCY ADDRESS...     prints: nodes ok wall_ms cpu_ms_per_node peak_kib;
+ * status 0 when all were ok
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -52,7 +54,8 @@ static void begin(struct node *node)
     inet_pton(AF_INET, node->address, &to.sin_addr);
     node->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(node->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    bool failed = connect(node->fd, (struct sockaddr *)&to, sizeof(to)) != 0 && errno != EINPROGRESS;
+    bool failed =
+        connect(node->fd, (struct sockaddr *)&to, sizeof(to)) != 0 && errno != EINPROGRESS;
     node->session = libssh2_session_init_ex(NULL, NULL, NULL, node);
     libssh2_session_set_blocking(node->session, 0);
     libssh2_session_callback_set(node->session, LIBSSH2_CALLBACK_RECV, (void *)receive);

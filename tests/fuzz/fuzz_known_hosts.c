@@ -1,4 +1,5 @@
-/* Any text as a known_hosts file; asked for a host with and without port, with a key that stands in it. */
+/* Any text as a known_hosts file; asked for a host with and without port, with a key that stands in
+ * it. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ void agent_process_start(struct agent_process *agent, const char *folder)
         exit(99);
     }
     if (agent->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a failed test must not leave it behind */
         dup2(ends[1], 1);
         close(ends[0]);
         close(ends[1]);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -210,20 +211,23 @@ static int launch(struct sshd *sshd)
 {
     char config[128];
     int ends[2];
-    posix_spawn_file_actions_t actions;
     snprintf(config, sizeof(config), "%s/sshd_config", sshd->folder);
     const char *argv[] = {"/usr/sbin/sshd", "-D", "-e", "-f", config, NULL};
     if (pipe2(ends, O_CLOEXEC) != 0) {
         give_up("pipe: %s", strerror(errno));
     }
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    int rc = posix_spawn(&sshd->pid, argv[0], &actions, NULL, (char **)(uintptr_t)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (rc != 0) {
-        give_up("sshd: %s; is openssh-server installed?", strerror(rc));
+    sshd->pid = fork();
+    if (sshd->pid < 0) {
+        give_up("sshd: %s", strerror(errno));
+    }
+    if (sshd->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a failed test must not leave it behind */
+        int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+        dup2(nothing, 0);
+        dup2(nothing, 1);
+        dup2(ends[1], 2);
+        execv(argv[0], (char **)(uintptr_t)argv);
+        _exit(127);
     }
     close(ends[1]);
     sshd->log_pipe = ends[0];

@@ -101,8 +101,8 @@ static void keys_are_listed_and_sign(void **state)
     struct agent_process agent;
     struct answer answer;
     (void)state;
-    const char *const argv[] = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C",
-                                "a comment", "-f", in_folder("key"), NULL};
+    const char *const argv[] = {"ssh-keygen", "-q",        "-t", "ed25519",        "-N", "",
+                                "-C",         "a comment", "-f", in_folder("key"), NULL};
     program_run(argv);
     agent_process_start(&agent, folder);
     list(agent.socket, 5000, &answer);
@@ -175,7 +175,8 @@ static void a_path_that_is_too_long_is_an_error(void **state)
     assert_int_equal(answer.error.code, ERR_AUTH);
 }
 
-/* Answers every connection with the same bytes and closes it; NULL: accepts nothing and says nothing. */
+/* Answers every connection with the same bytes and closes it; NULL: accepts nothing and says
+ * nothing. */
 struct rogue {
     int listener;
     const char *bytes;

@@ -11,15 +11,14 @@
 #include "io/known_hosts.h"
 
 /* Public keys made for this file; their private halves are gone. */
-#define ED25519_A_BASE64 \
-    "AAAAC3NzaC1lZDI1NTE5AAAAIAncQm66L7/ZuON+5mHfP4G+vWFD+E8ZWckRpX2bOObg"
+#define ED25519_A_BASE64 "AAAAC3NzaC1lZDI1NTE5AAAAIAncQm66L7/ZuON+5mHfP4G+vWFD+E8ZWckRpX2bOObg"
 #define ED25519_A "ssh-ed25519 " ED25519_A_BASE64
-#define ED25519_B \
-    "ssh-ed25519 " \
+#define ED25519_B                                                                                  \
+    "ssh-ed25519 "                                                                                 \
     "AAAAC3NzaC1lZDI1NTE5AAAAIGzid3KKFr4Y17NenyCorSlZ7rrJD1b/vH0EOKvl2pWR"
-#define ECDSA_E \
-    "ecdsa-sha2-nistp256 " \
-    "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBKucrlr+YhoL7+fM+R5ZMZBtm32/" \
+#define ECDSA_E                                                                                    \
+    "ecdsa-sha2-nistp256 "                                                                         \
+    "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBKucrlr+YhoL7+fM+R5ZMZBtm32/"             \
     "IvBmT+DqAt588NLhYFXFs8K4hw2Xzi0u6k0t37PjAIcIK2/e6hLSZAz0zrs="
 #define HASHED_HOST1 "|1|dBh+E9euuCMrRuHqz7PFopqm6JI=|dV1JBJJ/R366FamkZt6DRa1QW8I="
 #define HASHED_HOST1_2222 "|1|+18GbAG3945985aBF1n2QIOaK6Q=|7b7HUXh6YX1Sr4wOfmP8jHeFQ+0="
@@ -293,7 +292,8 @@ static void several_files_add_up(void **state)
 {
     struct fixture *f = *state;
     add(f, "host1 " ED25519_A "\n");
-    assert_int_equal(known_hosts_add(f->hosts, "second", "host2 " ED25519_B, strlen("host2 " ED25519_B)), 0);
+    assert_int_equal(
+        known_hosts_add(f->hosts, "second", "host2 " ED25519_B, strlen("host2 " ED25519_B)), 0);
     assert_int_equal(ask(f, "host2", 22, B), KNOWN_HOST_MATCH);
     assert_string_equal(f->because->file, "second");
 }

@@ -243,8 +243,8 @@ static void a_child_gives_both_streams_and_its_status(void **state)
 static void only_the_end_of_long_output_is_kept(void **state)
 {
     struct ended ended;
-    assert_non_null(run(*state, "head -c 1000000 /dev/zero | tr '\\0' x; printf the-end", 9000, 100,
-                        &ended));
+    assert_non_null(
+        run(*state, "head -c 1000000 /dev/zero | tr '\\0' x; printf the-end", 9000, 100, &ended));
     loop_run(*state);
     assert_int_equal(ended.result.output_length, 100);
     assert_string_equal(ended.output + 93, "the-end");

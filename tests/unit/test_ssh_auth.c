@@ -21,9 +21,9 @@ static struct sshd *server;
 static const struct {
     const char *name, *type, *passphrase, *format;
 } user_keys[] = {
-    {"id_ecdsa", "ecdsa", "", NULL},           {"id_rsa", "rsa", "", NULL},
-    {"id_rsa_pem", "rsa", "", "PEM"},          {"id_ecdsa_pem", "ecdsa", "", "PEM"},
-    {"id_locked", "ed25519", "secret", NULL},  {"id_locked_pem", "rsa", "secret", "PEM"},
+    {"id_ecdsa", "ecdsa", "", NULL},          {"id_rsa", "rsa", "", NULL},
+    {"id_rsa_pem", "rsa", "", "PEM"},         {"id_ecdsa_pem", "ecdsa", "", "PEM"},
+    {"id_locked", "ed25519", "secret", NULL}, {"id_locked_pem", "rsa", "secret", "PEM"},
 };
 
 static int start(void **state)

@@ -32,7 +32,8 @@ static int stop(void **state)
     return 0;
 }
 
-/* Listens, and answers each connection with `greeting` (NULL: nothing), then closes it or keeps it. */
+/* Listens, and answers each connection with `greeting` (NULL: nothing), then closes it or keeps it.
+ */
 struct rogue {
     int listener;
     uint16_t port;
@@ -59,7 +60,8 @@ static void *rogue_serve(void *context)
         }
         if (rogue->closes) {
             char bytes[512];
-            /* The rest is read first: closing over unread bytes would send a reset that eats the greeting. */
+            /* The rest is read first: closing over unread bytes would send a reset that eats the
+             * greeting. */
             if (rogue->greeting != NULL && recv(fd, bytes, sizeof(bytes), 0) < 0) {
                 rogue->closes = true;
             }
@@ -174,7 +176,8 @@ static void a_web_server_is_recognised(void **state)
     rogue_start(&rogue, "HTTP/1.1 400 Bad Request\r\n\r\n", true);
     client_init(&client, server, NULL, NULL);
     client.target.port = rogue.port;
-    assert_fails(&client, 5000, ERR_PROTOCOL, "not an SSH server: it says \"HTTP/1.1 400 Bad Request\"");
+    assert_fails(&client, 5000, ERR_PROTOCOL,
+                 "not an SSH server: it says \"HTTP/1.1 400 Bad Request\"");
     client_release(&client);
     rogue_stop(&rogue);
 }

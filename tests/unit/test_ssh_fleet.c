@@ -55,8 +55,8 @@ static void open_all(struct client *client, struct node *nodes, unsigned count, 
         memset(&nodes[i], 0, sizeof(nodes[i]));
         nodes[i].left = &left;
         nodes[i].all = &all;
-        nodes[i].ssh = ssh_open(client->shared, &client->target, timeout_ms, on_ready, on_lost,
-                                &nodes[i]);
+        nodes[i].ssh =
+            ssh_open(client->shared, &client->target, timeout_ms, on_ready, on_lost, &nodes[i]);
     }
     client_wait(client, &all);
     assert_true(all);
@@ -307,7 +307,8 @@ int main(void)
         cmocka_unit_test(what_maxstartups_drops_is_tried_again),
         cmocka_unit_test_setup_teardown(a_node_behind_a_jump_host_works, start_two, stop_two),
         cmocka_unit_test_setup_teardown(nodes_share_one_jump_connection, start_two, stop_two),
-        cmocka_unit_test_setup_teardown(a_lost_jump_host_is_told_for_each_node, start_two, stop_two),
+        cmocka_unit_test_setup_teardown(a_lost_jump_host_is_told_for_each_node, start_two,
+                                        stop_two),
         cmocka_unit_test_setup_teardown(a_jump_host_that_refuses_us_is_asked_once, start_two,
                                         stop_two),
         cmocka_unit_test_setup_teardown(a_node_that_the_jump_host_cannot_reach_is_unreachable,
