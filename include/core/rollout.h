@@ -245,6 +245,7 @@ struct rollout_config {
     enum on_unreachable unreachable;
     enum on_failure action;
     bool undo_allowed; /* false for the verb rollback: what fails in it needs care */
+    bool unwinds;  /* abort: nothing goes forward; what an earlier run touched is undone */
     bool stages;       /* false for the verb rollback */
     bool balanced;     /* a balancer exists: drain and enable are steps */
     bool probed;       /* any health check exists */
@@ -304,7 +305,8 @@ struct event {
                               * the same way (credentials, host key), so none is made */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
-    bool has_release; /* something is current */
+    bool has_release;  /* something is current; with unwinds: there is a release to go back to */
+    bool touched;      /* with unwinds: an earlier run has changed this node */
 };
 
 /* What happened, for the sinks; in order. */

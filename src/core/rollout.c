@@ -143,8 +143,23 @@ static void enter_commit(struct rollout *rollout)
     begin_all(rollout, TRACK_COMMIT, wants_commit);
 }
 
+/* What an earlier run touched counts as touched by us, in the order of the waves. */
+static void adopt(struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[rollout->order[i]];
+
+        if (!walker->begun || walker->outcome != NODE_PENDING)
+            continue;
+        walker->activated = true;
+        action_touch(rollout, walker);
+    }
+}
+
 static void enter_undo(struct rollout *rollout)
 {
+    if (rollout->config.unwinds)
+        adopt(rollout);
     for (size_t i = 0; i < rollout->touched_count; i++) {
         struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
         bool settled = walker->outcome == NODE_RESTORED || walker->outcome == NODE_NEEDS_CARE;
@@ -184,7 +199,9 @@ static void admit_nobody(struct rollout *rollout)
 
 static enum rollout_state after_undo(struct rollout *rollout)
 {
-    return rollout_has_hook(rollout, MOMENT_ON_FAILURE) ? ROLLOUT_ON_FAILURE : ROLLOUT_RELEASE;
+    return !rollout->config.unwinds && rollout_has_hook(rollout, MOMENT_ON_FAILURE)
+               ? ROLLOUT_ON_FAILURE
+               : ROLLOUT_RELEASE;
 }
 
 static enum rollout_state after_failure(struct rollout *rollout)
@@ -201,7 +218,11 @@ static enum rollout_state to_wave(struct rollout *rollout)
 
 static enum rollout_state after_setup(struct rollout *rollout)
 {
-    if (rollout->setup_refused || rollout->setup_unreachable || next_wave(rollout) == SIZE_MAX)
+    if (rollout->setup_refused || rollout->setup_unreachable)
+        return ROLLOUT_RELEASE;
+    if (rollout->config.unwinds)
+        return ROLLOUT_UNDO;
+    if (next_wave(rollout) == SIZE_MAX)
         return ROLLOUT_RELEASE;
     return rollout->config.stages ? ROLLOUT_STAGING : to_wave(rollout);
 }

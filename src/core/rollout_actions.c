@@ -7,7 +7,7 @@ static struct action *add_action(struct rollout *rollout)
     return &rollout->actions[rollout->action_count++];
 }
 
-static void touch(struct rollout *rollout, struct walker *walker)
+void action_touch(struct rollout *rollout, struct walker *walker)
 {
     if (walker->touched)
         return;
@@ -21,7 +21,7 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
     if (step_rules[kind].touches)
         walker->serves = false;
     if (step_rules[kind].touches && walker->track == TRACK_CHANGE)
-        touch(rollout, walker);
+        action_touch(rollout, walker);
     if (kind == STEP_LOCK)
         walker->locked = true;
     if (kind == STEP_ACTIVATE)
@@ -226,6 +226,7 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
     if (walker->flying == STEP_PREFLIGHT) {
         walker->at_target = event->at_target;
         walker->has_release = event->has_release;
+        walker->begun = rollout->config.unwinds && event->touched;
     }
     if (walker->flying == STEP_DRAIN)
         walker->drained = true;

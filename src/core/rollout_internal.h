@@ -57,6 +57,7 @@ struct walker {
 
     bool connected, locked, touched, activated, drained, out;
     bool at_target, has_release, unhealthy_before;
+    bool begun;    /* by an earlier run, which we unwind */
     bool work;     /* still has to be changed */
     bool undo_due; /* still has to be undone */
     bool failed;   /* counted in `failures` */
@@ -139,6 +140,8 @@ const struct track_step *walker_step(const struct walker *walker);
 bool walker_on_runner(const struct rollout *rollout, const struct walker *walker);
 
 /* rollout_actions.c: actions out, answers in */
+/* The node counts as touched from now on. */
+void action_touch(struct rollout *rollout, struct walker *walker);
 void action_launch(struct rollout *rollout, struct walker *walker);
 void action_launch_ready(struct rollout *rollout);
 void action_cancel(struct rollout *rollout, struct walker *walker);

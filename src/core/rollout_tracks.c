@@ -76,6 +76,12 @@ static void setup_ended(struct rollout *rollout, struct walker *walker)
 {
     bool sick = walker->unhealthy_before || !walker->has_release;
 
+    if (rollout->config.unwinds) {
+        if (!walker->begun)
+            walker_outcome(rollout, walker, NODE_UNCHANGED);
+        capacity_set_out(rollout, walker, walker->begun && sick);
+        return;
+    }
     walker->work = !(walker->at_target && !sick);
     if (sick)
         capacity_set_out(rollout, walker, true);

@@ -361,6 +361,81 @@ static void a_finished_rollout_takes_no_event(void **state)
     arena_release(&bench.arena);
 }
 
+/* Three nodes, of which an earlier run has changed the first two; walks to the undo. */
+static void unwind(struct bench *bench, const bool *touched, size_t nodes)
+{
+    bench_open(bench, nodes);
+    bench->config.unwinds = true;
+    bench->config.balanced = false;
+    bench->config.stages = false;
+    bench->config.forks = (uint32_t)nodes;
+    bench->config.max_unavailable = 1;
+    bench_create(bench);
+    send_event(bench, (struct event){.kind = EVENT_START});
+    for (size_t step = 0; step < 3; step++) /* connect, preflight, lock */
+        for (size_t node = 0; node < nodes; node++)
+            send_event(bench, (struct event){.kind = EVENT_DONE,
+                                             .node = node,
+                                             .action_id = (uint32_t)(step * nodes + node + 1),
+                                             .has_release = true,
+                                             .touched = touched[node]});
+}
+
+static void an_abort_undoes_only_what_was_touched_newest_first(void **state)
+{
+    const bool touched[] = {true, true, false};
+    struct bench bench;
+    struct action action;
+    struct node_view view;
+
+    (void)state;
+    unwind(&bench, touched, 3);
+    for (size_t node = 2; node-- > 0;) {
+        action = only_action(&bench, STEP_ACTIVATE);
+        assert_int_equal(action.node, node);
+        assert_int_equal(action.release, RELEASE_PREVIOUS);
+        answer(&bench, &action, DONE_OK);
+    }
+    assert_int_equal(bench.update.action_count, 3);
+    for (uint32_t id = bench.update.actions[0].id, last = id + 3; id < last; id++)
+        for (size_t node = 0; node < 3; node++)
+            answer(&bench, &(struct action){.id = id, .node = node}, DONE_OK);
+    assert_int_equal(rollout_result(bench.rollout), RESULT_DONE);
+    rollout_node(bench.rollout, 1, &view);
+    assert_int_equal(view.outcome, NODE_RESTORED);
+    rollout_node(bench.rollout, 2, &view);
+    assert_int_equal(view.outcome, NODE_UNCHANGED);
+    arena_release(&bench.arena);
+}
+
+static void an_abort_of_nothing_changes_nothing(void **state)
+{
+    const bool touched[] = {false};
+    struct bench bench;
+
+    (void)state;
+    unwind(&bench, touched, 1);
+    struct action release = only_action(&bench, STEP_RELEASE);
+    assert_int_equal(release.result, RESULT_NOTHING);
+    answer(&bench, &release, DONE_OK);
+    assert_int_equal(rollout_result(bench.rollout), RESULT_NOTHING);
+    arena_release(&bench.arena);
+}
+
+static void an_abort_that_fails_needs_care(void **state)
+{
+    const bool touched[] = {true};
+    struct bench bench;
+
+    (void)state;
+    unwind(&bench, touched, 1);
+    struct action activate = only_action(&bench, STEP_ACTIVATE);
+    answer(&bench, &activate, DONE_FAILED);
+    struct action release = only_action(&bench, STEP_RELEASE);
+    assert_int_equal(release.result, RESULT_NEEDS_CARE);
+    arena_release(&bench.arena);
+}
+
 /* Steps of a fleet of 4000 nodes; a step that looked at all pairs would take minutes. */
 static void a_step_of_a_large_fleet_is_not_quadratic(void **state)
 {
@@ -397,6 +472,9 @@ int main(void)
         cmocka_unit_test(a_view_tells_where_a_node_stands),
         cmocka_unit_test(time_never_runs_back),
         cmocka_unit_test(a_finished_rollout_takes_no_event),
+        cmocka_unit_test(an_abort_undoes_only_what_was_touched_newest_first),
+        cmocka_unit_test(an_abort_of_nothing_changes_nothing),
+        cmocka_unit_test(an_abort_that_fails_needs_care),
         cmocka_unit_test(a_step_of_a_large_fleet_is_not_quadratic),
     };
 
