@@ -1,5 +1,6 @@
 /*
- * Files on the runner: whole, bounded, never half written. Messages name the path and the system's reason.
+ * Files on the runner: whole, bounded, never half written. Messages name the path and the system's
+ * reason.
  */
 #ifndef IO_FILES_H
 #define IO_FILES_H
@@ -9,8 +10,8 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
-/* Reads a whole regular file into `out` (reset first; its maximum bounds the file). A directory, a device or a larger file is an
- * error. `-` is not special. */
+/* Reads a whole regular file into `out` (reset first; its maximum bounds the file). A directory, a
+ * device or a larger file is an error. `-` is not special. */
 int file_read(struct strbuf *out, const char *path, struct err *err);
 /* Writes beside and renames; mode as given; the file's content is synced before the rename. */
 int file_write(const char *path, const void *bytes, size_t length, unsigned mode, struct err *err);
@@ -18,7 +19,8 @@ int file_write(const char *path, const void *bytes, size_t length, unsigned mode
 int folder_make(const char *path, struct err *err);
 /* Appends `~/...` expanded by $HOME (else the account's home folder); other text as it is. */
 void path_expand_home(struct strbuf *out, const char *path);
-/* Appends where runs are remembered on this machine: $DEPLOYCTL_STATE, else $XDG_STATE_HOME/deployctl, else
+/* Appends where runs are remembered on this machine: $DEPLOYCTL_STATE, else
+ * $XDG_STATE_HOME/deployctl, else
  * ~/.local/state/deployctl. Not made. */
 void path_state(struct strbuf *out);
 

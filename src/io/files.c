@@ -31,8 +31,9 @@ static int read_all(struct strbuf *out, int file, const char *path, struct err *
             return 0;
         strbuf_add(out, piece, (size_t)got);
         if (out->overflowed)
-            return err_set(err, ERR_INPUT, "%s is larger than %zu bytes, the most that is read here",
-                           path, out->maximum);
+            return err_set(err, ERR_INPUT,
+                           "%s is larger than %zu bytes, the most that is read here", path,
+                           out->maximum);
     }
 }
 
@@ -173,7 +174,9 @@ void path_state(struct strbuf *out)
     const char *shared = getenv("XDG_STATE_HOME");
     if (own && *own) {
         strbuf_adds(out, own);
-    } else if (shared && *shared == '/') { /* the XDG base directory specification: relative ones are ignored */
+    } else if (shared &&
+               *shared ==
+                   '/') { /* the XDG base directory specification: relative ones are ignored */
         strbuf_adds(out, shared);
         strbuf_adds(out, "/deployctl");
     } else {

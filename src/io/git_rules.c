@@ -65,7 +65,8 @@ static int tree_speaks(git_repository *repository, const git_tree *tree, unsigne
 
 /* --- the copies --- */
 
-/* One line, its newline included: for folders without the pattern's slash at the end, for files not at all if it has one. */
+/* One line, its newline included: for folders without the pattern's slash at the end, for files not
+ * at all if it has one. */
 static void copy_rule(struct strbuf *out, const char *line, size_t length, bool folders)
 {
     size_t start = 0;
@@ -185,8 +186,8 @@ static int fill(struct rule_set *set, git_repository *from, const git_tree *tree
     if (rc == 0)
         rc = git_signature_new(&nobody, "rules", "rules", 0, 0);
     if (rc == 0)
-        rc = git_commit_create(&set->commit, set->repository, NULL, nobody, nobody, NULL, "rules", copy,
-                               0, NULL);
+        rc = git_commit_create(&set->commit, set->repository, NULL, nobody, nobody, NULL, "rules",
+                               copy, 0, NULL);
     git_signature_free(nobody);
     git_tree_free(copy);
     return rc;
@@ -202,7 +203,8 @@ int git_rules_create(struct git_rules **out, git_repository *repository, const g
     struct git_rules *rules = speaks < 0 ? NULL : calloc(1, sizeof(*rules));
     if (speaks > 0 && !rules)
         return err_set(err, ERR_MEMORY, "out of memory");
-    /* Else ~/.config/git/attributes would have a word; for this use of libgit2 only, until its shutdown. */
+    /* Else ~/.config/git/attributes would have a word; for this use of libgit2 only, until its
+     * shutdown. */
     git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, GIT_CONFIG_LEVEL_XDG, "");
     if (speaks < 0 || fill(&rules->files, repository, tree, false) < 0 ||
         fill(&rules->folders, repository, tree, true) < 0) {
@@ -228,7 +230,8 @@ int git_rules_ignore(struct git_rules *rules, const char *path, bool folder, str
     const char *value = NULL;
     git_attr_options options = {
         .version = GIT_ATTR_OPTIONS_VERSION,
-        .flags = GIT_ATTR_CHECK_INDEX_ONLY | GIT_ATTR_CHECK_INCLUDE_COMMIT | GIT_ATTR_CHECK_NO_SYSTEM,
+        .flags =
+            GIT_ATTR_CHECK_INDEX_ONLY | GIT_ATTR_CHECK_INCLUDE_COMMIT | GIT_ATTR_CHECK_NO_SYSTEM,
         .attr_commit_id = set->commit,
     };
     if (git_attr_get_ext(&value, set->repository, &options, path, "export-ignore") < 0)

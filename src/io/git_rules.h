@@ -1,9 +1,11 @@
 /*
  * A commit's own `export-ignore` rules, and nobody else's.
  *
- * libgit2's look-up also reads the index, the working tree, $GIT_DIR/info/attributes and the user's files, and takes no folder
- * (`docs/ export-ignore`) in a bare repository. So the commit's .gitattributes files are copied into two repositories in memory: one where
- * rules for folders have lost their slash, to ask about folders, and one without those rules, to ask about files.
+ * libgit2's look-up also reads the index, the working tree, $GIT_DIR/info/attributes and the user's
+ * files, and takes no folder
+ * (`docs/ export-ignore`) in a bare repository. So the commit's .gitattributes files are copied
+ * into two repositories in memory: one where rules for folders have lost their slash, to ask about
+ * folders, and one without those rules, to ask about files.
  */
 #ifndef IO_GIT_RULES_H
 #define IO_GIT_RULES_H

@@ -15,7 +15,8 @@ int http_client_create(struct http_client **out, struct loop *loop, struct err *
     }
     client->loop = loop;
     client->multi = curl_multi_init();
-    int rc = client->multi ? http_poll_attach(client, err) : err_set(err, ERR_MEMORY, "out of memory");
+    int rc =
+        client->multi ? http_poll_attach(client, err) : err_set(err, ERR_MEMORY, "out of memory");
     if (rc < 0)
         http_client_free(client);
     else
@@ -69,7 +70,8 @@ void http_call_ended(struct http_call *call, CURLcode code)
     struct http_response response = {.body = call->body.text,
                                      .body_length = call->body.length,
                                      .body_total = call->body_total,
-                                     .total_ms = loop_now_ms(call->client->loop) - call->started_ms};
+                                     .total_ms =
+                                         loop_now_ms(call->client->loop) - call->started_ms};
     const struct err *tunnel_error = http_tunnel_error(call->tunnel);
     if (tunnel_error && code != CURLE_OK)
         call->tunnel_error = *tunnel_error;
@@ -111,7 +113,8 @@ static bool has_line_break(const char *text)
 static char *part_of(CURLU *url, CURLUPart part)
 {
     char *text = NULL, *copy = NULL;
-    if (curl_url_get(url, part, &text, part == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) == CURLUE_OK)
+    if (curl_url_get(url, part, &text, part == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) ==
+        CURLUE_OK)
         copy = strdup(text);
     curl_free(text);
     return copy;
@@ -133,8 +136,8 @@ static int take_url(struct http_call *call, const struct http_request *request, 
     char *scheme = NULL, *port = NULL;
     int rc = 0;
     if (!url || curl_url_set(url, CURLUPART_URL, request->url, 0) != CURLUE_OK ||
-        !(scheme = part_of(url, CURLUPART_SCHEME)) || !(call->host = part_of(url, CURLUPART_HOST)) ||
-        !(port = part_of(url, CURLUPART_PORT)) ||
+        !(scheme = part_of(url, CURLUPART_SCHEME)) ||
+        !(call->host = part_of(url, CURLUPART_HOST)) || !(port = part_of(url, CURLUPART_PORT)) ||
         (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)) {
         rc = err_set(err, ERR_INPUT, "'%.200s' is no http:// or https:// address", request->url);
         goto out;
@@ -156,8 +159,8 @@ static int take_headers(struct http_call *call, const struct http_request *reque
     for (size_t i = 0; request->headers && request->headers[i]; i++) {
         const char *header = request->headers[i];
         if (!strchr(header, ':') || *header == ':' || has_line_break(header))
-            return err_set(err, ERR_INPUT, "a header must be one line `Name: value`, and '%.100s' is not",
-                           header);
+            return err_set(err, ERR_INPUT,
+                           "a header must be one line `Name: value`, and '%.100s' is not", header);
         struct curl_slist *longer = curl_slist_append(call->headers, header);
         if (!longer)
             return err_set(err, ERR_MEMORY, "out of memory");
@@ -168,15 +171,17 @@ static int take_headers(struct http_call *call, const struct http_request *reque
     return 0;
 }
 
-/* The URL's host stays the certificate's name and the Host header; only the connection goes elsewhere. Through a node, libcurl gets a
- * local socket, and so never asks our resolver for a name that the node is to resolve. */
-static int take_destination(struct http_call *call, const struct http_request *request, struct err *err)
+/* The URL's host stays the certificate's name and the Host header; only the connection goes
+ * elsewhere. Through a node, libcurl gets a local socket, and so never asks our resolver for a name
+ * that the node is to resolve. */
+static int take_destination(struct http_call *call, const struct http_request *request,
+                            struct err *err)
 {
     char text[600];
     bool v6 = strchr(call->far_host, ':') != NULL;
     if (request->via) {
-        call->tunnel = http_tunnel_open(call->client->loop, request->via, call->far_host, call->far_port,
-                                        call->tunnel_name, err);
+        call->tunnel = http_tunnel_open(call->client->loop, request->via, call->far_host,
+                                        call->far_port, call->tunnel_name, err);
         return call->tunnel ? 0 : ERR_IO;
     }
     if (!request->connect_host && !request->connect_port)
@@ -248,11 +253,12 @@ static int call_prepare(struct http_call *call, const struct http_request *reque
     if (!call->easy || set_transfer(call, request) || set_request(call, request))
         return err_set(err, ERR_MEMORY, "libcurl cannot take the request: out of memory");
     CURLMcode added = curl_multi_add_handle(call->client->multi, call->easy);
-    return added == CURLM_OK ? 0 : err_set(err, ERR_MEMORY, "libcurl: %s", curl_multi_strerror(added));
+    return added == CURLM_OK ? 0
+                             : err_set(err, ERR_MEMORY, "libcurl: %s", curl_multi_strerror(added));
 }
 
-struct http_call *http_start(struct http_client *client, const struct http_request *request, http_fn *fn,
-                             void *context, struct err *err)
+struct http_call *http_start(struct http_client *client, const struct http_request *request,
+                             http_fn *fn, void *context, struct err *err)
 {
     struct http_call *call = calloc(1, sizeof(*call));
     if (!call) {

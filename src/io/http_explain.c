@@ -11,7 +11,8 @@ static void explain_connect(const struct http_call *call, struct err *err)
     long number = 0;
     curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
     if (number == ECONNREFUSED)
-        err_set(err, ERR_UNREACHABLE, "%s:%u refused the connection", call->far_host, call->far_port);
+        err_set(err, ERR_UNREACHABLE, "%s:%u refused the connection", call->far_host,
+                call->far_port);
     else
         err_set(err, ERR_UNREACHABLE, "no connection to %s:%u: %s", call->far_host, call->far_port,
                 number ? strerror((int)number) : call->reason);
@@ -24,13 +25,14 @@ static void explain_timeout(const struct http_call *call, struct err *err)
     curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected);
     duration_format(time, call->timeout_ms);
     if (connected == 0)
-        err_set(err, ERR_TIMEOUT, "no connection to %s:%u within %s", call->far_host, call->far_port,
-                time);
+        err_set(err, ERR_TIMEOUT, "no connection to %s:%u within %s", call->far_host,
+                call->far_port, time);
     else if (call->body_total)
         err_set(err, ERR_TIMEOUT, "no whole answer from %s:%u within %s", call->far_host,
                 call->far_port, time);
     else
-        err_set(err, ERR_TIMEOUT, "no answer from %s:%u within %s", call->far_host, call->far_port, time);
+        err_set(err, ERR_TIMEOUT, "no answer from %s:%u within %s", call->far_host, call->far_port,
+                time);
 }
 
 void http_explain(const struct http_call *call, CURLcode code, struct err *err)
@@ -48,14 +50,16 @@ void http_explain(const struct http_call *call, CURLcode code, struct err *err)
     else if (code == CURLE_COULDNT_RESOLVE_HOST)
         err_set(err, ERR_UNREACHABLE, "the name %s is not known", call->far_host);
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
-        err_set(err, ERR_PROTOCOL, "TLS certificate of %s not trusted: %s", call->host, reason.text);
+        err_set(err, ERR_PROTOCOL, "TLS certificate of %s not trusted: %s", call->host,
+                reason.text);
     else if (code == CURLE_SSL_CONNECT_ERROR)
         err_set(err, ERR_PROTOCOL, "no TLS with %s: %s", call->host, reason.text);
     else if (code == CURLE_GOT_NOTHING)
-        err_set(err, ERR_PROTOCOL, "%s:%u closed without an answer", call->far_host, call->far_port);
+        err_set(err, ERR_PROTOCOL, "%s:%u closed without an answer", call->far_host,
+                call->far_port);
     else if (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)
-        err_set(err, ERR_PROTOCOL, "%s:%u broke the connection off: %s", call->far_host, call->far_port,
-                reason.text);
+        err_set(err, ERR_PROTOCOL, "%s:%u broke the connection off: %s", call->far_host,
+                call->far_port, reason.text);
     else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
         err_set(err, ERR_PROTOCOL, "%s:%u does not speak HTTP: %s", call->far_host, call->far_port,
                 reason.text);

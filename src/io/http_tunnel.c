@@ -14,9 +14,10 @@
 
 struct http_tunnel {
     struct loop *loop;
-    uv_poll_t *poll; /* closed before its socket: libuv asks the kernel about the number once more */
-    int socket;      /* the listener, then our end; -1 once closed */
-    bool connected;  /* libcurl has come */
+    uv_poll_t
+        *poll;      /* closed before its socket: libuv asks the kernel about the number once more */
+    int socket;     /* the listener, then our end; -1 once closed */
+    bool connected; /* libcurl has come */
     struct ssh_channel *channel; /* NULL once closed */
     char outgoing[16384];        /* read from the pair, not yet taken by the channel */
     size_t outgoing_length;
@@ -84,8 +85,10 @@ static void pass_outgoing(struct http_tunnel *tunnel)
 
 static void read_outgoing(struct http_tunnel *tunnel)
 {
-    while (tunnel->socket >= 0 && tunnel->connected && !tunnel->local_ended && tunnel->outgoing_length == 0) {
-        ssize_t got = recv(tunnel->socket, tunnel->outgoing, sizeof(tunnel->outgoing), MSG_DONTWAIT);
+    while (tunnel->socket >= 0 && tunnel->connected && !tunnel->local_ended &&
+           tunnel->outgoing_length == 0) {
+        ssize_t got =
+            recv(tunnel->socket, tunnel->outgoing, sizeof(tunnel->outgoing), MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN)
@@ -111,8 +114,9 @@ static void write_incoming(struct http_tunnel *tunnel)
     if (!tunnel->connected)
         return;
     while (tunnel->socket >= 0 && tunnel->incoming_at < tunnel->incoming.length) {
-        ssize_t put = send(tunnel->socket, tunnel->incoming.text + tunnel->incoming_at,
-                           tunnel->incoming.length - tunnel->incoming_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t put =
+            send(tunnel->socket, tunnel->incoming.text + tunnel->incoming_at,
+                 tunnel->incoming.length - tunnel->incoming_at, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0 && errno == EAGAIN)
@@ -224,7 +228,8 @@ static int listen_locally(char name_out[HTTP_TUNNEL_NAME])
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener < 0)
         return -1;
-    if (bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)) < 0 || listen(listener, 4) < 0 ||
+    if (bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)) < 0 ||
+        listen(listener, 4) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
         length <= sizeof(sa_family_t) + 1 || length > sizeof(sa_family_t) + HTTP_TUNNEL_NAME) {
         close(listener);
@@ -236,8 +241,9 @@ static int listen_locally(char name_out[HTTP_TUNNEL_NAME])
     return listener;
 }
 
-struct http_tunnel *http_tunnel_open(struct loop *loop, struct ssh *via, const char *host, uint16_t port,
-                                     char name_out[HTTP_TUNNEL_NAME], struct err *err)
+struct http_tunnel *http_tunnel_open(struct loop *loop, struct ssh *via, const char *host,
+                                     uint16_t port, char name_out[HTTP_TUNNEL_NAME],
+                                     struct err *err)
 {
     struct http_tunnel *tunnel = calloc(1, sizeof(*tunnel));
     if (!tunnel) {

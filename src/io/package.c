@@ -61,11 +61,13 @@ int package_finish(struct package *package, const char *location, int64_t time, 
     if (package->manifest.overflowed)
         return err_set(err, ERR_MEMORY, "the manifest of %s is too large for memory", location);
     if (package->manifest.length == 0)
-        return err_set(err, ERR_INPUT, "%s holds no file; an empty release is refused", description);
+        return err_set(err, ERR_INPUT, "%s holds no file; an empty release is refused",
+                       description);
     digest_sha256_hex(package->manifest.text, package->manifest.length, package->manifest_sha256);
     if (time < 0 || time > RELEASE_TIME_MAX || !gmtime_r(&seconds, &utc))
-        return err_set(err, ERR_INPUT, "%s: its time, %lld s since 1970, is none that can name a release",
-                       location, (long long)time);
+        return err_set(err, ERR_INPUT,
+                       "%s: its time, %lld s since 1970, is none that can name a release", location,
+                       (long long)time);
     package->time = time;
     size_t used = strftime(package->release, sizeof(package->release), "%Y%m%dT%H%M%SZ-", &utc);
     snprintf(package->release + used, sizeof(package->release) - used, "%.12s",
@@ -116,7 +118,8 @@ struct sink {
     struct digest *digest;
 };
 
-static la_ssize_t sink_write(struct archive *archive, void *context, const void *bytes, size_t length)
+static la_ssize_t sink_write(struct archive *archive, void *context, const void *bytes,
+                             size_t length)
 {
     struct sink *sink = context;
     ssize_t put;
@@ -131,7 +134,8 @@ static la_ssize_t sink_write(struct archive *archive, void *context, const void 
     return put;
 }
 
-/* GNU's form of long names and large sizes, not pax: busybox' tar skips pax headers, and would cut the names. */
+/* GNU's form of long names and large sizes, not pax: busybox' tar skips pax headers, and would cut
+ * the names. */
 static int writer_open(struct archive *writer, enum compression compression, struct sink *sink)
 {
     if (archive_write_set_format_gnutar(writer) != ARCHIVE_OK)
@@ -206,7 +210,8 @@ static int pack(struct package *package, enum compression compression, struct pa
     const unsigned char *spool = NULL;
     unsigned char digest[SHA256_BYTES];
     struct archive *writer = archive_write_new();
-    int rc = writer ? temporary_file(&packed->file, err) : err_set(err, ERR_MEMORY, "out of memory");
+    int rc =
+        writer ? temporary_file(&packed->file, err) : err_set(err, ERR_MEMORY, "out of memory");
     if (rc < 0 || (rc = tree_map(&package->tree, &spool, err)) < 0)
         goto out;
     sink.file = packed->file;

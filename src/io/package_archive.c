@@ -95,9 +95,10 @@ static int add_entry(struct tree *tree, struct archive *reader, struct archive_e
         return rc < 0 ? rc : copy_content(tree, reader, location, err);
     }
     default:
-        return err_set(err, ERR_INPUT,
-                       "'%s' is a device, pipe or socket; a release holds files, folders and links only",
-                       shown(name, path));
+        return err_set(
+            err, ERR_INPUT,
+            "'%s' is a device, pipe or socket; a release holds files, folders and links only",
+            shown(name, path));
     }
 }
 
@@ -110,7 +111,8 @@ static int read_entries(struct package *package, struct archive *reader, const c
     strbuf_init(&path, 2 * TREE_PATH_MAX);
     while (rc == 0 && (step = archive_read_next_header(reader, &entry)) >= ARCHIVE_WARN &&
            step != ARCHIVE_EOF) {
-        const char *name = name_of(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
+        const char *name =
+            name_of(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
         if (!name)
             rc = fault(reader, location, err);
         else
@@ -135,8 +137,8 @@ static int open_file(int *out, const char *location, struct err *err)
     struct stat status;
     *out = open(location, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (*out < 0)
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open the archive %s: %s",
-                       location, strerror(errno));
+        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
+                       "cannot open the archive %s: %s", location, strerror(errno));
     if (fstat(*out, &status) < 0 || !S_ISREG(status.st_mode))
         return err_set(err, ERR_INPUT, "the archive %s is not a file%s", location,
                        S_ISDIR(status.st_mode) ? " but a folder; write dir = instead" : "");

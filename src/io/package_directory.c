@@ -13,7 +13,8 @@
 struct walk {
     struct package *package;
     const char *location;
-    struct strbuf path; /* of the folder being read, relative, ends with a slash unless it is the top */
+    struct strbuf
+        path; /* of the folder being read, relative, ends with a slash unless it is the top */
     int64_t newest;
     unsigned depth;
     char *piece;
@@ -64,7 +65,8 @@ static int walk_file(struct walk *walk, int folder, const char *name, struct err
         rc = fault(walk, "read, as it changes while it is read,", err);
     } else {
         saw_time(walk, &status);
-        rc = tree_file_start(&walk->package->tree, walk->path.text, (status.st_mode & 0100) != 0, err);
+        rc = tree_file_start(&walk->package->tree, walk->path.text, (status.st_mode & 0100) != 0,
+                             err);
         if (rc == 0)
             rc = copy_content(walk, file, err);
     }
@@ -112,7 +114,9 @@ static int walk_entry(struct walk *walk, int folder, const char *name, struct er
     }
     return err_set(err, ERR_INPUT, "'%s' is a %s; a release holds files, folders and links only",
                    shown(path, walk->path.text),
-                   S_ISSOCK(status.st_mode) ? "socket" : S_ISFIFO(status.st_mode) ? "pipe" : "device");
+                   S_ISSOCK(status.st_mode)   ? "socket"
+                   : S_ISFIFO(status.st_mode) ? "pipe"
+                                              : "device");
 }
 
 /* Takes over `folder`. */
@@ -139,8 +143,9 @@ static int walk_folder(struct walk *walk, int folder, struct err *err)
             (walk->depth == 1 && strcmp(entry->d_name, ".git") == 0))
             continue;
         strbuf_adds(&walk->path, entry->d_name);
-        rc = walk->path.overflowed ? err_set(err, ERR_INPUT, "a path below %s is too long", walk->location)
-                                   : walk_entry(walk, folder, entry->d_name, err);
+        rc = walk->path.overflowed
+                 ? err_set(err, ERR_INPUT, "a path below %s is too long", walk->location)
+                 : walk_entry(walk, folder, entry->d_name, err);
         walk->path.length = length;
         walk->path.text[length] = '\0';
     }

@@ -22,17 +22,20 @@ static int open_fault(int code, const char *location, struct err *err)
     const git_error *last = git_error_last();
     const char *reason = last ? last->message : "";
     if (code == GIT_EOWNER || (code == GIT_ENOTFOUND && strstr(reason, "safe.directory")))
-        return err_set(err, ERR_REFUSED,
-                       "the git repository %s belongs to another user, so git does not trust it; if you "
-                       "do: git config --global --add safe.directory %s",
-                       location, location);
+        return err_set(
+            err, ERR_REFUSED,
+            "the git repository %s belongs to another user, so git does not trust it; if you "
+            "do: git config --global --add safe.directory %s",
+            location, location);
     if (code == GIT_ENOTFOUND)
-        return err_set(err, ERR_NOT_FOUND, "%s is no git repository, nor is it inside one", location);
+        return err_set(err, ERR_NOT_FOUND, "%s is no git repository, nor is it inside one",
+                       location);
     if (strstr(reason, "unsupported extension") || strstr(reason, "repository version"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "the git repository %s has a format that libgit2 here cannot read (%s); deploy "
-                       "what `git archive` writes, with archive =",
-                       location, reason);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "the git repository %s has a format that libgit2 here cannot read (%s); deploy "
+            "what `git archive` writes, with archive =",
+            location, reason);
     return err_set(err, ERR_IO, "cannot open the git repository %s: %s", location, reason);
 }
 
@@ -132,7 +135,8 @@ static int find_commit(git_commit **out, git_repository *repository, const char 
                        shown(name, ref), trouble);
     int rc = git_revparse_single(&object, repository, ref);
     if (rc == GIT_EAMBIGUOUS)
-        return err_set(err, ERR_INPUT, "'%s' is the beginning of several commits in %s; write more of it",
+        return err_set(err, ERR_INPUT,
+                       "'%s' is the beginning of several commits in %s; write more of it",
                        shown(name, ref), location);
     if (rc == GIT_EINVALIDSPEC)
         return err_set(err, ERR_INPUT, "ref '%s' is malformed; name a commit, a branch or a tag",
@@ -187,15 +191,17 @@ static int add_entry(struct checkout *checkout, const git_tree_entry *entry, uns
     char name[304];
     git_filemode_t mode = git_tree_entry_filemode(entry);
     if (checkout->rules) {
-        int ignored = git_rules_ignore(checkout->rules, checkout->path.text, mode == GIT_FILEMODE_TREE, err);
+        int ignored =
+            git_rules_ignore(checkout->rules, checkout->path.text, mode == GIT_FILEMODE_TREE, err);
         if (ignored)
             return ignored < 0 ? ignored : 0;
     }
     if (mode == GIT_FILEMODE_COMMIT)
-        return err_set(err, ERR_INPUT,
-                       "'%s' is a submodule, which git does not hold in the commit; deploy a checked-out "
-                       "folder (dir =), or leave it out by export-ignore in .gitattributes",
-                       shown(name, checkout->path.text));
+        return err_set(
+            err, ERR_INPUT,
+            "'%s' is a submodule, which git does not hold in the commit; deploy a checked-out "
+            "folder (dir =), or leave it out by export-ignore in .gitattributes",
+            shown(name, checkout->path.text));
     if (mode != GIT_FILEMODE_TREE)
         return add_blob(checkout, entry, err);
     strbuf_addc(&checkout->path, '/');
@@ -251,7 +257,9 @@ static int find_folder(git_oid *out, const git_tree *top, const char *folder, co
     bool is_folder = git_tree_entry_type(entry) == GIT_OBJECT_TREE;
     *out = *git_tree_entry_id(entry);
     git_tree_entry_free(entry);
-    return is_folder ? 0 : err_set(err, ERR_INPUT, "path '%s' in %s is no folder", shown(name, folder), ref);
+    return is_folder
+               ? 0
+               : err_set(err, ERR_INPUT, "path '%s' in %s is no folder", shown(name, folder), ref);
 }
 
 static char *describe(git_commit *commit, const char *ref)

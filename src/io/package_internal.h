@@ -1,5 +1,6 @@
 /*
- * What the three sources share: a package whose tree they fill, and what is said about it at the end.
+ * What the three sources share: a package whose tree they fill, and what is said about it at the
+ * end.
  */
 #ifndef IO_PACKAGE_INTERNAL_H
 #define IO_PACKAGE_INTERNAL_H
@@ -25,8 +26,8 @@ struct package {
 
 /* An empty package, to be filled; freed by package_free also when half made. */
 int package_create(struct package **out, struct err *err);
-/* Settles the tree, writes the manifest and names the release. `hex`: at least 12 digits; NULL: the manifest's digest. `location` is for messages.
- * `description` is copied. */
+/* Settles the tree, writes the manifest and names the release. `hex`: at least 12 digits; NULL: the
+ * manifest's digest. `location` is for messages. `description` is copied. */
 int package_finish(struct package *package, const char *location, int64_t time, const char *hex,
                    const char *description, struct err *err);
 

@@ -36,9 +36,10 @@ int temporary_file(int *out, struct err *err)
         snprintf(path, sizeof(path), "%s/deployctl.XXXXXX", folder);
         *out = mkostemp(path, O_CLOEXEC);
         if (*out < 0)
-            return err_set(err, ERR_IO,
-                           "cannot make a temporary file in %s: %s; set TMPDIR to a folder with room",
-                           folder, strerror(errno));
+            return err_set(
+                err, ERR_IO,
+                "cannot make a temporary file in %s: %s; set TMPDIR to a folder with room", folder,
+                strerror(errno));
         unlink(path);
     }
     return 0;
@@ -59,7 +60,8 @@ int file_map(const unsigned char **out, int file, uint64_t length, struct err *e
 static int spool_error(struct err *err)
 {
     const char *folder = getenv("TMPDIR");
-    return err_set(err, ERR_IO, "cannot write a temporary file in %s: %s; set TMPDIR to a folder with room",
+    return err_set(err, ERR_IO,
+                   "cannot write a temporary file in %s: %s; set TMPDIR to a folder with room",
                    folder && *folder ? folder : "/tmp", strerror(errno));
 }
 
@@ -133,8 +135,8 @@ static const char *path_trouble(const char *path)
     }
 }
 
-/* Only leading `..` are taken, and no more than there are folders above: those are real folders of the release, so that the
- * target cannot leave it, whatever other links there are. */
+/* Only leading `..` are taken, and no more than there are folders above: those are real folders of
+ * the release, so that the target cannot leave it, whatever other links there are. */
 static const char *target_trouble(const char *path, const char *target)
 {
     size_t above = 0;
@@ -222,8 +224,8 @@ int tree_add_copy(struct tree *tree, const char *path, const char *of, struct er
     struct tree_entry *entry;
     char name[304], to[304];
     size_t found = 0;
-    while (found < tree->count && (tree->entries[found].kind != TREE_FILE ||
-                                   strcmp(tree->entries[found].path, of) != 0))
+    while (found < tree->count &&
+           (tree->entries[found].kind != TREE_FILE || strcmp(tree->entries[found].path, of) != 0))
         found++;
     if (found == tree->count)
         return err_set(err, ERR_INPUT, "'%s' is a hard link to '%s', which is not there before it",
@@ -278,10 +280,11 @@ int tree_file_end(struct tree *tree, struct err *err)
         return err_set(err, ERR_MEMORY, "out of memory");
     if (entry->size < LFS_POINTER_MAX && tree->head_length >= strlen(LFS_HEAD) &&
         memcmp(tree->head, LFS_HEAD, strlen(LFS_HEAD)) == 0)
-        return err_set(err, ERR_INPUT,
-                       "'%s' is a Git LFS pointer, not the file itself; run `git lfs pull` and deploy "
-                       "the folder (dir =), or leave it out by export-ignore in .gitattributes",
-                       shown(name, entry->path));
+        return err_set(
+            err, ERR_INPUT,
+            "'%s' is a Git LFS pointer, not the file itself; run `git lfs pull` and deploy "
+            "the folder (dir =), or leave it out by export-ignore in .gitattributes",
+            shown(name, entry->path));
     return 0;
 }
 
@@ -321,7 +324,8 @@ static size_t shared_length(const char *a, const char *b)
     return folder;
 }
 
-/* Adds the folders of `path` that its predecessor in the order does not share, behind the `sorted` entries. */
+/* Adds the folders of `path` that its predecessor in the order does not share, behind the `sorted`
+ * entries. */
 static int add_parents(struct tree *tree, size_t sorted, const char *path, const char *before,
                        struct err *err)
 {
@@ -390,9 +394,12 @@ void tree_write_manifest(const struct tree *tree, struct strbuf *out)
         const struct tree_entry *entry = &tree->entries[i];
         if (entry->kind == TREE_FOLDER)
             continue;
-        const char *mode = entry->kind == TREE_LINK ? "120000" : entry->executable ? "100755" : "100644";
+        const char *mode = entry->kind == TREE_LINK ? "120000"
+                           : entry->executable      ? "100755"
+                                                    : "100644";
         digest_hex(entry->sha256, hex);
-        strbuf_addf(out, "%s %s %llu %s\n", hex, mode, (unsigned long long)entry->size, entry->path);
+        strbuf_addf(out, "%s %s %llu %s\n", hex, mode, (unsigned long long)entry->size,
+                    entry->path);
     }
 }
 

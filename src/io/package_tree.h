@@ -1,9 +1,11 @@
 /*
- * The entries of a release while it is read: contents are spooled once to an unlinked temporary file and digested on the way, so
- * that what the manifest says is what the tar will hold, whatever happens to the source meanwhile.
+ * The entries of a release while it is read: contents are spooled once to an unlinked temporary
+ * file and digested on the way, so that what the manifest says is what the tar will hold, whatever
+ * happens to the source meanwhile.
  *
- * Everything hostile is refused here, for every source alike: names, link targets, LFS pointers, sizes. After tree_settle the
- * entries are in canonical order (bytes of the path, a folder's path ending in `/`) and every parent folder stands before what it holds.
+ * Everything hostile is refused here, for every source alike: names, link targets, LFS pointers,
+ * sizes. After tree_settle the entries are in canonical order (bytes of the path, a folder's path
+ * ending in `/`) and every parent folder stands before what it holds.
  */
 #ifndef IO_PACKAGE_TREE_H
 #define IO_PACKAGE_TREE_H
@@ -61,13 +63,15 @@ int tree_file_start(struct tree *tree, const char *path, bool executable, struct
 int tree_file_write(struct tree *tree, const void *bytes, size_t length, struct err *err);
 int tree_file_end(struct tree *tree, struct err *err);
 
-/* Sorts, adds the parents that no source named, refuses doubles and what lies under a file or a link. */
+/* Sorts, adds the parents that no source named, refuses doubles and what lies under a file or a
+ * link. */
 int tree_settle(struct tree *tree, struct err *err);
 /* Appends a line for every file and link. */
 void tree_write_manifest(const struct tree *tree, struct strbuf *out);
 /* What it takes on a file system with blocks of 4 KiB. */
 uint64_t tree_disk_bytes(const struct tree *tree);
-/* Maps the spool read-only; NULL with length 0 when nothing was spooled. The caller munmaps `tree->spooled` bytes. */
+/* Maps the spool read-only; NULL with length 0 when nothing was spooled. The caller munmaps
+ * `tree->spooled` bytes. */
 int tree_map(const struct tree *tree, const unsigned char **out, struct err *err);
 
 /* An unlinked temporary file in $TMPDIR, else /tmp. */

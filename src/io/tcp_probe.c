@@ -175,8 +175,9 @@ static void on_closed(void *context, const struct err *error, int status)
 static const struct ssh_channel_events tunnel_events = {
     .opened = on_opened, .received = on_received, .closed = on_closed};
 
-struct tcp_probe *tcp_probe_start(struct loop *loop, struct ssh *via, const char *host, uint16_t port,
-                                  int64_t timeout_ms, tcp_probe_fn *fn, void *context)
+struct tcp_probe *tcp_probe_start(struct loop *loop, struct ssh *via, const char *host,
+                                  uint16_t port, int64_t timeout_ms, tcp_probe_fn *fn,
+                                  void *context)
 {
     struct tcp_probe *probe = calloc(1, sizeof(*probe));
     if (!probe)

@@ -31,7 +31,8 @@ static void send_text(int peer, const char *text)
 static void answer(int peer, int status, const char *more, const char *body, size_t length)
 {
     char head[256];
-    snprintf(head, sizeof(head), "HTTP/1.1 %d Words\r\nContent-Length: %zu\r\n%s\r\n", status, length, more);
+    snprintf(head, sizeof(head), "HTTP/1.1 %d Words\r\nContent-Length: %zu\r\n%s\r\n", status,
+             length, more);
     send_text(peer, head);
     send_all(peer, body, length);
 }
@@ -129,7 +130,8 @@ void http_server_start(struct http_server *server)
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 ||
         listen(listener, 128) < 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &length) < 0 || (server->pid = fork()) < 0) {
+        getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
+        (server->pid = fork()) < 0) {
         perror("http server");
         exit(1);
     }

@@ -1,5 +1,6 @@
 /*
- * A small HTTP/1.1 server for tests, in a process group of its own on a loopback port. What it does is said by the request's path:
+ * A small HTTP/1.1 server for tests, in a process group of its own on a loopback port. What it does
+ * is said by the request's path:
  *
  *   /status/N     answers with status N and the body `status N`
  *   /body/N       a body of N bytes 'x'

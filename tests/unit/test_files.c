@@ -68,7 +68,8 @@ static void a_failed_write_leaves_the_old_file_and_nothing_beside_it(void **stat
     assert_int_equal(file_write(in(fixture, "a"), "x", 1, 0600, &fixture->err), ERR_IO);
     snprintf(command, sizeof(command), "test \"$(ls %s)\" = a", fixture->folder);
     assert_int_equal(system(command), 0);
-    assert_int_equal(file_write(in(fixture, "no/such"), "x", 1, 0600, &fixture->err), ERR_NOT_FOUND);
+    assert_int_equal(file_write(in(fixture, "no/such"), "x", 1, 0600, &fixture->err),
+                     ERR_NOT_FOUND);
     assert_non_null(strstr(fixture->err.message, "no/such"));
 }
 

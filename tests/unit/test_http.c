@@ -67,7 +67,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void ask_fully(struct fixture *fixture, struct outcome *outcome, struct http_request *request)
+static void ask_fully(struct fixture *fixture, struct outcome *outcome,
+                      struct http_request *request)
 {
     struct err err = {0};
     memset(outcome, 0, sizeof(*outcome));
@@ -80,18 +81,20 @@ static void ask_fully(struct fixture *fixture, struct outcome *outcome, struct h
     assert_int_equal(outcome->times, 1);
 }
 
-static void ask(struct fixture *fixture, struct outcome *outcome, const char *path, int64_t timeout_ms)
+static void ask(struct fixture *fixture, struct outcome *outcome, const char *path,
+                int64_t timeout_ms)
 {
     char url[200];
     snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", fixture->server.port, path);
-    struct http_request request = {.url = url, .timeout_ms = timeout_ms, .body_max = 1000, .verify_tls = true};
+    struct http_request request = {
+        .url = url, .timeout_ms = timeout_ms, .body_max = 1000, .verify_tls = true};
     ask_fully(fixture, outcome, &request);
 }
 
-#define assert_says(text, part)                                                                     \
-    do {                                                                                            \
-        if (!strstr(text, part))                                                                    \
-            fail_msg("'%s' does not say '%s'", text, part);                                         \
+#define assert_says(text, part)                                                                    \
+    do {                                                                                           \
+        if (!strstr(text, part))                                                                   \
+            fail_msg("'%s' does not say '%s'", text, part);                                        \
     } while (0)
 
 static struct outcome got; /* large; one test at a time */
@@ -184,8 +187,12 @@ static void headers_method_and_body_are_sent(void **state)
     const char *headers[] = {"X-Token: t 1", "Content-Type: application/json", NULL};
     char url[100];
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/echo?a=b", fixture->server.port);
-    struct http_request request = {.url = url, .method = "PUT", .headers = headers, .body = "{\"a\":1}",
-                                   .timeout_ms = 10000, .body_max = 4000};
+    struct http_request request = {.url = url,
+                                   .method = "PUT",
+                                   .headers = headers,
+                                   .body = "{\"a\":1}",
+                                   .timeout_ms = 10000,
+                                   .body_max = 4000};
     ask_fully(fixture, &got, &request);
     assert_says(got.body, "PUT /echo?a=b HTTP/1.1\r\n");
     assert_says(got.body, "X-Token: t 1\r\n");
@@ -195,8 +202,11 @@ static void headers_method_and_body_are_sent(void **state)
 static void the_host_header_is_the_url_s_when_connecting_elsewhere(void **state)
 {
     struct fixture *fixture = *state;
-    struct http_request request = {.url = "http://shop.example/echo", .timeout_ms = 10000, .body_max = 4000,
-                                   .connect_host = "127.0.0.1", .connect_port = fixture->server.port};
+    struct http_request request = {.url = "http://shop.example/echo",
+                                   .timeout_ms = 10000,
+                                   .body_max = 4000,
+                                   .connect_host = "127.0.0.1",
+                                   .connect_port = fixture->server.port};
     ask_fully(fixture, &got, &request);
     assert_int_equal(got.status, 200);
     assert_says(got.body, "Host: shop.example\r\n");
@@ -215,8 +225,9 @@ static void proxies_of_the_environment_are_ignored(void **state)
 static void malformed_requests_are_refused_at_once(void **state)
 {
     struct fixture *fixture = *state;
-    static const char *const urls[] = {"ftp://127.0.0.1/", "file:///etc/passwd", "nonsense", "", "http://",
-                                       "http://a b/", "http://127.0.0.1:99999/"};
+    static const char *const urls[] = {
+        "ftp://127.0.0.1/", "file:///etc/passwd",     "nonsense", "", "http://",
+        "http://a b/",      "http://127.0.0.1:99999/"};
     const char *headers[] = {"X: a\r\nInjected: yes", NULL};
     struct err err;
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
@@ -224,7 +235,8 @@ static void malformed_requests_are_refused_at_once(void **state)
         assert_null(http_start(fixture->client, &request, on_response, &got, &err));
         assert_int_equal(err.code, ERR_INPUT);
     }
-    struct http_request request = {.url = "http://127.0.0.1/", .timeout_ms = 1000, .headers = headers};
+    struct http_request request = {
+        .url = "http://127.0.0.1/", .timeout_ms = 1000, .headers = headers};
     assert_null(http_start(fixture->client, &request, on_response, &got, &err));
     request.headers = NULL;
     request.method = "GET /x";
@@ -296,8 +308,10 @@ static void tls_start(struct tls_server *server)
     strcpy(server->folder, "/tmp/deployctl-tls.XXXXXX");
     assert_non_null(mkdtemp(server->folder));
     snprintf(command, sizeof(command),
-             "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key "
-             "-out cert -days 2 -subj /CN=shop.example -addext subjectAltName=DNS:shop.example 2>/dev/null",
+             "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+             "-keyout key "
+             "-out cert -days 2 -subj /CN=shop.example -addext subjectAltName=DNS:shop.example "
+             "2>/dev/null",
              server->folder);
     assert_int_equal(quiet(command), 0);
     server->port = port_unused();
@@ -310,8 +324,8 @@ static void tls_start(struct tls_server *server)
         dup2(out[1], 1);
         close(out[0]);
         close(2);
-        execlp("openssl", "openssl", "s_server", "-www", "-accept", port, "-key", "key", "-cert", "cert",
-               (char *)NULL);
+        execlp("openssl", "openssl", "s_server", "-www", "-accept", port, "-key", "key", "-cert",
+               "cert", (char *)NULL);
         _exit(127);
     }
     close(out[1]);
@@ -339,8 +353,11 @@ static void tls_is_verified_unless_told_otherwise(void **state)
     if (quiet("openssl version >/dev/null 2>&1") != 0)
         skip();
     tls_start(&server);
-    struct http_request request = {.url = "https://shop.example/", .timeout_ms = 20000, .body_max = 100,
-                                   .verify_tls = true, .connect_host = "127.0.0.1",
+    struct http_request request = {.url = "https://shop.example/",
+                                   .timeout_ms = 20000,
+                                   .body_max = 100,
+                                   .verify_tls = true,
+                                   .connect_host = "127.0.0.1",
                                    .connect_port = server.port};
     ask_fully(fixture, &got, &request);
     assert_int_equal(got.error.code, ERR_PROTOCOL);
@@ -402,8 +419,10 @@ static void a_tcp_probe_can_be_cancelled(void **state)
     struct fixture *fixture = *state;
     struct outcome *other = calloc(1, sizeof(*other));
     other->loop = fixture->loop;
-    tcp_probe_cancel(tcp_probe_start(fixture->loop, NULL, "127.0.0.1", fixture->server.port, 5000, on_probe, other));
-    tcp_probe_cancel(tcp_probe_start(fixture->loop, NULL, "localhost", fixture->server.port, 5000, on_probe, other));
+    tcp_probe_cancel(tcp_probe_start(fixture->loop, NULL, "127.0.0.1", fixture->server.port, 5000,
+                                     on_probe, other));
+    tcp_probe_cancel(tcp_probe_start(fixture->loop, NULL, "localhost", fixture->server.port, 5000,
+                                     on_probe, other));
     probe(fixture->loop, NULL, "127.0.0.1", fixture->server.port);
     assert_int_equal(other->times, 0);
     free(other);
@@ -434,13 +453,18 @@ static void node_stop(struct node *node)
     sshd_stop(node->sshd);
 }
 
-static void ask_through(struct node *node, struct fixture *fixture, const char *path, int64_t timeout_ms)
+static void ask_through(struct node *node, struct fixture *fixture, const char *path,
+                        int64_t timeout_ms)
 {
     char url[200];
-    snprintf(url, sizeof(url), "http://name.only.the.node.knows.invalid:%u%s", fixture->server.port, path);
+    snprintf(url, sizeof(url), "http://name.only.the.node.knows.invalid:%u%s", fixture->server.port,
+             path);
     struct fixture there = {.loop = node->client.loop, .client = node->http};
-    struct http_request request = {.url = url, .timeout_ms = timeout_ms, .body_max = 4000,
-                                   .via = node->client.ssh, .connect_host = "127.0.0.1"};
+    struct http_request request = {.url = url,
+                                   .timeout_ms = timeout_ms,
+                                   .body_max = 4000,
+                                   .via = node->client.ssh,
+                                   .connect_host = "127.0.0.1"};
     ask_fully(&there, &got, &request);
 }
 
@@ -477,8 +501,12 @@ static void a_large_request_body_goes_through_a_node(void **state)
     node_start(&node);
     struct fixture there = {.loop = node.client.loop, .client = node.http};
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/echo", fixture->server.port);
-    struct http_request request = {.url = url, .method = "POST", .body = body, .timeout_ms = 20000,
-                                   .body_max = 60000, .via = node.client.ssh};
+    struct http_request request = {.url = url,
+                                   .method = "POST",
+                                   .body = body,
+                                   .timeout_ms = 20000,
+                                   .body_max = 60000,
+                                   .via = node.client.ssh};
     ask_fully(&there, &got, &request);
     assert_int_equal(got.status, 200);
     assert_true(got.length > 50000);

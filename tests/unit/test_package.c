@@ -1,23 +1,19 @@
 #include "check.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/digest.h"
 #include "io/files.h"
 #include "io/package.h"
 
-/* libgit2 1.5 leaks in matching extensions.* of a repository of format 1 (git_regexp_match); nothing of ours uses pcre2. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libpcre2-8.so\n";
-}
-
-/* A folder to work in; `r` inside is a git repository where a test wants one. Programs see it as $T. */
+/* A folder to work in; `r` inside is a git repository where a test wants one. Programs see it as
+ * $T. */
 struct fixture {
     char folder[64];
     char path[200];
@@ -44,7 +40,8 @@ static int set_up(void **state)
 static void shell(const char *script)
 {
     char command[8192];
-    assert_true(snprintf(command, sizeof(command), "set -e; umask 022; cd $T; %s", script) < (int)sizeof(command));
+    assert_true(snprintf(command, sizeof(command), "set -e; umask 022; cd $T; %s", script) <
+                (int)sizeof(command));
     if (system(command) != 0)
         fail_msg("failed: %s", script);
 }
@@ -59,7 +56,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define REPOSITORY                                                                                   \
+#define REPOSITORY                                                                                 \
     "git init -q -b main r; cd r; git config user.email a@example.org; git config user.name a;"
 #define COMMIT "git add -A; git commit -q -m 'the first';"
 
@@ -69,7 +66,8 @@ static const char *in(struct fixture *fixture, const char *name)
     return fixture->path;
 }
 
-static void from_git(struct fixture *fixture, const char *location, const char *ref, const char *path)
+static void from_git(struct fixture *fixture, const char *location, const char *ref,
+                     const char *path)
 {
     package_free(fixture->package);
     if (package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err) < 0)
@@ -93,29 +91,34 @@ static void from_archive(struct fixture *fixture, const char *location)
 static void says(struct fixture *fixture, int code, const char *words)
 {
     if (fixture->err.code != code || !strstr(fixture->err.message, words))
-        fail_msg("%d '%s' instead of %d '%s'", fixture->err.code, fixture->err.message, code, words);
+        fail_msg("%d '%s' instead of %d '%s'", fixture->err.code, fixture->err.message, code,
+                 words);
     assert_null(fixture->package);
 }
 
-static void git_is_refused(struct fixture *fixture, const char *location, const char *ref, const char *path,
-                           int code, const char *words)
+static void git_is_refused(struct fixture *fixture, const char *location, const char *ref,
+                           const char *path, int code, const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err), code);
+    assert_int_equal(
+        package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err), code);
     says(fixture, code, words);
 }
 
 static void directory_is_refused(struct fixture *fixture, int code, const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_directory(&fixture->package, in(fixture, "d"), &fixture->err), code);
+    assert_int_equal(package_from_directory(&fixture->package, in(fixture, "d"), &fixture->err),
+                     code);
     says(fixture, code, words);
 }
 
-static void archive_is_refused(struct fixture *fixture, const char *name, int code, const char *words)
+static void archive_is_refused(struct fixture *fixture, const char *name, int code,
+                               const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_archive(&fixture->package, in(fixture, name), &fixture->err), code);
+    assert_int_equal(package_from_archive(&fixture->package, in(fixture, name), &fixture->err),
+                     code);
     says(fixture, code, words);
 }
 
@@ -128,8 +131,10 @@ static void unpack(struct fixture *fixture, enum compression compression)
     char hex[SHA256_HEX];
     digest_sha256_hex(bytes.bytes, bytes.length, hex);
     assert_string_equal(hex, bytes.sha256);
-    assert_int_equal(file_write(in(fixture, "out.packed"), bytes.bytes, bytes.length, 0600, &fixture->err), 0);
-    shell(compression == COMPRESSION_ZSTD ? "zstd -dcq out.packed >out.tar" : "gzip -dc <out.packed >out.tar");
+    assert_int_equal(
+        file_write(in(fixture, "out.packed"), bytes.bytes, bytes.length, 0600, &fixture->err), 0);
+    shell(compression == COMPRESSION_ZSTD ? "zstd -dcq out.packed >out.tar"
+                                          : "gzip -dc <out.packed >out.tar");
     shell("rm -rf out; mkdir out; tar -xpf out.tar -C out");
 }
 
@@ -137,7 +142,8 @@ static void unpack(struct fixture *fixture, enum compression compression)
 static void unpacked_is(struct fixture *fixture, const char *expected)
 {
     unpack(fixture, COMPRESSION_ZSTD);
-    shell("cd out; find . -mindepth 1 ! -name .deployctl-manifest -printf '%M %P %l\\n' | LC_ALL=C sort -k2 >../listing");
+    shell("cd out; find . -mindepth 1 ! -name .deployctl-manifest -printf '%M %P %l\\n' | LC_ALL=C "
+          "sort -k2 >../listing");
     assert_int_equal(file_read(&fixture->text, in(fixture, "listing"), &fixture->err), 0);
     assert_string_equal(fixture->text.text, expected);
 }
@@ -152,8 +158,10 @@ static bool manifest_has(struct fixture *fixture, const char *part)
 static void a_commit_becomes_a_release(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "mkdir -p bin; echo run >bin/run; chmod 750 bin/run; echo a >a-b; echo 'ü x' >'sp ü'; ln -s ../a-b bin/link;" COMMIT
-          "git rev-parse --short=12 HEAD >../id; echo dirty >a-b; echo new >untracked; git add untracked");
+    shell(REPOSITORY "mkdir -p bin; echo run >bin/run; chmod 750 bin/run; echo a >a-b; echo 'ü x' "
+                     ">'sp ü'; ln -s ../a-b bin/link;" COMMIT
+                     "git rev-parse --short=12 HEAD >../id; echo dirty >a-b; echo new >untracked; "
+                     "git add untracked");
     from_git(fixture, "r", "main", NULL);
     unpacked_is(fixture, "-rw-r--r-- a-b \n"
                          "drwxr-xr-x bin \n"
@@ -169,7 +177,8 @@ static void a_commit_becomes_a_release(void **state)
     assert_string_equal(package_release(fixture->package), expected);
     snprintf(expected, sizeof(expected), "main %s \"the first\"", fixture->text.text);
     assert_string_equal(package_description(fixture->package), expected);
-    shell("test \"$(cat out/a-b)\" = a; test \"$(tar -tvf out.tar | awk '{print $2}' | sort -u)\" = 0/0;"
+    shell("test \"$(cat out/a-b)\" = a; test \"$(tar -tvf out.tar | awk '{print $2}' | sort -u)\" "
+          "= 0/0;"
           "test \"$(tar -tf out.tar | head -1)\" = .deployctl-manifest");
 }
 
@@ -181,8 +190,10 @@ static void the_manifest_is_first_and_true(void **state)
     shell(REPOSITORY "echo one >one; echo two >two; chmod +x two; ln -s one link;" COMMIT);
     from_git(fixture, "r", "HEAD", NULL);
     unpack(fixture, COMPRESSION_GZIP);
-    shell("cd out; printf '%s 100644 4 one\\n%s 100755 4 two\\n' $(sha256sum <one | cut -c1-64) $(sha256sum <two | cut -c1-64) >../files;"
-          "printf '%s 120000 3 link\\n' $(printf one | sha256sum | cut -c1-64) >../expected; cat ../files >>../expected;"
+    shell("cd out; printf '%s 100644 4 one\\n%s 100755 4 two\\n' $(sha256sum <one | cut -c1-64) "
+          "$(sha256sum <two | cut -c1-64) >../files;"
+          "printf '%s 120000 3 link\\n' $(printf one | sha256sum | cut -c1-64) >../expected; cat "
+          "../files >>../expected;"
           "cmp .deployctl-manifest ../expected");
     const char *manifest = package_manifest(fixture->package, &length);
     assert_int_equal(file_read(&fixture->text, in(fixture, "expected"), &fixture->err), 0);
@@ -194,14 +205,17 @@ static void the_manifest_is_first_and_true(void **state)
 static void the_same_commit_gives_the_same_bytes(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "mkdir -p a/b c; for i in 1 2 3 4 5 6 7 8 9; do echo $i >a/b/$i; echo $i >c/$i; done; echo x >a-b; echo x >a.b;" COMMIT);
+    shell(REPOSITORY "mkdir -p a/b c; for i in 1 2 3 4 5 6 7 8 9; do echo $i >a/b/$i; echo $i "
+                     ">c/$i; done; echo x >a-b; echo x >a.b;" COMMIT);
     from_git(fixture, "r", "main", NULL);
     unpack(fixture, COMPRESSION_ZSTD);
-    shell("cp out.tar one.tar; cp out.packed one.packed; cp out/.deployctl-manifest one.manifest; git -C r gc -q; sleep 1.1;"
+    shell("cp out.tar one.tar; cp out.packed one.packed; cp out/.deployctl-manifest one.manifest; "
+          "git -C r gc -q; sleep 1.1;"
           "git clone -q --bare r bare");
     from_git(fixture, "bare", "main", NULL);
     unpack(fixture, COMPRESSION_ZSTD);
-    shell("cmp out.tar one.tar; cmp out.packed one.packed; cmp out/.deployctl-manifest one.manifest");
+    shell(
+        "cmp out.tar one.tar; cmp out.packed one.packed; cmp out/.deployctl-manifest one.manifest");
     unpack(fixture, COMPRESSION_GZIP);
     shell("cmp out.tar one.tar; cp out.packed one.packed");
     from_git(fixture, "r", "main", NULL);
@@ -225,11 +239,13 @@ static void tags_ids_and_ancestors_name_a_commit(void **state)
 {
     struct fixture *fixture = *state;
     char id[16];
-    shell(REPOSITORY "echo one >one;" COMMIT "git tag -a -m words v1; git tag light; git rev-parse --short=9 HEAD >../id;"
-          "echo two >two;" COMMIT);
+    shell(REPOSITORY "echo one >one;" COMMIT
+                     "git tag -a -m words v1; git tag light; git rev-parse --short=9 HEAD >../id;"
+                     "echo two >two;" COMMIT);
     assert_int_equal(file_read(&fixture->text, in(fixture, "id"), &fixture->err), 0);
     snprintf(id, sizeof(id), "%.9s", fixture->text.text);
-    const char *const refs[] = {"v1", "light", "main~1", "main^", id, "v1^{commit}", "refs/tags/v1"};
+    const char *const refs[] = {"v1", "light",       "main~1",      "main^",
+                                id,   "v1^{commit}", "refs/tags/v1"};
     for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
         from_git(fixture, "r", refs[i], NULL);
         assert_memory_equal(package_release(fixture->package) + 17, id, 9);
@@ -240,8 +256,10 @@ static void tags_ids_and_ancestors_name_a_commit(void **state)
 static void an_unknown_ref_names_what_is_near(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "echo one >one;" COMMIT "git branch release; git update-ref refs/remotes/origin/feature HEAD");
-    git_is_refused(fixture, "r", "relaese", NULL, ERR_NOT_FOUND, "'relaese' is no commit, branch or tag in");
+    shell(REPOSITORY "echo one >one;" COMMIT
+                     "git branch release; git update-ref refs/remotes/origin/feature HEAD");
+    git_is_refused(fixture, "r", "relaese", NULL, ERR_NOT_FOUND,
+                   "'relaese' is no commit, branch or tag in");
     git_is_refused(fixture, "r", "relaese", NULL, ERR_NOT_FOUND, "'release'");
     git_is_refused(fixture, "r", "feature", NULL, ERR_NOT_FOUND, "'origin/feature'");
     git_is_refused(fixture, "r", "something-else", NULL, ERR_NOT_FOUND, "it has main, release");
@@ -264,7 +282,8 @@ static void a_folder_of_the_repository_is_a_release_of_its_own(void **state)
 {
     struct fixture *fixture = *state;
     shell(REPOSITORY "mkdir -p app/web; echo one >app/web/one; echo x >other;" COMMIT
-          "git rev-parse HEAD:app | cut -c1-12 >../id; echo y >other; git add -A; git commit -q -m second");
+                     "git rev-parse HEAD:app | cut -c1-12 >../id; echo y >other; git add -A; git "
+                     "commit -q -m second");
     from_git(fixture, "r", "main", "app");
     unpacked_is(fixture, "drwxr-xr-x web \n-rw-r--r-- web/one \n");
     assert_int_equal(file_read(&fixture->text, in(fixture, "id"), &fixture->err), 0);
@@ -278,12 +297,18 @@ static void a_folder_of_the_repository_is_a_release_of_its_own(void **state)
 static void export_ignore_is_the_commit_s_own(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "mkdir -p docs/deep src/gen/keep test .github; echo 1 >docs/deep/a; echo 1 >src/main; echo 1 >src/notes.md;"
-          "echo 1 >src/gen/keep/x; echo 1 >src/gen/y; echo 1 >test/t; echo 1 >.github/ci; echo 1 >notes.md; echo 1 >build; mkdir lib; echo 1 >lib/build;"
-          "printf '# a comment\\ndocs/ export-ignore\\n/test export-ignore\\n.github export-ignore\\n.gitattributes export-ignore\\nbuild/ export-ignore\\n' >.gitattributes;"
+    shell(REPOSITORY
+          "mkdir -p docs/deep src/gen/keep test .github; echo 1 >docs/deep/a; echo 1 >src/main; "
+          "echo 1 >src/notes.md;"
+          "echo 1 >src/gen/keep/x; echo 1 >src/gen/y; echo 1 >test/t; echo 1 >.github/ci; echo 1 "
+          ">notes.md; echo 1 >build; mkdir lib; echo 1 >lib/build;"
+          "printf '# a comment\\ndocs/ export-ignore\\n/test export-ignore\\n.github "
+          "export-ignore\\n.gitattributes export-ignore\\nbuild/ export-ignore\\n' >.gitattributes;"
           "printf '*.md export-ignore\\ngen/** export-ignore\\n' >src/.gitattributes;" COMMIT
-          "printf '* export-ignore\\n' >.gitattributes; git add -A; printf '* export-ignore\\n' >.git/info/attributes;"
-          "mkdir -p ../.config/git; printf '* export-ignore\\n' >../.config/git/attributes; git config core.attributesFile $T/.config/git/attributes");
+          "printf '* export-ignore\\n' >.gitattributes; git add -A; printf '* export-ignore\\n' "
+          ">.git/info/attributes;"
+          "mkdir -p ../.config/git; printf '* export-ignore\\n' >../.config/git/attributes; git "
+          "config core.attributesFile $T/.config/git/attributes");
     from_git(fixture, "r", "main", NULL);
     unpacked_is(fixture, "-rw-r--r-- build \n"
                          "drwxr-xr-x lib \n"
@@ -299,23 +324,30 @@ static void export_ignore_is_the_commit_s_own(void **state)
 static void export_ignore_is_as_git_archive_has_it(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "mkdir -p a/b/c d/a e; for f in a/1 a/b/2 a/b/c/3 d/4 d/a/5 e/6.o e/7.c top.o; do echo x >$f; done;"
-          "printf '/a/b/ export-ignore\\n*.o export-ignore\\ntop.o -export-ignore\\n[attr]private export-ignore\\n' >.gitattributes;"
-          "printf 'a/ export-ignore\\n' >d/.gitattributes;" COMMIT
-          "git archive HEAD | tar -t | grep -v '/$' | LC_ALL=C sort >../git.list");
+    shell(REPOSITORY "mkdir -p a/b/c d/a e; for f in a/1 a/b/2 a/b/c/3 d/4 d/a/5 e/6.o e/7.c "
+                     "top.o; do echo x >$f; done;"
+                     "printf '/a/b/ export-ignore\\n*.o export-ignore\\ntop.o "
+                     "-export-ignore\\n[attr]private export-ignore\\n' >.gitattributes;"
+                     "printf 'a/ export-ignore\\n' >d/.gitattributes;" COMMIT
+                     "git archive HEAD | tar -t | grep -v '/$' | LC_ALL=C sort >../git.list");
     from_git(fixture, "r", "main", NULL);
     unpack(fixture, COMPRESSION_ZSTD);
-    shell("tar -tf out.tar | grep -v '/$' | grep -v deployctl | LC_ALL=C sort >our.list; diff git.list our.list; grep -q top.o our.list");
+    shell("tar -tf out.tar | grep -v '/$' | grep -v deployctl | LC_ALL=C sort >our.list; diff "
+          "git.list our.list; grep -q top.o our.list");
 }
 
 static void what_a_commit_does_not_hold_is_refused(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "echo one >one; mkdir lib;" COMMIT "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),lib/sub; git commit -q -m sub");
+    shell(REPOSITORY "echo one >one; mkdir lib;" COMMIT
+                     "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),lib/sub; git "
+                     "commit -q -m sub");
     git_is_refused(fixture, "r", "main", NULL, ERR_INPUT, "'lib/sub' is a submodule");
-    shell("cd r; git checkout -q -b lfs main~1; printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:00\\nsize 5\\n' >big.bin;" COMMIT);
+    shell("cd r; git checkout -q -b lfs main~1; printf 'version "
+          "https://git-lfs.github.com/spec/v1\\noid sha256:00\\nsize 5\\n' >big.bin;" COMMIT);
     git_is_refused(fixture, "r", "lfs", NULL, ERR_INPUT, "'big.bin' is a Git LFS pointer");
-    shell("cd r; printf 'lib/sub export-ignore\\n' >.gitattributes; git checkout -q -b left main; git add .gitattributes; git commit -q -m left");
+    shell("cd r; printf 'lib/sub export-ignore\\n' >.gitattributes; git checkout -q -b left main; "
+          "git add .gitattributes; git commit -q -m left");
     from_git(fixture, "r", "left", NULL);
     assert_true(manifest_has(fixture, " one\n"));
 }
@@ -323,13 +355,15 @@ static void what_a_commit_does_not_hold_is_refused(void **state)
 static void hostile_names_and_links_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "echo one >one;" COMMIT
+    shell(REPOSITORY
+          "echo one >one;" COMMIT
           "git checkout -q -b newline; printf x >\"$(printf 'a\\nb')\";" COMMIT
           "git checkout -q main; git checkout -q -b absolute; ln -s /etc/passwd l;" COMMIT
           "git checkout -q main; git checkout -q -b climbing; mkdir d; ln -s ../../x d/l;" COMMIT
           "git checkout -q main; git checkout -q -b detour; mkdir d; ln -s one/../../x d/l;" COMMIT
           "git checkout -q main; git checkout -q -b own; echo x >.deployctl-manifest;" COMMIT
-          "git checkout -q main; git checkout -q -b ok; mkdir d; echo x >d/.deployctl-manifest; ln -s ../one d/l; ln -s nowhere m; ln -s ./d/l n;" COMMIT);
+          "git checkout -q main; git checkout -q -b ok; mkdir d; echo x >d/.deployctl-manifest; ln "
+          "-s ../one d/l; ln -s nowhere m; ln -s ./d/l n;" COMMIT);
     git_is_refused(fixture, "r", "newline", NULL, ERR_INPUT, "control character");
     assert_null(strchr(fixture->err.message, '\n'));
     git_is_refused(fixture, "r", "absolute", NULL, ERR_INPUT, "absolute");
@@ -339,7 +373,8 @@ static void hostile_names_and_links_are_refused(void **state)
     from_git(fixture, "r", "ok", NULL);
     assert_true(manifest_has(fixture, " d/.deployctl-manifest\n"));
     /* git itself makes no such tree; a hostile one may. */
-    shell("cd r; b=$(git hash-object -w one); t=$(printf '100644 blob %s\\t..\\n' $b | git mktree); c=$(git commit-tree -m x $t); git branch -f dots $c");
+    shell("cd r; b=$(git hash-object -w one); t=$(printf '100644 blob %s\\t..\\n' $b | git "
+          "mktree); c=$(git commit-tree -m x $t); git branch -f dots $c");
     git_is_refused(fixture, "r", "dots", NULL, ERR_INPUT, "'..'");
 }
 
@@ -354,7 +389,9 @@ static void an_empty_release_is_refused(void **state)
 static void repositories_are_found_in_all_their_forms(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "mkdir -p deep/er; echo one >deep/er/one;" COMMIT "git worktree add -q ../linked -b linked;"
+    shell(REPOSITORY
+          "mkdir -p deep/er; echo one >deep/er/one;" COMMIT
+          "git worktree add -q ../linked -b linked;"
           "git clone -q --bare $T/r $T/bare.git; git clone -q --depth 1 file://$T/r $T/shallow");
     const char *const places[] = {"r", "r/.git", "r/deep/er", "bare.git", "linked", "shallow"};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -369,11 +406,25 @@ static void repositories_are_found_in_all_their_forms(void **state)
     git_is_refused(fixture, "new", "main", NULL, ERR_NOT_FOUND, "no branch or tag yet");
 }
 
+/* In a child that ends without a look at its memory: libgit2 1.5 leaks on a repository of format 1.
+ */
 static void a_sha256_repository_is_refused_with_a_way_out(void **state)
 {
     struct fixture *fixture = *state;
+    int out[2];
     shell("git init -q --object-format=sha256 new");
-    git_is_refused(fixture, "new", "main", NULL, ERR_UNSUPPORTED, "git archive");
+    assert_int_equal(pipe(out), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        package_from_git(&fixture->package, in(fixture, "new"), "main", NULL, &fixture->err);
+        ssize_t put = write(out[1], &fixture->err, sizeof(fixture->err));
+        kill(getpid(), put > 0 ? SIGKILL : SIGABRT);
+    }
+    assert_int_equal(read(out[0], &fixture->err, sizeof(fixture->err)), sizeof(fixture->err));
+    waitpid(child, NULL, 0);
+    close(out[0]);
+    close(out[1]);
+    says(fixture, ERR_UNSUPPORTED, "git archive");
 }
 
 static void another_user_s_repository_is_refused(void **state)
@@ -393,10 +444,12 @@ static void another_user_s_repository_is_refused(void **state)
 static void long_names_survive_gnu_and_busybox_tar(void **state)
 {
     struct fixture *fixture = *state;
-    shell(REPOSITORY "n=$(printf 'd%.0s' $(seq 200)); mkdir -p $n/$n; echo long >$n/$n/$n; ln -s $n/$n/$n link;" COMMIT);
+    shell(REPOSITORY "n=$(printf 'd%.0s' $(seq 200)); mkdir -p $n/$n; echo long >$n/$n/$n; ln -s "
+                     "$n/$n/$n link;" COMMIT);
     from_git(fixture, "r", "main", NULL);
     unpack(fixture, COMPRESSION_ZSTD);
-    shell("grep -q long out/link; rm -rf bb; mkdir bb; if command -v busybox >/dev/null; then busybox tar -xf out.tar -C bb; grep -q long bb/link; fi");
+    shell("grep -q long out/link; rm -rf bb; mkdir bb; if command -v busybox >/dev/null; then "
+          "busybox tar -xf out.tar -C bb; grep -q long bb/link; fi");
 }
 
 /* --- a folder --- */
@@ -404,8 +457,10 @@ static void long_names_survive_gnu_and_busybox_tar(void **state)
 static void a_folder_becomes_a_release(void **state)
 {
     struct fixture *fixture = *state;
-    shell("mkdir -p d/sub d/empty d/.git d/sub/.git; echo x >d/.git/config; echo x >d/sub/.git/config; echo b >d/b; echo a >d/sub/a; chmod 4755 d/b;"
-          "ln -s sub/a d/l; find d -exec touch -h -d 2026-03-04T05:06:07Z {} +; touch -d 2020-01-01Z d/sub/a");
+    shell("mkdir -p d/sub d/empty d/.git d/sub/.git; echo x >d/.git/config; echo x "
+          ">d/sub/.git/config; echo b >d/b; echo a >d/sub/a; chmod 4755 d/b;"
+          "ln -s sub/a d/l; find d -exec touch -h -d 2026-03-04T05:06:07Z {} +; touch -d "
+          "2020-01-01Z d/sub/a");
     from_directory(fixture, "d");
     unpacked_is(fixture, "-rwxr-xr-x b \n"
                          "drwxr-xr-x empty \n"
@@ -415,7 +470,8 @@ static void a_folder_becomes_a_release(void **state)
                          "-rw-r--r-- sub/.git/config \n"
                          "-rw-r--r-- sub/a \n");
     assert_memory_equal(package_release(fixture->package), "20260304T050607Z-", 17);
-    assert_memory_equal(package_release(fixture->package) + 17, package_manifest_sha256(fixture->package), 12);
+    assert_memory_equal(package_release(fixture->package) + 17,
+                        package_manifest_sha256(fixture->package), 12);
     shell("cp out.tar one.tar; cp -a d d2; mv d2/sub d2/x; mv d2/x d2/sub");
     from_directory(fixture, "d2");
     unpack(fixture, COMPRESSION_ZSTD);
@@ -454,10 +510,14 @@ static void a_very_deep_folder_is_refused(void **state)
 static void an_archive_becomes_the_same_release_as_its_folder(void **state)
 {
     struct fixture *fixture = *state;
-    shell("mkdir -p d/sub/e d/z; echo b >d/b; chmod +x d/b; echo a >d/sub/a; echo q >d/sub-a; ln -s sub/a d/l; echo 'ü' >d/'ü x'; echo h >d/h; ln d/h d/z/h2;"
-          "n=$(printf 'n%.0s' $(seq 200)); mkdir d/$n; echo long >d/$n/$n; find d -exec touch -h -d 2026-03-04T05:06:07Z {} +;"
-          "tar -C d -czf a.tar.gz .; tar -C d -cJf a.tar.xz .; tar -C d --format=pax -cf a.tar .; tar -C d --format=gnu -c . | zstd -q >a.tar.zst;"
-          "(cd d; tar --sort=name -cf ../b.tar $(find . -mindepth 1 -maxdepth 1 ! -name 'ü x' | sort -r) 'ü x')");
+    shell("mkdir -p d/sub/e d/z; echo b >d/b; chmod +x d/b; echo a >d/sub/a; echo q >d/sub-a; ln "
+          "-s sub/a d/l; echo 'ü' >d/'ü x'; echo h >d/h; ln d/h d/z/h2;"
+          "n=$(printf 'n%.0s' $(seq 200)); mkdir d/$n; echo long >d/$n/$n; find d -exec touch -h "
+          "-d 2026-03-04T05:06:07Z {} +;"
+          "tar -C d -czf a.tar.gz .; tar -C d -cJf a.tar.xz .; tar -C d --format=pax -cf a.tar .; "
+          "tar -C d --format=gnu -c . | zstd -q >a.tar.zst;"
+          "(cd d; tar --sort=name -cf ../b.tar $(find . -mindepth 1 -maxdepth 1 ! -name 'ü x' | "
+          "sort -r) 'ü x')");
     from_directory(fixture, "d");
     unpack(fixture, COMPRESSION_ZSTD);
     shell("cp out.tar one.tar");
@@ -481,11 +541,15 @@ static void hostile_archives_are_refused(void **state)
 {
     struct fixture *fixture = *state;
     shell("mkdir d; cd d; echo x >a; ln -s a l; mkdir s; echo y >s/b;"
-          "tar -cPf ../climb.tar --transform 's,^a,../a,' a; tar -cPf ../absolute.tar --transform 's,^a,/a,' a;"
-          "tar -cf ../twice.tar a; tar -rf ../twice.tar a; tar -cf ../through.tar l; tar -rf ../through.tar --transform 's,^s,l,' s/b;"
+          "tar -cPf ../climb.tar --transform 's,^a,../a,' a; tar -cPf ../absolute.tar --transform "
+          "'s,^a,/a,' a;"
+          "tar -cf ../twice.tar a; tar -rf ../twice.tar a; tar -cf ../through.tar l; tar -rf "
+          "../through.tar --transform 's,^s,l,' s/b;"
           "tar -cf ../folded.tar a; tar -rf ../folded.tar --transform 's,^s,a,' s;"
-          "tar -cf ../own.tar --transform 's,^a,./.deployctl-manifest,' a; mkfifo p; tar -cf ../pipe.tar p;"
-          "head -c 100000 /dev/urandom >r; tar -czf ../whole.tgz r; head -c 50000 ../whole.tgz >../cut.tgz; head -c 700 ../twice.tar >../cut.tar;"
+          "tar -cf ../own.tar --transform 's,^a,./.deployctl-manifest,' a; mkfifo p; tar -cf "
+          "../pipe.tar p;"
+          "head -c 100000 /dev/urandom >r; tar -czf ../whole.tgz r; head -c 50000 ../whole.tgz "
+          ">../cut.tgz; head -c 700 ../twice.tar >../cut.tar;"
           "head -c 5000 /dev/urandom >../noise; : >../nothing");
     archive_is_refused(fixture, "climb.tar", ERR_INPUT, "'..'");
     archive_is_refused(fixture, "absolute.tar", ERR_INPUT, "absolute");
