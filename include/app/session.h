@@ -28,7 +28,7 @@ struct session_settings {
 };
 /* NULL when out of memory. */
 struct session *session_create(const struct session_settings *settings);
-/* Ends the connection at once and frees. No callback comes after. */
+/* Ends the connection at once and frees. No callback comes after. Not from one of its callbacks. */
 void session_free(struct session *session);
 
 /* Connects and starts the node's program; nothing on the node changes by that. When connected already, `fn` is called all the same.
@@ -36,7 +36,7 @@ void session_free(struct session *session);
 typedef void session_connected_fn(void *context, const struct err *error);
 void session_connect(struct session *session, int64_t timeout_ms, session_connected_fn *fn, void *context);
 bool session_is_connected(const struct session *session);
-/* Called when a connection is lost while no request waits (those get the error themselves). */
+/* Called when a connection is lost while no request or upload waits (those get the error themselves). */
 void session_on_lost(struct session *session, void (*fn)(void *context, const struct err *error), void *context);
 /* Drops the connection now, as if it had been lost: what waits is answered ERR_UNREACHABLE with `why`. */
 void session_drop(struct session *session, const char *why);
@@ -70,6 +70,8 @@ void session_env(struct session *session, const char *name, const char *value);
 /* Sends it. When no answer came after `timeout_ms` the connection is given up (the node's program answers even while a step
  * runs). Returns the request's id, or 0 with `err` set: not connected, or a bad value. */
 uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context, struct err *err);
+/* The request's callback will not come; its time-out still gives the connection up. An id that is answered or 0 is fine. */
+void session_forget(struct session *session, uint32_t id);
 
 /* Copies bytes to a file that the node's program named, on a channel of its own. `bytes` stay the caller's until `done`. An upload that makes no progress for
  * `stall_ms` fails. One at a time. */

@@ -30,12 +30,21 @@ struct prober {
     struct timer *deadline;
     struct timer *deliver;
     uint32_t asked[CHECKS]; /* ids of this round's requests to the node's program */
-    bool running;
     bool has_restarts;
     uint64_t restarts;
     probed_fn *fn;
     void *context;
 };
+
+static struct member *member_of(const struct prober *prober)
+{
+    return &prober->fleet->members[prober->member];
+}
+
+static const struct health *health_of(const struct prober *prober)
+{
+    return &prober->fleet->playbook->health;
+}
 
 bool prober_has_checks(const struct playbook *playbook)
 {
@@ -67,12 +76,14 @@ static void stop_calls(struct prober *prober)
     prober->tcp = NULL;
     prober->deadline = NULL;
     prober->deliver = NULL;
+    for (int check = 0; check < CHECKS; check++)
+        session_forget(member_of(prober)->session, prober->asked[check]);
+    memset(prober->asked, 0, sizeof(prober->asked));
 }
 
 void prober_cancel(struct prober *prober)
 {
     stop_calls(prober);
-    prober->running = false;
 }
 
 void prober_free(struct prober *prober)
@@ -84,16 +95,6 @@ void prober_free(struct prober *prober)
     free(prober);
 }
 
-static struct member *member_of(const struct prober *prober)
-{
-    return &prober->fleet->members[prober->member];
-}
-
-static const struct health *health_of(const struct prober *prober)
-{
-    return &prober->fleet->playbook->health;
-}
-
 /* --- joining the checks --- */
 
 static void deliver(void *context)
@@ -101,11 +102,32 @@ static void deliver(void *context)
     struct prober *prober = context;
     prober->deliver = NULL;
     stop_calls(prober);
-    prober->running = false;
+    /* What a tunnel said when it broke is no word about the service. */
+    if (!session_is_connected(member_of(prober)->session) && health_of(prober)->via == VIA_NODE &&
+        !prober->lost) {
+        prober->lost = true;
+        err_set(&prober->loss, ERR_UNREACHABLE, "the connection was lost during the probe");
+    }
     if (prober->lost)
         prober->fn(prober->context, false, "", &prober->loss);
     else
         prober->fn(prober->context, prober->healthy, prober->evidence.text, NULL);
+}
+
+static void deliver_soon(struct prober *prober)
+{
+    if (!prober->deliver)
+        prober->deliver = timer_start(prober->fleet->loop, 0, deliver, prober);
+}
+
+static void connection_lost(struct prober *prober, const struct err *error)
+{
+    if (prober->lost)
+        return;
+    prober->lost = true;
+    prober->loss = *error;
+    prober->waiting = 0;
+    deliver_soon(prober);
 }
 
 static void check_ended(struct prober *prober, enum check check, bool healthy, const char *format, ...)
@@ -122,19 +144,8 @@ static void check_ended(struct prober *prober, enum check check, bool healthy, c
     va_start(arguments, format);
     strbuf_addf_va(&prober->evidence, format, arguments);
     va_end(arguments);
-    if (!prober->waiting && !prober->deliver)
-        prober->deliver = timer_start(prober->fleet->loop, 0, deliver, prober);
-}
-
-static void connection_lost(struct prober *prober, const struct err *error)
-{
-    if (prober->lost)
-        return;
-    prober->lost = true;
-    prober->loss = *error;
-    prober->waiting = 0;
-    if (!prober->deliver)
-        prober->deliver = timer_start(prober->fleet->loop, 0, deliver, prober);
+    if (!prober->waiting)
+        deliver_soon(prober);
 }
 
 static void timed_out(void *context)
@@ -300,8 +311,7 @@ static void unit_answered(struct prober *prober, const struct reply *reply)
 
 static void node_answered(struct prober *prober, enum check check, const struct reply *reply)
 {
-    if (!prober->running || reply->id != prober->asked[check])
-        return; /* an earlier round's */
+    prober->asked[check] = 0;
     if (reply->error)
         connection_lost(prober, reply->error);
     else if (check == CHECK_COMMAND)
@@ -349,7 +359,6 @@ void prober_start(struct prober *prober, probed_fn *fn, void *context)
     struct ssh *via = health->via == VIA_NODE ? session_ssh(session) : NULL;
     prober->fn = fn;
     prober->context = context;
-    prober->running = true;
     prober->healthy = true;
     prober->lost = false;
     prober->waiting = 0;
@@ -372,6 +381,6 @@ void prober_start(struct prober *prober, probed_fn *fn, void *context)
         start_asking(prober, CHECK_COMMAND);
     if (wanted[CHECK_UNIT])
         start_asking(prober, CHECK_UNIT);
-    if (!wanted[0] && !wanted[1] && !wanted[2] && !wanted[3])
-        prober->deliver = timer_start(prober->fleet->loop, 0, deliver, prober);
+    if (!prober->waiting)
+        deliver_soon(prober);
 }

@@ -57,6 +57,7 @@ void session_free(struct session *session)
     timer_stop(session->connect_timer);
     timer_stop(session->later);
     close_connection(session);
+    upload_release(session);
     while (session->pendings) {
         struct pending *pending = session->pendings;
         session->pendings = pending->next;
@@ -108,7 +109,8 @@ static void pending_answer(struct session *session, struct pending *pending, con
         .output = pending->output.text,
     };
     pending_unlink(session, pending);
-    pending->fn(pending->context, &reply);
+    if (pending->fn)
+        pending->fn(pending->context, &reply);
     pending_free(pending);
 }
 
@@ -156,21 +158,17 @@ static void on_done(void *context, uint32_t id, enum reply_status status, const 
 
 /* --- loss --- */
 
-static void answer_all(struct session *session, const struct err *error)
-{
-    while (session->pendings)
-        pending_answer(session, session->pendings, error, REPLY_FAILED, error->message);
-}
+static void start_connecting(struct session *session);
 
-static void connect_failed(struct session *session, const struct err *error)
+/* Only those of before: an answer may ask for the next connection, which has its own. */
+static bool answer_all(struct session *session, const struct err *error)
 {
-    session_connected_fn *fn = session->connected_fn;
-    timer_stop(session->connect_timer);
-    session->connect_timer = NULL;
-    session->connected_fn = NULL;
-    session->state = SESSION_IDLE;
-    if (fn)
-        fn(session->connected_context, error);
+    bool waited = false;
+    while (session->pendings) {
+        waited = waited || session->pendings->fn;
+        pending_answer(session, session->pendings, error, REPLY_FAILED, error->message);
+    }
+    return waited;
 }
 
 /* Runs from the loop, so that no connection is closed inside its own callback. */
@@ -178,16 +176,24 @@ static void lose_now(void *context)
 {
     struct session *session = context;
     struct err error = session->loss;
-    bool waited = session->pendings != NULL;
+    bool again = session->connect_again;
+    session_connected_fn *connecting = again ? NULL : session->connected_fn;
     session->later = NULL;
     session->losing = false;
+    session->connect_again = false;
     session->state = SESSION_IDLE;
+    timer_stop(session->connect_timer);
+    session->connect_timer = NULL;
+    if (connecting)
+        session->connected_fn = NULL;
     close_connection(session);
-    upload_failed(session, &error);
-    answer_all(session, &error);
-    if (session->connected_fn)
-        connect_failed(session, &error);
-    else if (!waited && session->lost_fn)
+    if (again)
+        start_connecting(session);
+    bool waited = upload_failed(session, &error);
+    waited = answer_all(session, &error) || waited;
+    if (connecting)
+        connecting(session->connected_context, &error);
+    else if (!waited && !again && session->lost_fn)
         session->lost_fn(session->lost_context, &error);
 }
 
@@ -302,10 +308,19 @@ uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *f
     return submit(session, verb, timeout_ms, fn, context, err);
 }
 
+void session_forget(struct session *session, uint32_t id)
+{
+    struct pending *pending = id ? pending_find(session, id) : NULL;
+    if (pending)
+        pending->fn = NULL;
+}
+
 /* --- connecting --- */
 
-static void connected(struct session *session, const struct err *error)
+/* Also of a connection that stands: a node's program that refused once says the same again. */
+static void connected(struct session *session)
 {
+    const struct err *error = session->refusal.code ? &session->refusal : NULL;
     session_connected_fn *fn = session->connected_fn;
     timer_stop(session->connect_timer);
     session->connect_timer = NULL;
@@ -341,13 +356,10 @@ static void on_opened(void *context, const struct reply *reply)
     if (reply->error)
         return;
     keep_traits(session, reply);
-    if (reply->status != REPLY_OK) {
-        struct err error;
-        err_set(&error, ERR_REFUSED, "%s", reply->sentence);
-        connected(session, &error);
-        return;
-    }
-    connected(session, NULL);
+    err_clear(&session->refusal);
+    if (reply->status != REPLY_OK)
+        err_set(&session->refusal, ERR_REFUSED, "%s", reply->sentence);
+    connected(session);
 }
 
 static void send_open(struct session *session)
@@ -446,6 +458,18 @@ static const struct ssh_channel_events channel_handlers = {.opened = channel_ope
                                                             .writable = channel_writable,
                                                             .closed = channel_closed};
 
+static void connect_timed_out(void *context)
+{
+    struct session *session = context;
+    session->connect_timer = NULL;
+    struct err error;
+    err_set(&error, ERR_TIMEOUT,
+            "starting the node's program: no answer within %" PRId64
+            " ms; does a start-up file of the login shell wait for something?",
+            session->connect_timeout_ms);
+    session_lose(session, &error);
+}
+
 static void ssh_is_ready(void *context, const struct err *error)
 {
     struct session *session = context;
@@ -454,6 +478,9 @@ static void ssh_is_ready(void *context, const struct err *error)
         return;
     }
     session->state = SESSION_BOOTING;
+    /* Until here the SSH layer has its own deadline, which knows what waiting for a turn is. */
+    session->connect_timer = timer_start(session->settings.loop, session->connect_timeout_ms,
+                                         connect_timed_out, session);
     snprintf(session->nonce, sizeof(session->nonce), "%016" PRIx64, clock_random());
     reply_reader_init(&session->reader, session->nonce, &reply_handlers, session);
     session->reader_in_use = true;
@@ -467,23 +494,21 @@ static void ssh_was_lost(void *context, const struct err *error)
     session_lose(context, error);
 }
 
-static void connect_timed_out(void *context)
-{
-    struct session *session = context;
-    session->connect_timer = NULL;
-    struct err error;
-    const char *what = session->state == SESSION_CONNECTING ? ssh_phase_name(ssh_phase(session->ssh))
-                                                            : "starting the node's program";
-    err_set(&error, ERR_TIMEOUT, "%s: no answer within %" PRId64 " ms", what,
-            session->connect_timeout_ms);
-    session_lose(session, &error);
-}
-
 static void already_connected(void *context)
 {
     struct session *session = context;
     session->connect_timer = NULL;
-    connected(session, NULL);
+    connected(session);
+}
+
+static void start_connecting(struct session *session)
+{
+    session->state = SESSION_CONNECTING;
+    strbuf_reset(&session->error_output);
+    session->ssh = ssh_open(session->settings.ssh, &session->settings.target,
+                            session->connect_timeout_ms, ssh_is_ready, ssh_was_lost, session);
+    if (!session->ssh)
+        session_drop(session, "out of memory");
 }
 
 void session_connect(struct session *session, int64_t timeout_ms, session_connected_fn *fn,
@@ -492,19 +517,12 @@ void session_connect(struct session *session, int64_t timeout_ms, session_connec
     session->connected_fn = fn;
     session->connected_context = context;
     session->connect_timeout_ms = timeout_ms;
-    if (session->state == SESSION_READY && !session->losing) {
+    if (session->losing)
+        session->connect_again = true;
+    else if (session->state == SESSION_READY)
         session->connect_timer = timer_start(session->settings.loop, 0, already_connected, session);
-        return;
-    }
-    session->state = SESSION_CONNECTING;
-    strbuf_reset(&session->error_output);
-    /* The SSH layer explains its own timeout best, so ours comes a little later and covers the shell's start. */
-    session->connect_timer =
-        timer_start(session->settings.loop, timeout_ms * 2 + 1000, connect_timed_out, session);
-    session->ssh = ssh_open(session->settings.ssh, &session->settings.target, timeout_ms,
-                            ssh_is_ready, ssh_was_lost, session);
-    if (!session->ssh)
-        session_drop(session, "out of memory");
+    else
+        start_connecting(session);
 }
 
 bool session_is_connected(const struct session *session)

@@ -60,7 +60,9 @@ struct session {
     void *lost_context;
     bool losing; /* `later` will close the connection */
     struct timer *later;
+    bool connect_again; /* asked for while losing: begins when that is over */
     struct err loss;
+    struct err refusal; /* what the node's program said to `open`; code 0: it works there */
     struct arena traits_arena;
     struct reply_value traits[SESSION_TRAITS_MAX];
     size_t trait_count;
@@ -69,8 +71,11 @@ struct session {
 
 /* Gives the connection up, from the loop's next turn on. */
 void session_lose(struct session *session, const struct err *error);
-/* Ends an upload without a word / with its callback. */
+/* Closes an upload's channel; its callback is still owed. */
 void upload_abandon(struct session *session);
-void upload_failed(struct session *session, const struct err *error);
+/* Tells what is owed; false when there was no upload. */
+bool upload_failed(struct session *session, const struct err *error);
+/* Frees without a word. */
+void upload_release(struct session *session);
 
 #endif

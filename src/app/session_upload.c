@@ -22,7 +22,7 @@ void upload_abandon(struct session *session)
     release(&session->upload);
 }
 
-static void finish(struct session *session, const struct err *error)
+void upload_release(struct session *session)
 {
     struct upload *upload = &session->upload;
     if (!upload->active)
@@ -31,12 +31,20 @@ static void finish(struct session *session, const struct err *error)
     release(upload);
     strbuf_release(&upload->path_line);
     strbuf_release(&upload->error_output);
-    upload->done(upload->context, error);
 }
 
-void upload_failed(struct session *session, const struct err *error)
+static void finish(struct session *session, const struct err *error)
 {
-    finish(session, error);
+    upload_release(session);
+    session->upload.done(session->upload.context, error);
+}
+
+bool upload_failed(struct session *session, const struct err *error)
+{
+    bool active = session->upload.active;
+    if (active)
+        finish(session, error);
+    return active;
 }
 
 static void stalled(void *context)
