@@ -36,6 +36,7 @@ struct options {
     const char *require_plan; /* rollout, rollback */
     uint32_t count;           /* history -n; 20 */
     int64_t timeout_ms;       /* exec --timeout */
+    bool supersede;           /* rollout: over one that did not end */
     bool yes;                 /* rollback: do not ask on a terminal */
     const char *const *arguments; /* what is left, without the verb */
     size_t argument_count;
@@ -56,6 +57,8 @@ extern const size_t verb_count;
 
 int verb_rollout(const struct options *options);
 int verb_rollback(const struct options *options);
+int verb_resume(const struct options *options);
+int verb_abort(const struct options *options);
 int verb_plan(const struct options *options);
 int verb_check(const struct options *options);
 int verb_status(const struct options *options);

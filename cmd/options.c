@@ -22,6 +22,8 @@ const struct option_spec option_specs[] = {
     {0, "to", "RELEASE", OPTION_TEXT, AT(to), 0, 0, COMPLETE_NONE, "all nodes to this release"},
     {0, "require-plan", "HASH", OPTION_TEXT, AT(require_plan), 0, 0, COMPLETE_NONE,
      "refuse to run unless the plan is still this one"},
+    {0, "supersede", NULL, OPTION_FLAG, AT(supersede), 0, 0, COMPLETE_NONE,
+     "start over an earlier rollout that did not end"},
     {'y', "yes", NULL, OPTION_FLAG, AT(yes), 0, 0, COMPLETE_NONE, "do not ask"},
     {'n', "count", "N", OPTION_WHOLE, AT(count), 1, 10000, COMPLETE_NONE, "at most N rollouts; 20"},
     {0, "timeout", "TIME", OPTION_DURATION, AT(timeout_ms), 1, DAY_MS, COMPLETE_NONE,

@@ -134,7 +134,7 @@ int verb_plan(const struct options *options)
     struct run run;
     int code = run_begin(&run, options);
     if (!code)
-        code = run_pack(&run);
+        code = run_pack(&run, NULL);
     if (!code)
         code = run_survey(&run, false);
     if (!code)

@@ -64,7 +64,7 @@ int verb_rollback(const struct options *options)
         code = EXIT_REFUSED;
     }
     if (!code)
-        code = run_go(&run, true, options->to ? options->to : "each node's previous good release");
+        code = run_go(&run, RUN_ROLLBACK, false, options->to ? options->to : "each node's previous good release");
     run_release(&run);
     return code;
 }

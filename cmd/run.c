@@ -80,11 +80,13 @@ void run_release(struct run *run)
     inputs_release(&run->inputs);
 }
 
-int run_pack(struct run *run)
+int run_pack(struct run *run, const char *wanted_ref)
 {
     const struct source *source = &run->inputs.playbook.source;
     const char *where = inputs_source_path(&run->inputs);
-    const char *ref = run->options->ref ? run->options->ref : source->ref;
+    const char *ref = wanted_ref         ? wanted_ref
+                      : run->options->ref ? run->options->ref
+                                          : source->ref;
     struct err err;
     int rc;
     if (!where)
@@ -114,6 +116,15 @@ int run_survey(struct run *run, bool probe)
     if (rc < 0)
         return report_error(&err);
     return rc > 0 ? 128 + rc : 0;
+}
+
+int run_unreached(const struct run *run)
+{
+    for (size_t i = 0; i < run->survey.count; i++)
+        if (!run->survey.nodes[i].answered)
+            fprintf(stderr, "deployctl: %s: %s\n", run->fleet->members[i].node->name,
+                    run->survey.nodes[i].error.message);
+    return EXIT_UNREACHABLE;
 }
 
 /* --- the plan's hash --- */
@@ -191,7 +202,7 @@ static void add_sinks(struct run *run, struct sinks *sinks)
                                              verbosity));
 }
 
-int run_go(struct run *run, bool rollback, const char *description)
+int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
 {
     struct sinks sinks = {.count = 0};
     struct engine_outcome outcome;
@@ -201,9 +212,10 @@ int run_go(struct run *run, bool rollback, const char *description)
         .fleet = run->fleet,
         .playbook = &run->inputs.playbook,
         .sinks = &sinks,
-        .package = rollback ? NULL : run->package,
+        .package = run->package,
         .targets = run->targets,
-        .rollback = rollback,
+        .kind = kind,
+        .resumes = resumes,
         .rollout = run->rollout,
         .holder = run->holder,
         .description = description,

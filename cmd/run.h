@@ -27,15 +27,17 @@ struct run {
 /* Reads inventory and playbook and makes the fleet. Returns 0 or an exit code, after printing. Always run_release. */
 int run_begin(struct run *run, const struct options *options);
 void run_release(struct run *run);
-/* Packs the source; its release becomes every node's target. */
-int run_pack(struct run *run);
+/* Packs the source at `ref` (NULL: as options and playbook say); its release becomes every node's target. */
+int run_pack(struct run *run, const char *ref);
 /* Asks every node where it stands; `probe`: and how healthy it is. Prints nothing about nodes that did not answer. */
 int run_survey(struct run *run, bool probe);
+/* Says why no node could be reached. Returns 69. */
+int run_unreached(const struct run *run);
 /* 12 hex digits over all that a plan decides by: service, waves, each node's current and target release. */
 void run_plan_hash(const struct run *run, char out[13]);
 /* 0, or 4 after saying that the plan is another one. Surveys when that was not done. */
 int run_require_plan(struct run *run);
-/* Lets the engine go, with the sinks that the options ask for. Returns the exit code. */
-int run_go(struct run *run, bool rollback, const char *description);
+/* Lets the engine go, with the sinks that the options ask for. `resumes`: over what an earlier run left open. Returns the exit code. */
+int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description);
 
 #endif

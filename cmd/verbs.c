@@ -5,7 +5,7 @@
 
 const struct verb verbs[] = {
     {"rollout", "move the service to a release", "PLAYBOOK",
-     SELECT " ref require-plan forks set " SHOW,
+     SELECT " ref require-plan supersede forks set " SHOW,
      "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
      "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
      "only when its health gate is passed and the wave has baked. More failures than\n"
@@ -44,6 +44,33 @@ const struct verb verbs[] = {
      "  deployctl rollback shop\n"
      "  deployctl rollback shop --to 20261120T101112Z-1a2b3c4d5e6f --yes\n",
      verb_rollback},
+    {"resume", "go on with a rollout that did not end", "PLAYBOOK", SELECT " forks set " SHOW,
+     "Reads from the nodes' journals which rollout or rollback did not end: it was\n"
+     "interrupted, is held, or its runner died. Takes every node where that run would\n"
+     "have taken it, through the same waves and gates. Needs nothing that the earlier\n"
+     "runner knew, so another machine can do it. Where nothing is open, nothing is\n"
+     "done.\n"
+     "\n"
+     "Exit codes: those of rollout or rollback.\n"
+     "\n"
+     "Example:\n"
+     "  deployctl resume shop\n",
+     verb_resume},
+    {"abort", "undo a rollout that did not end", "PLAYBOOK", SELECT " forks set " SHOW,
+     "Every node that runs a release which was never committed goes back to the one\n"
+     "committed last there, newest change first, and its health gate proves it. Nodes\n"
+     "that were not touched stay as they are. Where nothing is open, nothing is done.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    every touched node is back and healthy, or there was nothing to undo\n"
+     "  2    some node needs care: each is named, with what to do\n"
+     "  4    refused before anything changed: lock held, preflight\n"
+     "  69   nodes unreachable, nothing changed\n"
+     "  130  interrupted (143: terminated); abort again goes on\n"
+     "\n"
+     "Example:\n"
+     "  deployctl abort shop\n",
+     verb_abort},
     {"plan", "connect, change nothing, and say what a rollout would do", "PLAYBOOK",
      SELECT " ref forks set " SHOW,
      "Connects to every node and reads: its current release and the target, drift,\n"

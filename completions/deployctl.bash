@@ -23,9 +23,13 @@ _deployctl_options()
     case $1 in
     '') echo --help --version ;;
     rollout)
-        echo --inventory --limit --ref --require-plan --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --ref --require-plan --supersede --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
         echo --inventory --limit --to --require-plan --yes --forks --set --output --quiet --verbose --no-color --help ;;
+    resume)
+        echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
+    abort)
+        echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     plan)
         echo --inventory --limit --ref --forks --set --output --quiet --verbose --no-color --help ;;
     check)
@@ -53,6 +57,8 @@ _deployctl_operands()
     case $1 in
     rollout) echo playbook ;;
     rollback) echo playbook ;;
+    resume) echo playbook ;;
+    abort) echo playbook ;;
     plan) echo playbook ;;
     check) echo playbook ;;
     status) echo playbook ;;
@@ -64,7 +70,7 @@ _deployctl_operands()
     esac
 }
 
-_deployctl_verbs='rollout rollback plan check status history inventory exec completion version help'
+_deployctl_verbs='rollout rollback resume abort plan check status history inventory exec completion version help'
 
 # Words that only the files know, one a line; nothing when they cannot be read.
 _deployctl_ask()

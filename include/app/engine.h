@@ -18,13 +18,21 @@
 #include "core/rollout.h"
 #include "io/package.h"
 
+enum run_kind {
+    RUN_ROLLOUT,  /* forward, undone when it fails */
+    RUN_ROLLBACK, /* forward to older releases, never undone: what fails needs care */
+    RUN_ABORT     /* no way forward: what an earlier run has changed and not committed is undone */
+};
+const char *run_kind_name(enum run_kind kind); /* "rollout", ... as the nodes' journals say it; static */
+
 struct engine_settings {
     struct fleet *fleet;
     const struct playbook *playbook;
     struct sinks *sinks;
-    struct package *package;     /* NULL: nothing is staged (rollback) */
-    const char *const *targets;  /* release id of each member */
-    bool rollback;               /* the verb: never rolled back itself */
+    struct package *package;    /* NULL: nothing is staged; the nodes must have their targets */
+    const char *const *targets; /* release id of each member; unused by an abort */
+    enum run_kind kind;
+    bool resumes;               /* goes on with, or starts over, what an earlier run left open */
     const char *rollout;         /* id of this run */
     const char *holder;          /* who, for locks and journals: one line */
     const char *description;     /* for the roster */

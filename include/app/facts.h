@@ -33,7 +33,10 @@ struct facts {
     const char *lock_holder, *lock_rollout;         /* NULL: free */
     uint64_t lock_age_s, lock_ttl_s;
     bool lock_expired;
-    const char *open_rollout, *open_step; /* a rollout without an end in the journal */
+    /* The last run in the journal, when it has no end: interrupted, held, or its runner died. */
+    const char *open_rollout, *open_step;
+    const char *open_release; /* where it took this node; NULL: to no release */
+    const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
     struct release_fact *releases;        /* oldest sequence first */
     size_t release_count;
 };

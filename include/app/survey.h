@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "app/engine.h"
 #include "app/facts.h"
 #include "app/fleet.h"
 
@@ -31,5 +32,19 @@ size_t survey_unanswered(const struct survey *survey);
 /* Where `rollback` takes each node. When any node's current release is not committed, a rollout is half done: only those nodes go back, to their own
  * previous good release, and the others stay. Else every node goes to its own. `out[i]` NULL: the node has nowhere to go back to. */
 void survey_rollback_targets(const struct survey *survey, const char **out);
+
+/* The run that no one ended, as the nodes' journals tell it together. */
+struct open_run {
+    const char *rollout; /* NULL: none is open */
+    const char *release; /* of a rollout: where it takes every node */
+    enum run_kind kind;
+    size_t nodes;        /* on how many it is open */
+    const char *other;   /* another run is open too, on other nodes: its id; else NULL */
+};
+/* Borrowed from the survey. */
+struct open_run survey_open_run(const struct survey *survey);
+/* Where going on with it takes each node: its release for a rollout; for a rollback what the node's own journal says, and where a node stands
+ * when its journal says nothing. */
+void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char **out);
 
 #endif

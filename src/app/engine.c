@@ -112,7 +112,9 @@ void engine_answer(struct worker *worker, const struct step_result *result)
                           .hopeless = result->hopeless};
     if (worker->has_facts) {
         const char *current = worker->facts.current;
-        event.has_release = current != NULL;
+        bool unwinds = engine->settings->kind == RUN_ABORT;
+        event.touched = unwinds && current && !worker->facts.current_good;
+        event.has_release = unwinds ? worker->previous != NULL : current != NULL;
         event.at_target = current && worker->facts.current_good && worker->target &&
                           strcmp(current, worker->target) == 0;
     }
@@ -229,7 +231,8 @@ static int make_machine(struct engine *engine, struct err *err)
         .max_failures = amount_tolerated(playbook->failure.max_failures, (uint32_t)count),
         .unreachable = (enum on_unreachable)playbook->failure.unreachable,
         .action = (enum on_failure)playbook->failure.action,
-        .undo_allowed = !engine->settings->rollback,
+        .undo_allowed = engine->settings->kind == RUN_ROLLOUT,
+        .unwinds = engine->settings->kind == RUN_ABORT,
         .stages = engine->settings->package != NULL,
         .probed = prober_has_checks(playbook),
         .health = {.rise = health->rise,
@@ -270,7 +273,7 @@ static int make_roster(struct engine *engine, struct err *err)
         for (size_t i = 0; i < settings->waves.items[wave].count; i++)
             waves[settings->waves.items[wave].nodes[i]] = wave;
     engine->roster = (struct roster){
-        .verb = settings->rollback ? "rollback" : "rollout",
+        .verb = run_kind_name(settings->kind),
         .service = engine->playbook->service.name,
         .rollout = settings->rollout,
         .release = settings->package ? package_release(settings->package) : NULL,
@@ -306,6 +309,8 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->settings = settings;
     engine->fleet = settings->fleet;
     engine->playbook = settings->playbook;
+    snprintf(engine->lock_token, sizeof(engine->lock_token), "%.40s.%08x", settings->rollout,
+             (unsigned)clock_random());
     engine->began_ms = loop_now_ms(settings->fleet->loop);
     arena_init(&engine->arena);
     if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
@@ -328,6 +333,12 @@ out:
     release(engine);
     arena_release(&engine->arena);
     return rc;
+}
+
+const char *run_kind_name(enum run_kind kind)
+{
+    static const char *const names[] = {"rollout", "rollback", "abort"};
+    return names[kind];
 }
 
 int engine_exit_code(const struct engine_outcome *outcome)

@@ -53,6 +53,7 @@ struct engine {
     struct timer *turn, *tick, *redraw;
     bool finished;
     int64_t began_ms;
+    char lock_token[64]; /* tells a repeated lock of ours from another runner's of the same run */
     struct engine_outcome outcome;
 };
 

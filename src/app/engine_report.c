@@ -56,7 +56,7 @@ static void report_phase(struct engine *engine, const struct note *note)
 
 static void report_spent(struct engine *engine, enum spend_reason reason)
 {
-    bool back = !engine->settings->rollback && engine->playbook->failure.action == FAILURE_ROLLBACK;
+    bool back = engine->settings->kind == RUN_ROLLOUT && engine->playbook->failure.action == FAILURE_ROLLBACK;
     engine_notice(engine, SIZE_MAX, "%s: %s", spend_reason_name(reason),
                   back ? "going back to the previous release" : "no further node is touched");
 }
@@ -128,7 +128,7 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     switch (view->outcome) {
     case NODE_NEEDS_CARE:
         strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
-        if (engine->settings->rollback)
+        if (engine->settings->kind == RUN_ROLLBACK)
             strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s --to %s",
                         service, node, worker->target ? worker->target : "RELEASE");
         else
@@ -196,8 +196,8 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
         strbuf_addf(out, "failed, and some nodes need care: %s", list.text);
         break;
     case RESULT_HELD:
-        strbuf_addf(out, "held (action = pause): %s; `deployctl rollback %s` undoes it, "
-                    "`deployctl rollout %s` goes on", list.text, service, service);
+        strbuf_addf(out, "held (action = pause): %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",
+                    list.text, service, service);
         break;
     case RESULT_REFUSED:
         strbuf_addf(out, "refused before anything was changed: %s", list.text);
@@ -207,11 +207,10 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
         break;
     case RESULT_INTERRUPTED:
     case RESULT_RUNNING:
-        strbuf_addf(out, "interrupted: %s; `deployctl status %s` shows the nodes, `deployctl %s %s` goes on%s%s%s",
-                    list.text, service, engine->roster.verb, service,
-                    engine->settings->rollback ? "" : ", `deployctl rollback ",
-                    engine->settings->rollback ? "" : service,
-                    engine->settings->rollback ? "" : "` goes back");
+        strbuf_addf(out,
+                    "interrupted: %s; `deployctl status %s` shows the nodes, `deployctl resume %s` goes on, "
+                    "`deployctl abort %s` undoes it",
+                    list.text, service, service, service);
         break;
     }
     strbuf_release(&list);

@@ -128,10 +128,36 @@ static void carry_connect(struct worker *worker)
                     worker->engine->playbook->retry.connect_timeout_ms, connected, worker);
 }
 
+/* Known before the lock is asked for, so that no node is locked when another is not to be had. */
+static int check_lock(const struct facts *facts, struct err *err)
+{
+    if (!facts->lock_holder || facts->lock_expired)
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "locked by %s, rollout %s, renewed %llu s ago; wait for its end, or `deployctl unlock`",
+                   facts->lock_holder, facts->lock_rollout ? facts->lock_rollout : "unknown",
+                   (unsigned long long)facts->lock_age_s);
+}
+
+/* A run that nobody ended is somebody's unfinished business: never silently buried under a new one. */
+static int check_open(const struct worker *worker, struct err *err)
+{
+    const struct engine *engine = worker->engine;
+    const struct facts *facts = &worker->facts;
+    const char *service = engine->playbook->service.name;
+    if (engine->settings->kind != RUN_ROLLOUT || engine->settings->resumes || !facts->open_rollout)
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "rollout %s did not end here (last step: %s); `deployctl resume %s` goes on, "
+                   "`deployctl abort %s` undoes it, --supersede starts over",
+                   facts->open_rollout, facts->open_step ? facts->open_step : "none", service, service);
+}
+
 static int check_facts(struct worker *worker, struct err *err)
 {
     const struct engine *engine = worker->engine;
     struct package *package = engine->settings->package;
+    bool rollback = engine->settings->kind == RUN_ROLLBACK;
     enum release_state state = RELEASE_INCOMPLETE;
     bool there = worker->target && facts_has(&worker->facts, worker->target, &state) &&
                  state != RELEASE_INCOMPLETE;
@@ -139,16 +165,28 @@ static int check_facts(struct worker *worker, struct err *err)
     int rc = facts_check(&worker->facts, &worker->member->service,
                          engine->playbook->service.become || worker->member->node->connection.become,
                          needed, err);
-    if (rc < 0)
+    if (rc == 0)
+        rc = check_lock(&worker->facts, err);
+    if (rc == 0)
+        rc = check_open(worker, err);
+    if (rc < 0 || package || engine->settings->kind == RUN_ABORT)
         return rc;
-    if (engine->settings->rollback && !worker->target)
+    if (rollback && !worker->target)
         return err_set(err, ERR_REFUSED,
                        "there is no previous good release to go back to; name one with --to, or leave "
                        "the node out with --limit");
-    if (engine->settings->rollback && !there)
-        return err_set(err, ERR_REFUSED, "release %s is not on the node; `deployctl status` lists what is",
-                       worker->target);
+    if (!there)
+        return err_set(err, ERR_REFUSED,
+                       "release %s is not on the node; `deployctl status --output json` lists what is",
+                       worker->target ? worker->target : "(none)");
     return 0;
+}
+
+/* What undoing goes back to: what runs, or what was committed last when an earlier run left something uncommitted. */
+static const char *release_before(const struct facts *facts)
+{
+    bool half_done = facts->current && !facts->current_good && (facts->previous || facts->open_rollout);
+    return half_done ? facts->previous : facts->current;
 }
 
 static void facts_came(void *context, const struct reply *reply)
@@ -169,8 +207,10 @@ static void facts_came(void *context, const struct reply *reply)
         end_with(worker, DONE_REFUSED, err.message);
         return;
     }
-    worker->previous = worker->facts.current;
+    worker->previous = release_before(&worker->facts);
     worker->serving = worker->facts.current;
+    if (worker->engine->settings->kind == RUN_ABORT)
+        worker->target = worker->facts.current;
     worker->words.previous = worker->previous;
     end_with(worker, DONE_OK, "");
 }
@@ -237,7 +277,8 @@ static void carry_lock(struct worker *worker)
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "holder", worker->engine->settings->holder);
     session_add(session, "release", worker->target);
-    session_add(session, "token", worker->engine->settings->rollout);
+    session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
+    session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", LOCK_TTL_S);
     submit(worker, QUICK_TIMEOUT_MS, locked);
 }
@@ -401,7 +442,7 @@ static void carry_commit(struct worker *worker)
 {
     struct session *session = begin_change(worker, "commit");
     session_add(session, "release", worker->target);
-    session_add(session, "kind", worker->engine->settings->rollback ? "rollback" : "rollout");
+    session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, replied);
 }
@@ -435,6 +476,8 @@ static void carry_release(struct worker *worker)
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(view.outcome));
     session_add(session, "result", rollout_result_name(worker->action.result));
+    bool open = worker->action.result == RESULT_INTERRUPTED || worker->action.result == RESULT_HELD;
+    session_add(session, "open", open ? "yes" : NULL);
     submit(worker, QUICK_TIMEOUT_MS, released);
 }
 

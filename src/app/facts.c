@@ -49,8 +49,8 @@ static int read_known(struct facts *facts, const struct reply_value *value, stru
             *(bool *)field = strcmp(value->value, "yes") == 0;
         else if (key->kind == FACT_TEXT)
             *(const char **)field = none ? NULL : arena_strdup(&facts->arena, value->value);
-        else if (!none && whole_parse(field, value->value, 0, UINT64_MAX, err) < 0)
-            return err_prefix(err, "facts: %s", value->key);
+        else if (!none && whole_parse(field, value->value, 0, UINT64_MAX, NULL) < 0)
+            return err_set(err, ERR_PROTOCOL, "facts: %s: malformed value", value->key);
         return 0;
     }
     return 0;
@@ -74,12 +74,17 @@ static int read_release(struct facts *facts, const char *text, struct err *err)
     return 0;
 }
 
+/* `ROLLOUT STEP RELEASE KIND`; `-` stands for none. */
 static void read_open(struct facts *facts, const char *text)
 {
-    const char *blank = strchr(text, ' ');
-    size_t length = blank ? (size_t)(blank - text) : strlen(text);
-    facts->open_rollout = arena_strndup(&facts->arena, text, length);
-    facts->open_step = blank ? arena_strdup(&facts->arena, blank + 1) : NULL;
+    const char **const fields[] = {&facts->open_rollout, &facts->open_step, &facts->open_release,
+                                   &facts->open_kind};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && *text; i++) {
+        size_t length = strcspn(text, " ");
+        bool none = length == 1 && text[0] == '-';
+        *fields[i] = none ? NULL : arena_strndup(&facts->arena, text, length);
+        text += length + (text[length] == ' ');
+    }
 }
 
 int facts_read(struct facts *out, const struct reply *reply, struct err *err)

@@ -132,9 +132,9 @@ void fleet_free(struct fleet *fleet)
 {
     if (!fleet)
         return;
+    http_client_free(fleet->http); /* its calls may go through the sessions */
     for (size_t i = 0; i < fleet->count; i++)
         session_free(fleet->members[i].session);
-    http_client_free(fleet->http);
     ssh_context_free(fleet->ssh);
     loop_free(fleet->loop);
     arena_release(&fleet->arena);

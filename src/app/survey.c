@@ -132,3 +132,42 @@ void survey_rollback_targets(const struct survey *survey, const char **out)
         out[i] = stays ? node->facts.current : node->facts.previous;
     }
 }
+
+struct open_run survey_open_run(const struct survey *survey)
+{
+    struct open_run open = {.rollout = NULL};
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        if (!survey->nodes[i].answered || !facts->open_rollout)
+            continue;
+        /* Ids begin with the time, so the later run is the one that was going on last. */
+        int order = open.rollout ? strcmp(facts->open_rollout, open.rollout) : 1;
+        if (order < 0)
+            open.other = facts->open_rollout;
+        if (order > 0) {
+            open.other = open.rollout;
+            open.rollout = facts->open_rollout;
+            open.release = facts->open_release;
+            open.kind = RUN_ROLLOUT;
+            for (int kind = RUN_ROLLOUT; kind <= RUN_ABORT; kind++)
+                if (facts->open_kind && strcmp(facts->open_kind, run_kind_name((enum run_kind)kind)) == 0)
+                    open.kind = (enum run_kind)kind;
+            open.nodes = 0;
+        }
+        open.nodes += order >= 0;
+    }
+    return open;
+}
+
+void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char **out)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        bool ours = survey->nodes[i].answered && facts->open_rollout &&
+                    strcmp(facts->open_rollout, open->rollout) == 0;
+        if (open->kind == RUN_ROLLOUT)
+            out[i] = open->release;
+        else
+            out[i] = ours ? facts->open_release : facts->current;
+    }
+}

@@ -323,7 +323,7 @@ do_lock() {
     mend_journal
     mended=yes
     read_lock
-    journal rollout begin "$v_release" - "$v_holder" || { reply failed "disk: the journal cannot be written"; return; }
+    journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" || { reply failed "disk: the journal cannot be written"; return; }
     [ -z "$was" ] || value taken_over "$was"
     value generation "$lock_top"
     reply ok "${was:-locked}"
@@ -383,7 +383,9 @@ is_busy() {
 do_finish() {
     check_fence || return
     ! is_busy || return
-    journal rollout end "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
+    finish_mark=end
+    [ "$v_open" != yes ] || finish_mark=held
+    journal rollout "$finish_mark" "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
     write_file "$state/lock/$v_fence.end" finished || { reply failed "disk: the lock cannot be given back"; return; }
     reply ok finished
 }
@@ -525,6 +527,7 @@ supervise() {
     else
         # shellcheck disable=SC2086,SC2163
         export $session_names
+        [ -z "$follow" ] || exec 4>&1
         setsid sh -c "$p" deployctl-step >"$out.out" 2>&1 3>"$out.val" </dev/null &
     fi
     leader=$!
@@ -723,19 +726,43 @@ do_cancel() {
     for step in $steps; do
         [ "${step%:*}" = "$v_target" ] || continue
         [ ! -e "$tmp/$v_target.end" ] || break
-        {
-            # A supervisor that has started its leader has its traps; again each second in case it was busy.
-            tries=0
-            while [ ! -e "$tmp/$v_target.out" ] && [ "$tries" -lt 100 ]; do
-                tries=$((tries + 1))
-                sleep 0.1
-            done
-            while [ ! -e "$tmp/$v_target.end" ] && kill -s USR2 "${step#*:}"; do sleep 1; done
-        } >/dev/null 2>&1 </dev/null &
+        cancel_step "$v_target" "${step#*:}" >/dev/null 2>&1 </dev/null &
         reply ok "step $v_target is being ended"
         return
     done
     reply ok "step $v_target does not run"
+}
+
+# Wakes the supervisor $2 of step $1 until it has ended its step.
+cancel_step() {
+    # A supervisor that has started its leader has its traps; again each second in case it was busy.
+    tries=0
+    while [ ! -e "$tmp/$1.out" ] && [ "$tries" -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    while [ ! -e "$tmp/$1.end" ] && kill -s USR2 "$2"; do sleep 1; done
+}
+
+# Followers are of no use without the connection.
+end_followers() {
+    for step in $steps; do
+        case " $followers " in
+        *" $step "*) ;;
+        *) continue ;;
+        esac
+        [ -e "$tmp/${step%:*}.end" ] || cancel_step "${step%:*}" "${step#*:}" >/dev/null 2>&1 </dev/null &
+    done
+}
+
+# What a follower says goes out line by line, see follow_log.
+start_logs() {
+    show='262144 10000 4000'
+    [ "$v_follow" = yes ] || { launch 60; return; }
+    follow=yes
+    launch 86400
+    follow=
+    followers="$followers $id:$!"
 }
 
 # --- steps: leader's side ------------------------------------------------------------------------------------------------------
@@ -743,7 +770,7 @@ do_cancel() {
 # What a leader of another process gets to know, by its environment.
 session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned id tmp verb recorded lock_rollout'
+    v_bytes v_unpacked v_entries v_pinned v_since follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
@@ -1298,10 +1325,10 @@ facts_of_journal() {
     [ -s "$state/journal" ] || return 0
     open_rollout=$(awk '
         $1 != "1" || NF < 8 { next }
-        $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; next }
-        $5 == "rollout" { if ($4 == open) open = ""; next }
+        $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; release = $7; kind = $8; next }
+        $5 == "rollout" { if ($4 == open && $6 == "end") open = ""; next }
         $4 == open { step = $5 }
-        END { if (open != "") print open, step }
+        END { if (open != "") print open, step, release, kind }
     ' "$state/journal")
     [ -z "$open_rollout" ] || value open_rollout "$open_rollout"
 }
@@ -1348,7 +1375,7 @@ lead_history() {
         }
         !($3 in id) { next }
         $7 != "-" { release[$3] = $7 }
-        $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
+        $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" || $6 == "held" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
         END { for (i = 1; i <= count; i++) { g = order[i]; print id[g], start[g], stop[g], who[g], release[g], result[g] } }
     ' | tail -n "$v_lines" >"$tmp/history.$id"
     while IFS= read -r line; do
@@ -1383,6 +1410,49 @@ lead_evidence() {
     [ -z "$line" ] || value rights "$line"
     [ "$evidence_status" = 0 ] || reply failed "journalctl: ${line:-status $evidence_status}"
     reply ok "from the journal of $s_unit"
+}
+
+# log_lines FOLLOW QUIET (each empty: no): the service's last lines, with the time of each when they are a unit's.
+log_lines() {
+    if [ -z "$s_unit" ]; then
+        tail -n "$v_lines" ${1:+-F} "$state/service.log" 2>/dev/null
+        return
+    fi
+    # shellcheck disable=SC2086
+    $s_sudo journalctl -u "$s_unit" -n "$v_lines" ${v_since:+"--since=-${v_since}s"} ${1:+-f} ${2:+-q} --no-pager -o short-iso-precise
+}
+
+# Each line is one write of at most PIPE_BUF bytes: whole, whoever else writes to the session. Ends with the session, if that was
+# killed before it could end us.
+follow_log() {
+    { while read_stat "$session_pid"; do sleep 5; done; signal_group TERM "$$"; } >/dev/null 2>&1 3>&- 4>&- &
+    watcher=$!
+    log_lines yes '' 2>&1 3>&- 4>&- | while IFS= read -r line; do
+        printf '%s | %.4000s\n' "$id" "$line" >&4 || break
+    done
+    kill "$watcher" 2>/dev/null
+}
+
+lead_logs() {
+    is_number "$v_lines" || v_lines=100
+    is_number "$v_since" || v_since=
+    if [ -n "$s_unit" ]; then
+        have journalctl || reply failed "there is no journalctl on this node"
+    else
+        [ -e "$state/service.log" ] || [ -n "$follow" ] || reply ok "there is no $state/service.log yet"
+    fi
+    if [ -n "$follow" ]; then
+        follow_log
+        reply failed "the log's end came while following it"
+    fi
+    if [ -n "$s_unit" ]; then
+        # Without -q it says whose lines this user does not see.
+        # shellcheck disable=SC2086
+        log_hint=$($s_sudo journalctl -u "$s_unit" -n 0 --no-pager 2>&1 >/dev/null </dev/null)
+        [ -z "$log_hint" ] || value rights "$log_hint"
+    fi
+    log_lines '' yes 2>&1 </dev/null || reply failed "the log cannot be read"
+    reply ok logs
 }
 
 # What is in the working folder, as `MODE PATH`, `link PATH`, and `shared PATH` for links into shared/.
@@ -1427,7 +1497,13 @@ compare_release() {
 }
 
 lead_verify() {
+    if [ -z "$v_release" ]; then
+        read_current
+        v_release=$current
+        [ -n "$v_release" ] || reply failed "no release is current on this node"
+    fi
     need_release
+    value release "$v_release"
     is_complete "$v_release" || reply failed "release $v_release is not complete on this node"
     cd -- "$s_root/releases/$v_release" || reply failed "cannot enter $s_root/releases/$v_release"
     compare_release "$state/manifests/$v_release" | sort -u >"$tmp/differences.$id"
@@ -1520,7 +1596,7 @@ read_request() {
     v_root='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
-    v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' fault=''
+    v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' fault=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -1555,11 +1631,14 @@ read_request() {
         timeout_ms) v_timeout_ms=$text ;;
         name) v_name=$text ;;
         lines) v_lines=$text ;;
+        since) v_since=$text ;;
+        follow) v_follow=$text ;;
         previous) v_previous=$text ;;
         kind) v_kind=$text ;;
         pinned) v_pinned=$text ;;
         target) v_target=$text ;;
         result) v_result=$text ;;
+        open) v_open=$text ;;
         status) v_status=${text%% *} ;;
         *) fault="unknown key ${line%% *}; the node's program is of another version" ;;
         esac
@@ -1607,6 +1686,7 @@ dispatch() {
     cancel) do_cancel ;;
     facts | unit | history) launch 60 ;;
     evidence) show='65536 200 1000' && launch 60 ;;
+    logs) start_logs ;;
     verify) launch 600 ;;
     probe) launch 60 plain ;;
     exec) show='262144 10000 4000' && launch 0 plain ;;
@@ -1623,6 +1703,7 @@ dispatch() {
 serve() {
     trap : HUP PIPE
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
+    follow='' followers='' session_pid=$$
     s_root='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
@@ -1633,6 +1714,7 @@ serve() {
         check_request || continue
         dispatch || break
     done
+    end_followers
     # Steps go on without the connection; the session's folder stays until they have ended.
     wait
     [ -z "$tmp" ] || rm -rf -- "$tmp"

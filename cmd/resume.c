@@ -1,0 +1,65 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "run.h"
+
+/* Every node has the release already: nothing has to be staged, so no source is needed. */
+static bool all_have(const struct run *run, const char *release)
+{
+    for (size_t i = 0; i < run->survey.count; i++) {
+        enum release_state state;
+        const struct surveyed *node = &run->survey.nodes[i];
+        if (node->answered &&
+            (!facts_has(&node->facts, release, &state) || state == RELEASE_INCOMPLETE))
+            return false;
+    }
+    return true;
+}
+
+/* The source as it was then: its 12 hex name a commit, when the playbook deploys whole commits. */
+static int pack_again(struct run *run, const char *release)
+{
+    const struct source *source = &run->inputs.playbook.source;
+    const char *hex = strrchr(release, '-');
+    bool commit = source->kind == SOURCE_GIT && !source->path && hex;
+    int code = run_pack(run, commit ? hex + 1 : NULL);
+    if (code || strcmp(package_release(run->package), release) == 0)
+        return code;
+    fprintf(stderr,
+            "deployctl: release %s is not on every node, and the source gives %s now; "
+            "`deployctl rollout %s --supersede` starts over with that\n",
+            release, package_release(run->package), run->options->arguments[0]);
+    return EXIT_REFUSED;
+}
+
+static int resume(struct run *run)
+{
+    char text[160];
+    struct open_run open = survey_open_run(&run->survey);
+    if (!open.rollout) {
+        printf("nothing to resume: no rollout of %s is open\n", run->inputs.playbook.service.name);
+        return EXIT_DONE;
+    }
+    if (open.kind == RUN_ROLLOUT && open.release && !all_have(run, open.release)) {
+        int code = pack_again(run, open.release);
+        if (code)
+            return code;
+    }
+    survey_resume_targets(&run->survey, &open, run->targets);
+    snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open.kind), open.rollout);
+    return run_go(run, open.kind, true, text);
+}
+
+int verb_resume(const struct options *options)
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = run_survey(&run, false);
+    if (!code && survey_unanswered(&run.survey) == run.survey.count)
+        code = run_unreached(&run);
+    if (!code)
+        code = resume(&run);
+    run_release(&run);
+    return code;
+}
