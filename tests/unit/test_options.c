@@ -23,6 +23,8 @@
 NEVER_RUN(verb_rollout)
 NEVER_RUN(verb_rollback)
 NEVER_RUN(verb_plan)
+NEVER_RUN(verb_resume)
+NEVER_RUN(verb_abort)
 NEVER_RUN(verb_check)
 NEVER_RUN(verb_status)
 NEVER_RUN(verb_history)
