@@ -192,7 +192,7 @@ static void bad_values_are_faults(void **state)
         {"service", "shared = a//b"},
         {"service", "shared = log, log/x"},
         {"service", "shared = ."},
-        {"service", "shared = {node}"},
+        {"service", "shared = {node"},
         {"source", "ref = --upload-pack=x"},
         {"source", "path = ../x"},
         {"source", "path = /x"},
@@ -253,7 +253,7 @@ static void roots_must_be_a_folder_of_their_own(void **state)
 {
     (void)state;
     static const char *const roots[] = {"/",        "//",      "srv",         "/srv/../etc",
-                                        "/srv/./x", "/srv//x", "/srv/{node}", "~/x"};
+                                        "/srv/./x", "/srv//x", "/srv/{node", "~/x"};
     for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
         struct parsed parsed;
         char text[200];
