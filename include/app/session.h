@@ -36,7 +36,7 @@ void session_free(struct session *session);
 typedef void session_connected_fn(void *context, const struct err *error);
 void session_connect(struct session *session, int64_t timeout_ms, session_connected_fn *fn, void *context);
 bool session_is_connected(const struct session *session);
-/* Called when a connection is lost while no request or upload waits (those get the error themselves). */
+/* Called when a connection is lost while no request waits (those get the error themselves). */
 void session_on_lost(struct session *session, void (*fn)(void *context, const struct err *error), void *context);
 /* Drops the connection now, as if it had been lost: what waits is answered ERR_UNREACHABLE with `why`. */
 void session_drop(struct session *session, const char *why);

@@ -1,0 +1,204 @@
+#include "check.h"
+
+#include <string.h>
+
+#include "app/facts.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int read_values(struct facts *facts, const struct reply_value *values, size_t count,
+                       struct err *err)
+{
+    struct reply reply = {.values = values, .value_count = count};
+    return facts_read(facts, &reply, err);
+}
+
+static void every_key_is_read(void **state)
+{
+    (void)state;
+    static const struct reply_value values[] = {
+        {"now", "1700000000"}, {"current", "b"}, {"current_state", "ok"}, {"current_good", "yes"},
+        {"previous", "a"}, {"release", "a good"}, {"release", "b staged"}, {"release", "c failed"},
+        {"release", "d incomplete"}, {"disk_free", "18446744073709551615"}, {"disk_total", "2000"},
+        {"inodes_free", "7"}, {"writable", "yes"}, {"sudo", "ok"}, {"unit_load", "loaded"},
+        {"unit_active", "active"}, {"unit_sub", "running"}, {"lock_holder", "ann@host job 1"},
+        {"lock_rollout", "r1"}, {"lock_age", "5"}, {"lock_ttl", "60"}, {"lock_expired", "no"},
+        {"open_rollout", "r1 activate"},
+    };
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, values, COUNT(values), &err), 0);
+    assert_string_equal(facts.current, "b");
+    assert_true(facts.current_good);
+    assert_string_equal(facts.previous, "a");
+    assert_true(facts.disk_free == UINT64_MAX);
+    assert_true(facts.disk_total == 2000);
+    assert_true(facts.inodes_free == 7);
+    assert_true(facts.writable);
+    assert_string_equal(facts.sudo, "ok");
+    assert_string_equal(facts.unit_load, "loaded");
+    assert_string_equal(facts.unit_active, "active");
+    assert_string_equal(facts.unit_sub, "running");
+    assert_string_equal(facts.lock_holder, "ann@host job 1");
+    assert_string_equal(facts.lock_rollout, "r1");
+    assert_true(facts.lock_age_s == 5 && facts.lock_ttl_s == 60 && !facts.lock_expired);
+    assert_string_equal(facts.open_rollout, "r1");
+    assert_string_equal(facts.open_step, "activate");
+    assert_int_equal(facts.release_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(facts.releases[i].state, (int)i);
+    facts_release(&facts);
+}
+
+static void a_dash_is_nothing(void **state)
+{
+    (void)state;
+    static const struct reply_value values[] = {
+        {"current", "-"}, {"previous", "-"}, {"sudo", ""}, {"disk_free", "-"}, {"open_rollout", "r1"}};
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, values, COUNT(values), &err), 0);
+    assert_null(facts.current);
+    assert_null(facts.previous);
+    assert_null(facts.sudo);
+    assert_true(facts.disk_free == 0);
+    assert_string_equal(facts.open_rollout, "r1");
+    assert_null(facts.open_step);
+    facts_release(&facts);
+}
+
+static void numbers_that_are_none_are_refused_and_named(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"x", "-1", "1 ", "1.5", "18446744073709551616", "0x10"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct reply_value value = {"disk_free", texts[i]};
+        struct facts facts;
+        struct err err;
+        assert_int_not_equal(read_values(&facts, &value, 1, &err), 0);
+        assert_int_equal(err.code, ERR_PROTOCOL);
+        assert_non_null(strstr(err.message, "disk_free"));
+        facts_release(&facts);
+    }
+}
+
+static void a_release_without_a_state_is_refused(void **state)
+{
+    (void)state;
+    struct reply_value value = {"release", "a"};
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, &value, 1, &err), ERR_PROTOCOL);
+    assert_non_null(strstr(err.message, "release"));
+    facts_release(&facts);
+}
+
+static void an_unknown_state_counts_as_incomplete(void **state)
+{
+    (void)state;
+    struct reply_value value = {"release", "a splendid"};
+    struct facts facts;
+    struct err err;
+    enum release_state found = RELEASE_GOOD;
+    assert_int_equal(read_values(&facts, &value, 1, &err), 0);
+    assert_true(facts_has(&facts, "a", &found));
+    assert_int_equal(found, RELEASE_INCOMPLETE);
+    assert_false(facts_has(&facts, "b", NULL));
+    facts_release(&facts);
+}
+
+static void unknown_keys_are_passed_over(void **state)
+{
+    (void)state;
+    struct reply_value value = {"weather", "fine"};
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, &value, 1, &err), 0);
+    facts_release(&facts);
+}
+
+/* --- checks --- */
+
+static struct facts sound(void)
+{
+    return (struct facts){.writable = true, .disk_free = 1000000, .disk_total = 2000000, .inodes_free = 10,
+                          .unit_load = "loaded"};
+}
+static const struct service shop = {.name = "shop", .root = "/srv/shop", .unit = "shop.service"};
+
+static void refused(const struct facts *facts, bool become, uint64_t needed, const char *const words[])
+{
+    struct err err;
+    err_clear(&err);
+    assert_int_equal(facts_check(facts, &shop, become, needed, &err), ERR_REFUSED);
+    for (size_t i = 0; words[i]; i++)
+        if (!strstr(err.message, words[i]))
+            fail_msg("'%s' is not in: %s", words[i], err.message);
+    assert_true(strcmp(err.message + strlen(err.message) - 1, ".") != 0);
+}
+
+static void a_sound_node_passes(void **state)
+{
+    (void)state;
+    struct facts facts = sound();
+    struct err err;
+    assert_int_equal(facts_check(&facts, &shop, false, 1000000, &err), 0);
+    facts.sudo = "a password is required";
+    assert_int_equal(facts_check(&facts, &shop, false, 0, &err), 0);
+    facts.sudo = "ok";
+    assert_int_equal(facts_check(&facts, &shop, true, 0, &err), 0);
+}
+
+static void each_refusal_says_what_to_do(void **state)
+{
+    (void)state;
+    struct facts facts = sound();
+    facts.sudo = "a password is required";
+    refused(&facts, true, 0, (const char *const[]){"a password is required", "NOPASSWD", NULL});
+    facts = sound();
+    facts.writable = false;
+    refused(&facts, false, 0, (const char *const[]){"/srv/shop", "become = yes", NULL});
+    refused(&facts, true, 0, (const char *const[]){"/srv/shop", "sudo", NULL});
+    facts = sound();
+    facts.unit_load = "not-found";
+    refused(&facts, false, 0, (const char *const[]){"shop.service", "not-found", "install", NULL});
+    facts = sound();
+    refused(&facts, false, 1000001, (const char *const[]){"disk", "/srv/shop", NULL});
+    facts.inodes_free = 0;
+    refused(&facts, false, 1, (const char *const[]){"inode", NULL});
+}
+
+static void a_full_disk_stands_in_nobodys_way_when_nothing_is_staged(void **state)
+{
+    (void)state;
+    struct facts facts = sound();
+    struct err err;
+    facts.disk_free = facts.inodes_free = 0;
+    assert_int_equal(facts_check(&facts, &shop, false, 0, &err), 0);
+}
+
+static void a_file_system_that_counts_no_inodes_is_fine(void **state)
+{
+    (void)state;
+    struct facts facts = sound();
+    struct err err;
+    facts.inodes_free = facts.disk_total = 0;
+    assert_int_equal(facts_check(&facts, &shop, false, 1, &err), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(a_dash_is_nothing),
+        cmocka_unit_test(numbers_that_are_none_are_refused_and_named),
+        cmocka_unit_test(a_release_without_a_state_is_refused),
+        cmocka_unit_test(an_unknown_state_counts_as_incomplete),
+        cmocka_unit_test(unknown_keys_are_passed_over),
+        cmocka_unit_test(a_sound_node_passes),
+        cmocka_unit_test(each_refusal_says_what_to_do),
+        cmocka_unit_test(a_full_disk_stands_in_nobodys_way_when_nothing_is_staged),
+        cmocka_unit_test(a_file_system_that_counts_no_inodes_is_fine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
