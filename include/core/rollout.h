@@ -81,6 +81,8 @@
  *   machine goes on as if UNREACHABLE had come. A late OK, even after a cancel, is an OK.
  * - After UNREACHABLE the node must connect again (which proves that its last step has ended)
  *   before anything else happens there.
+ * - A gate or a bake passes only on a probe that was answered since the node's connection was last
+ *   lost. To give back a lock, a lost node is looked for once.
  * - EVENT_LOST answers, with UNREACHABLE, what is in flight over the node's connection (not drain,
  *   enable, runner hooks); a later answer to it is ignored.
  *

@@ -189,6 +189,7 @@ static void connect_answered(struct rollout *rollout, struct walker *walker,
     } else if (!walker_may_go_on(rollout, walker)) {
         walker_rest(rollout, walker);
     } else if ((silent || event->retryable) && !event->hopeless &&
+               walker->track != TRACK_RELEASE &&
                back_off(rollout, walker, &walker->connect_tries)) {
         return;
     } else {
@@ -204,6 +205,8 @@ static void watch_answered(struct rollout *rollout, struct walker *walker,
     bool healthy = event->status == DONE_OK;
 
     gate_probed(&walker->gate, &rollout->config.health, healthy, rollout->now);
+    if (event->status != DONE_UNREACHABLE)
+        walker->unseen = false;
     rollout_note(rollout, NOTE_PROBE, walker->node, healthy);
     if (walker_may_go_on(rollout, walker))
         walker_watch(rollout, walker);
@@ -289,7 +292,7 @@ void action_answered(struct rollout *rollout, struct walker *walker, const struc
     answer.status = normal_status(walker, event->status);
     landed(rollout, walker);
     if (answer.status == DONE_UNREACHABLE && !walker_on_runner(rollout, walker))
-        walker->connected = false;
+        walker_disconnected(walker);
     if (cut_short && answer.status != DONE_OK) {
         walker_trouble(rollout, walker,
                        rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
@@ -309,7 +312,7 @@ void action_lost(struct rollout *rollout, struct walker *walker)
 {
     static const struct event unreachable = {.kind = EVENT_DONE, .status = DONE_UNREACHABLE};
 
-    walker->connected = false;
+    walker_disconnected(walker);
     if (walker->walk == WALK_FLYING && step_rules[walker->flying].connected &&
         !walker_on_runner(rollout, walker))
         action_answered(rollout, walker, &unreachable);

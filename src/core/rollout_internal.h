@@ -57,6 +57,7 @@ struct walker {
 
     bool connected, locked, touched, activated, drained, out;
     bool at_target, has_release, unhealthy_before;
+    bool unseen;   /* nothing was heard of it since its connection was lost */
     bool begun;    /* by an earlier run, which we unwind */
     bool work;     /* still has to be changed */
     bool undo_due; /* still has to be undone */
@@ -131,6 +132,8 @@ void walker_resume(struct rollout *rollout, struct walker *walker);
 void walker_advance(struct rollout *rollout, struct walker *walker);
 /* The present step is done: on to the next. */
 void walker_passed(struct rollout *rollout, struct walker *walker);
+/* Nothing more is known of the node until it is probed again. */
+void walker_disconnected(struct walker *walker);
 void walker_watch(struct rollout *rollout, struct walker *walker);
 void walker_rest(struct rollout *rollout, struct walker *walker);
 /* Whether the state of the fleet still lets it take its next step. */
@@ -206,6 +209,7 @@ enum mutant {
     MUTANT_HOOK_EVERYWHERE,
     MUTANT_RELEASE_WITHOUT_LEASE,
     MUTANT_UNREPEATABLE,
+    MUTANT_PASSES_UNSEEN,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

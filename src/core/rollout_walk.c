@@ -197,6 +197,7 @@ void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kin
     walker->at = 0;
     walker->hook = 0;
     forget_step(walker);
+    walker->unseen = !walker->connected;
     walker->parked = false;
     walker_resume(rollout, walker);
 }
@@ -205,6 +206,12 @@ void walker_resume(struct rollout *rollout, struct walker *walker)
 {
     walker_set(rollout, walker, WALK_READY);
     walker_advance(rollout, walker);
+}
+
+void walker_disconnected(struct walker *walker)
+{
+    walker->connected = false;
+    walker->unseen = true;
 }
 
 static enum gate_verdict bake_verdict(const struct rollout *rollout, const struct walker *walker)
@@ -224,6 +231,11 @@ void walker_watch(struct rollout *rollout, struct walker *walker)
         bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
     int64_t verdict_at = bakes ? rollout->bake_until : gate_deadline(&walker->gate, rules);
 
+    if (verdict == GATE_PASSED && rollout->config.probed && walker->unseen &&
+        !mutant(MUTANT_PASSES_UNSEEN)) {
+        walker->gate.next_probe_at = rollout->now;
+        verdict = GATE_WAITING;
+    }
     if (verdict == GATE_PASSED) {
         walker_passed(rollout, walker);
     } else if (verdict == GATE_CLOSED) {

@@ -379,6 +379,7 @@ static void connection_cut(struct world *world, size_t node)
         if (flight->answers_at != INT64_MAX)
             flight->answers_at = world->now + 10;
     }
+    world->ledgers[node].unheard = true;
     if (over.action.id != 0 && world_over_connection(world, &over.action))
         laws_see_answer(world, &over);
     step(world, &event);

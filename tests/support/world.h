@@ -129,6 +129,7 @@ struct record {
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
     bool drain_over, gate_open, gate_passed;
+    bool unheard; /* no probe answered since its connection was lost */
     size_t touch_number;
     struct gate gate;
     struct record last; /* of all */

@@ -289,6 +289,10 @@ static void law_7_traffic(struct world *world, const struct action *action)
 
     if (action->step == STEP_ENABLE && world->config.probed && !ledger->gate_passed)
         law_broken(world, "law 7", "web%zu gets traffic without its gate", action->node + 1);
+    if (action->step == STEP_ENABLE && world->config.probed && ledger->unheard &&
+        ledger->work.action.token != action->token)
+        law_broken(world, "law 7", "web%zu gets traffic, unheard of since it was cut off",
+                   action->node + 1);
     if (action->step == STEP_ACTIVATE && world->config.balanced && !ledger->drain_over)
         law_broken(world, "law 7", "web%zu is activated before it is drained", action->node + 1);
 }
@@ -593,6 +597,14 @@ static void see_probe(struct world *world, struct ledger *ledger, const struct f
     ledger->out = true;
 }
 
+static void see_heard(struct ledger *ledger, const struct flight *flight)
+{
+    if (flight->status == DONE_UNREACHABLE)
+        ledger->unheard = true;
+    else if (flight->action.step == STEP_PROBE)
+        ledger->unheard = false;
+}
+
 void laws_see_answer(struct world *world, const struct flight *flight)
 {
     struct ledger *ledger = ledger_of(world, flight->action.node);
@@ -602,6 +614,7 @@ void laws_see_answer(struct world *world, const struct flight *flight)
 
     if (ledger->last.action.id != flight->action.id || ledger->last.answered || given_up)
         return;
+    see_heard(ledger, flight);
     if (flight->action.step == STEP_PROBE)
         see_probe(world, ledger, flight);
     else
