@@ -97,7 +97,8 @@ static void translate(char *out, const char *text)
 {
     while (*text) {
         if (text[0] == '\\' && text[1] == 'd') {
-            out = stpcpy(out, "[0-9]");
+            memcpy(out, "[0-9]", 5);
+            out += 5;
             text += 2;
         } else if (strncmp(text, "(?:", 3) == 0) {
             *out++ = '(';

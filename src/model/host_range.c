@@ -93,7 +93,7 @@ static bool is_ipv4(const char *at, const char *end)
     for (int part = 0; part < 4; part++) {
         size_t range = range_length(at);
         size_t digits = range ? range : strspn(at, DIGITS);
-        if (digits == 0 || (!range && (digits > 3 || atoi(at) > 255)))
+        if (digits == 0 || (!range && (digits > 3 || strtoul(at, NULL, 10) > 255)))
             return false;
         at += digits;
         if (part < 3 && (at >= end || *at++ != '.'))
