@@ -48,6 +48,10 @@ struct fanout {
     void (*build)(void *context, struct session *session, size_t member);
     /* The answer, or why there is none (reply NULL). Once for each node. */
     void (*answer)(void *context, size_t member, const struct reply *reply, const struct err *error);
+    /* Which nodes are asked; the others get no answer. NULL: all. */
+    bool (*wanted)(void *context, size_t member);
+    /* Each line of output as it comes, instead of with the answer; see session_submit_streaming. NULL: with the answer. */
+    void (*line)(void *context, size_t member, const char *line);
     void *context;
 };
 /* Runs the loop until every node has answered. An interrupt (SIGINT, SIGTERM) ends it early: returns the signal's number, else 0. */

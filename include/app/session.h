@@ -70,6 +70,11 @@ void session_env(struct session *session, const char *name, const char *value);
 /* Sends it. When no answer came after `timeout_ms` the connection is given up (the node's program answers even while a step
  * runs). Returns the request's id, or 0 with `err` set: not connected, or a bad value. */
 uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context, struct err *err);
+/* The same, and each line of output goes to `line` as it comes, safe to show, borrowed for the call; reply->output stays empty. `timeout_ms` 0: no
+ * time-out, for a step that nobody knows the end of. */
+typedef void reply_line_fn(void *context, const char *line);
+uint32_t session_submit_streaming(struct session *session, int64_t timeout_ms, reply_line_fn *line, reply_fn *fn, void *context,
+                                  struct err *err);
 /* The request's callback will not come; its time-out still gives the connection up. An id that is answered or 0 is fine. */
 void session_forget(struct session *session, uint32_t id);
 

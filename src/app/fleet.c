@@ -170,6 +170,13 @@ static void on_reply(void *context, const struct reply *reply)
     answered(context, reply->error ? NULL : reply, reply->error);
 }
 
+static void on_line(void *context, const char *line)
+{
+    const struct asked *asked = context;
+    const struct fanout *fanout = asked->asking->fanout;
+    fanout->line(fanout->context, asked->member, line);
+}
+
 static void on_connected(void *context, const struct err *error)
 {
     struct asked *asked = context;
@@ -181,7 +188,8 @@ static void on_connected(void *context, const struct err *error)
         return;
     }
     fanout->build(fanout->context, session, asked->member);
-    if (!session_submit(session, fanout->request_timeout_ms, on_reply, asked, &err))
+    if (!session_submit_streaming(session, fanout->request_timeout_ms,
+                                  fanout->line ? on_line : NULL, on_reply, asked, &err))
         answered(asked, NULL, &err);
 }
 
@@ -192,6 +200,8 @@ static void ask_more(struct asking *asking)
         struct asked *asked = &asking->asked[asking->next];
         *asked = (struct asked){asking, asking->next};
         asking->next++;
+        if (asking->fanout->wanted && !asking->fanout->wanted(asking->fanout->context, asked->member))
+            continue;
         asking->open++;
         session_connect(fleet->members[asked->member].session, asking->fanout->connect_timeout_ms,
                         on_connected, asked);

@@ -140,7 +140,13 @@ static void on_output(void *context, uint32_t id, const char *line)
     if (!pending)
         return;
     text_sanitize(&pending->output, line, strlen(line), false);
-    strbuf_addc(&pending->output, '\n');
+    if (!pending->line) {
+        strbuf_addc(&pending->output, '\n');
+        return;
+    }
+    if (pending->fn)
+        pending->line(pending->context, pending->output.text);
+    strbuf_reset(&pending->output);
 }
 
 static void on_done(void *context, uint32_t id, enum reply_status status, const char *sentence)
@@ -262,8 +268,8 @@ static void request_timed_out(void *context)
     session_lose(pending->session, &error);
 }
 
-static uint32_t submit(struct session *session, const char *verb, int64_t timeout_ms, reply_fn *fn,
-                       void *context, struct err *err)
+static uint32_t submit(struct session *session, const char *verb, int64_t timeout_ms,
+                       reply_line_fn *line, reply_fn *fn, void *context, struct err *err)
 {
     if (session->building_error.code) {
         *err = session->building_error;
@@ -283,12 +289,14 @@ static uint32_t submit(struct session *session, const char *verb, int64_t timeou
     pending->session = session;
     pending->id = session->next_id++;
     pending->fn = fn;
+    pending->line = line;
     pending->context = context;
     pending->timeout_ms = timeout_ms;
     snprintf(pending->verb, sizeof(pending->verb), "%s", verb);
     arena_init(&pending->arena);
     strbuf_init(&pending->output, OUTPUT_MAX);
-    pending->timer = timer_start(session->settings.loop, timeout_ms, request_timed_out, pending);
+    if (timeout_ms)
+        pending->timer = timer_start(session->settings.loop, timeout_ms, request_timed_out, pending);
     pending->next = session->pendings;
     session->pendings = pending;
     strbuf_add(&session->queue, session->building.text, session->building.length);
@@ -296,8 +304,8 @@ static uint32_t submit(struct session *session, const char *verb, int64_t timeou
     return pending->id;
 }
 
-uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context,
-                        struct err *err)
+uint32_t session_submit_streaming(struct session *session, int64_t timeout_ms, reply_line_fn *line,
+                                  reply_fn *fn, void *context, struct err *err)
 {
     if (session->state != SESSION_READY || session->losing) {
         err_set(err, ERR_UNREACHABLE, "not connected");
@@ -305,7 +313,13 @@ uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *f
     }
     char verb[32] = "";
     sscanf(session->building.text, "%*u %31s", verb);
-    return submit(session, verb, timeout_ms, fn, context, err);
+    return submit(session, verb, timeout_ms, line, fn, context, err);
+}
+
+uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context,
+                        struct err *err)
+{
+    return session_submit_streaming(session, timeout_ms, NULL, fn, context, err);
 }
 
 void session_forget(struct session *session, uint32_t id)
@@ -379,7 +393,7 @@ static void send_open(struct session *session)
             session_add(session, "shared", service->shared.items[i]);
     }
     struct err err;
-    if (!submit(session, "open", session->connect_timeout_ms, on_opened, session, &err))
+    if (!submit(session, "open", session->connect_timeout_ms, NULL, on_opened, session, &err))
         session_lose(session, &err);
 }
 

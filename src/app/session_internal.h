@@ -17,6 +17,7 @@ struct pending {
     int64_t timeout_ms;
     struct timer *timer;
     reply_fn *fn;
+    reply_line_fn *line; /* NULL: output is kept for the reply */
     void *context;
     struct arena arena;
     struct reply_value *values;

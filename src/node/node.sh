@@ -786,7 +786,7 @@ lead() {
     state=$s_root/.deployctl
     begin_record "$$"
     case $verb in
-    facts | verify | history | evidence | unit | stage | unpack | discard | activate | commit) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | commit) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
