@@ -170,7 +170,7 @@ static void several_requests_are_answered_each_with_its_own(void **state)
         ids[i] = node_send(&fixture, 0, QUICK_MS, &answers[i], "exec", "command", command, NULL);
     }
     for (int i = 0; i < 6; i++) {
-        char expected[8];
+        char expected[24];
         snprintf(expected, sizeof(expected), "%d\n", i);
         assert_true(node_wait(&fixture, &answers[i].came));
         assert_int_equal(answers[i].id, ids[i]);

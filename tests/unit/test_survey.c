@@ -1,0 +1,124 @@
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/survey.h"
+#include "node_fixture.h"
+
+#define NODES 3
+
+/* What a node says of itself, and where `rollback` takes it. */
+struct stand {
+    const char *current; /* NULL: none; "?": it does not answer */
+    bool good;
+    const char *previous;
+    const char *target;
+};
+
+static void targets_are(const struct stand *stands)
+{
+    struct surveyed nodes[NODES] = {{.answered = false}};
+    struct survey survey = {.nodes = nodes, .count = NODES};
+    const char *targets[NODES];
+    for (size_t i = 0; i < NODES; i++) {
+        const struct stand *stand = &stands[i];
+        nodes[i].answered = !stand->current || strcmp(stand->current, "?") != 0;
+        if (!nodes[i].answered)
+            continue;
+        nodes[i].facts.current = stand->current;
+        nodes[i].facts.current_good = stand->good;
+        nodes[i].facts.previous = stand->previous;
+    }
+    survey_rollback_targets(&survey, targets);
+    for (size_t i = 0; i < NODES; i++) {
+        if (stands[i].target)
+            assert_string_equal(targets[i], stands[i].target);
+        else
+            assert_null(targets[i]);
+    }
+}
+
+static void a_whole_fleet_goes_back_each_to_its_own(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"c", true, "b", "b"}, {"c", true, "a", "a"}, {"c", true, NULL, NULL}});
+}
+
+static void of_a_half_done_rollout_only_what_was_changed_goes_back(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"c", false, "b", "b"}, {"b", true, "a", "b"}, {"b", true, "a", "b"}});
+}
+
+static void a_node_without_a_release_stays_without_one(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"c", false, "b", "b"}, {NULL, false, NULL, NULL}, {"b", true, "a", "b"}});
+    targets_are((const struct stand[]){{"c", true, "b", "b"}, {NULL, false, NULL, NULL}, {"c", true, "b", "b"}});
+}
+
+static void a_half_done_first_release_has_nowhere_to_go(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"a", false, NULL, NULL}, {NULL, false, NULL, NULL}, {NULL, false, NULL, NULL}});
+}
+
+static void a_node_that_does_not_answer_has_no_target(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"?", false, NULL, NULL}, {"c", true, "b", "b"}, {"c", true, "b", "b"}});
+}
+
+/* --- asking real nodes --- */
+
+static void nodes_say_where_they_stand(void **state)
+{
+    (void)state;
+    struct node_fixture fixture;
+    struct survey survey;
+    struct err err;
+    struct node_options options = {
+        .count = 3,
+        .dead_last = true,
+        .playbook = "start = true\n[health]\ncommand = echo sick; test $DEPLOYCTL_NODE = n2\n"
+                    "[retry]\nconnect_timeout = 2s\n"};
+    node_fixture_start(&fixture, &options);
+    /* n1 runs a release that nobody committed; n2 nothing. */
+    free(shell_output("cd %s && mkdir -p n1/releases/20260101T000000Z-0123456789ab n1/.deployctl/manifests && "
+                      "ln -s releases/20260101T000000Z-0123456789ab n1/current && "
+                      "touch n1/.deployctl/manifests/20260101T000000Z-0123456789ab", fixture.folder));
+    assert_int_equal(survey_run(&survey, fixture.fleet, 3, true, &err), 0);
+    assert_int_equal(survey.count, 3);
+    assert_int_equal(survey_unanswered(&survey), 1);
+    assert_true(survey.nodes[0].answered);
+    assert_string_equal(survey.nodes[0].facts.current, "20260101T000000Z-0123456789ab");
+    assert_false(survey.nodes[0].facts.current_good);
+    assert_true(survey.nodes[0].probed);
+    assert_false(survey.nodes[0].healthy);
+    assert_non_null(strstr(survey.nodes[0].evidence, "command exit 1: sick"));
+    assert_true(survey.nodes[1].answered);
+    assert_null(survey.nodes[1].facts.current);
+    assert_false(survey.nodes[1].probed);
+    assert_false(survey.nodes[2].answered);
+    assert_int_equal(survey.nodes[2].error.code, ERR_UNREACHABLE);
+    char *changed = shell_output("ls -A %s", fixture.folder);
+    assert_string_equal(changed, "n1");
+    free(changed);
+    survey_release(&survey);
+    survey_release(&survey);
+    node_fixture_stop(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_fleet_goes_back_each_to_its_own),
+        cmocka_unit_test(of_a_half_done_rollout_only_what_was_changed_goes_back),
+        cmocka_unit_test(a_node_without_a_release_stays_without_one),
+        cmocka_unit_test(a_half_done_first_release_has_nowhere_to_go),
+        cmocka_unit_test(a_node_that_does_not_answer_has_no_target),
+        cmocka_unit_test(nodes_say_where_they_stand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
