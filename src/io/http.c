@@ -144,7 +144,7 @@ static int take_url(struct http_call *call, const struct http_request *request, 
     }
     drop_brackets(call->host);
     call->far_host = strdup(request->connect_host ? request->connect_host : call->host);
-    call->far_port = request->connect_port ? request->connect_port : (uint16_t)atoi(port);
+    call->far_port = request->connect_port ? request->connect_port : (uint16_t)strtoul(port, NULL, 10);
     if (!call->far_host)
         rc = err_set(err, ERR_MEMORY, "out of memory");
 out:

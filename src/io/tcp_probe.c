@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,8 +80,8 @@ static void on_timeout(void *context)
     struct tcp_probe *probe = context;
     char time[DURATION_TEXT_MAX], reason[DURATION_TEXT_MAX + 32];
     probe->timer = NULL;
-    strcpy(reason, "did not accept within ");
-    strncat(reason, duration_format(time, probe->timeout_ms), DURATION_TEXT_MAX);
+    snprintf(reason, sizeof(reason), "did not accept within %s",
+             duration_format(time, probe->timeout_ms));
     fail(probe, ERR_TIMEOUT, reason);
 }
 
