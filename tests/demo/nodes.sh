@@ -101,8 +101,8 @@ name  = shop
 hosts = web
 root  = $place/{node}/shop
 port  = $http_port
-start = "\$DEPLOYCTL_ROOT/current/bin/start"
-stop  = "\$DEPLOYCTL_ROOT/current/bin/stop"
+; a command in the release's folder that starts the service, or starts it again; or unit = NAME.service
+start = bin/start
 
 [strategy]
 batch = 1, 2
@@ -113,26 +113,20 @@ bake  = 2s
 http = http://{address}:$http_port/healthz
 interval = 200ms
 min_healthy_time = 1s
-healthy_deadline = 4s
+healthy_deadline = 3s
 END
     cat >bin/start <<'END'
 #!/bin/sh
-# Starts the shop of this release, instead of one that runs already.
+# Starts the shop of this release, instead of the one that runs.
 set -e
-release=$(cd "$(dirname "$0")/.." && pwd -P)
-"$release/bin/stop"
-mkdir -p "$DEPLOYCTL_ROOT/shared"
-setsid busybox httpd -f -p "$DEPLOYCTL_ADDRESS:$DEPLOYCTL_PORT" -h "$release/public" </dev/null >/dev/null 2>&1 &
-echo $! >"$DEPLOYCTL_ROOT/shared/httpd.pid"
+pid_file=$DEPLOYCTL_ROOT/shared/httpd.pid
+if pid=$(cat "$pid_file" 2>/dev/null) && kill "$pid" 2>/dev/null; then
+    while [ -n "$(tr -d '\0' <"/proc/$pid/cmdline" 2>/dev/null)" ]; do sleep 0.05; done
+fi
+setsid busybox httpd -f -p "$DEPLOYCTL_ADDRESS:$DEPLOYCTL_PORT" -h "$(pwd -P)/public" </dev/null >/dev/null 2>&1 &
+echo $! >"$pid_file"
 END
-    cat >bin/stop <<'END'
-#!/bin/sh
-pid=$(cat "$DEPLOYCTL_ROOT/shared/httpd.pid" 2>/dev/null) || exit 0
-kill "$pid" 2>/dev/null
-while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-rm -f "$DEPLOYCTL_ROOT/shared/httpd.pid"
-END
-    chmod 755 bin/start bin/stop
+    chmod 755 bin/start
     git init -q -b main .
 }
 

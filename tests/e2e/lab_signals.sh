@@ -12,7 +12,7 @@ serve_either() {
     done
 }
 
-# SIGNAL CODE PATTERN: in the moment when it says PATTERN.
+# SIGNAL CODE PATTERN: in the moment when it says PATTERN. Whoever comes next is told, and nothing has changed by that.
 interrupted() {
     local begun
     begin_shop rollout --ref v2.0 --set strategy.bake=8s
@@ -21,14 +21,53 @@ interrupted() {
     kill -s "$1" "$(background_child | cut -d ' ' -f 1)"
     ended "$2"
     [ $((SECONDS - begun)) -le 10 ] || fail "it took $((SECONDS - begun)) s to end"
-    says 'interrupt|terminat|signal|SIG' 'web1'
+    says interrupted web1 resume abort
     serve_either 1.1 2.0
+    remember_process "${fleet[@]}"
+    shop 4 rollout --ref v2.4
+    says 'did not end' resume abort supersede
+    same_process "${fleet[@]}"
+}
+
+test_ctrl_c_while_staging_and_resume() {
+    interrupted INT 130 'web[0-9] +stage'
+    shop 0 resume
+    serve 2.0
     shop 0 rollout --ref v2.4
     serve 2.4
 }
 
-test_ctrl_c_while_staging() { interrupted INT 130 'web[0-9] +stage'; }
-test_ctrl_c_in_the_bake() { interrupted INT 130 'web1 +bake'; }
-test_sigterm_in_the_gate_of_a_node() { interrupted TERM 143 'web1 +(activate|gate)'; }
+test_ctrl_c_in_the_bake_and_abort() {
+    interrupted INT 130 'web1 +bake'
+    serve 2.0 web1
+    shop 0 abort
+    serve 1.1
+    shop 0 rollout --ref v2.4
+    serve 2.4
+}
+
+test_sigterm_in_the_gate_of_a_node_and_start_over() {
+    interrupted TERM 143 'web1 +(activate|gate)'
+    shop 0 rollout --ref v2.4 --supersede
+    serve 2.4
+}
+
+test_a_runner_that_is_killed_and_resume_elsewhere() {
+    begin_shop rollout --ref v2.0 --set strategy.bake=8s
+    wait_said 'web1 +bake'
+    kill -9 "$(background_child | cut -d ' ' -f 1)"
+    wait "$background"
+    serve_either 1.1 2.0
+    # another machine: it knows nothing of the first one's notes
+    rm -rf "$XDG_STATE_HOME"
+    local begun=$SECONDS
+    until timeout 60 "$program" resume -i "$work/inventory.ini" "${quick[@]}" playbooks/rolling.ini >"$output" 2>&1; do
+        grep -qi lock "$output" || { cat "$output"; fail "it was not refused for the lock"; }
+        [ $((SECONDS - begun)) -lt 100 ] || { cat "$output"; fail "the dead runner's lock does not expire"; }
+        sleep 2
+    done
+    cat "$output"
+    serve 2.0
+}
 
 run_tests "$0" "$@"

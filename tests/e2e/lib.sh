@@ -207,7 +207,9 @@ run_tests() {
             failed=$((failed + 1))
         fi
         printf 'FAILED  %s (%d s)\n' "$sentence" $((SECONDS - started))
-        tail -n 80 "$work/log"
+        cp "$work/log" "$work/failed.$name.log"
+        grep -vE '^  \| +[0-9.]+s web[0-9]+ healthy: ' "$work/log" | tail -n 100
+        echo "  (all of it: $work/failed.$name.log)"
     done < <(sed -n 's/^\(test_[a-z0-9_]*\)().*/\1/p' "$script")
     echo "$passed passed, $failed failed"
     [ $failed = 0 ]
