@@ -113,17 +113,19 @@ static const char *result_of(const struct past *past)
 
 static void print_text(const struct reading *reading, size_t count)
 {
-    static const char *const headings[] = {"rollout", "started", "took", "nodes", "release", "result", "who"};
+    /* A rollout's id begins with its time, so the time stands apart only when asked for. */
+    static const char *const headings[] = {"rollout", "result", "took", "nodes", "release", "who", "started"};
     struct table table;
-    table_init(&table, headings, 7);
+    table_init(&table, headings, reading->run->options->verbose ? 7 : 6);
     for (size_t i = 0; i < count; i++) {
         const struct past *past = &reading->items[i];
         char started[32], took[DURATION_TEXT_MAX] = "", nodes[24];
         snprintf(nodes, sizeof(nodes), "%zu", past->nodes);
         if (!past->open)
             duration_format(took, (past->end - past->start) * 1000);
-        const char *cells[] = {past->id, time_text(started, past->start), took, nodes,
-                               past->mixed ? "several" : past->release, result_of(past), past->who};
+        const char *cells[] = {past->id, result_of(past), took, nodes,
+                               past->mixed ? "several" : past->release, past->who,
+                               time_text(started, past->start)};
         table_row(&table, cells);
     }
     table_print(&table, stdout);

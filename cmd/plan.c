@@ -8,7 +8,7 @@
 #include "run.h"
 
 struct planned {
-    const char *change; /* none, update, first release, unknown */
+    const char *change; /* none, update, first, finish, unknown */
     struct err refusal; /* code 0: nothing stands in the way */
 };
 
@@ -17,7 +17,7 @@ static const char *change_of(const struct surveyed *node, const char *target)
     if (!node->answered)
         return "unknown";
     if (!node->facts.current)
-        return "first release";
+        return "first";
     if (strcmp(node->facts.current, target) == 0)
         return node->facts.current_good ? "none" : "finish";
     return "update";
@@ -44,6 +44,18 @@ static void judge(const struct run *run, size_t index, struct planned *out)
         facts_check(&node->facts, service, become, needed, &out->refusal);
 }
 
+/* Where this node would go back to, after this rollout or in it; NULL: nowhere. */
+static const char *rollback_to(const struct surveyed *node, const char *change)
+{
+    bool stays = strcmp(change, "none") == 0 || strcmp(change, "finish") == 0;
+    return stays || !node->facts.current_good ? node->facts.previous : node->facts.current;
+}
+
+static bool sudo_fine(const struct facts *facts)
+{
+    return !facts->sudo || strcmp(facts->sudo, "ok") == 0;
+}
+
 static const char *wave_text(const struct run *run, size_t node, char out[24])
 {
     for (size_t wave = 0; wave < run->waves.count; wave++)
@@ -55,8 +67,8 @@ static const char *wave_text(const struct run *run, size_t node, char out[24])
 
 static void print_text(const struct run *run, const struct planned *planned, const char *hash)
 {
-    static const char *const headings[] = {"wave", "node", "current",     "change",
-                                           "disk free", "sudo", "rollback to", "note"};
+    static const char *const headings[] = {"wave", "node", "current",  "change",
+                                           "disk", "sudo", "rollback", "note"};
     struct table table;
     printf("plan of %s to %s (%s)\n", run->inputs.playbook.service.name,
            package_release(run->package), package_description(run->package));
@@ -68,15 +80,15 @@ static void print_text(const struct run *run, const struct planned *planned, con
             char number[24] = "", disk[DURATION_TEXT_MAX] = "";
             if (node->answered)
                 size_format(disk, node->facts.disk_free);
-            bool same = strcmp(planned[index].change, "none") == 0;
-            const char *back = same ? node->facts.previous : node->facts.current;
             const char *cells[] = {wave_text(run, index, number),
                                    run->fleet->members[index].node->name,
                                    node->facts.current,
                                    planned[index].change,
                                    disk,
-                                   node->facts.sudo,
-                                   back,
+                                   !node->answered ? NULL : sudo_fine(&node->facts) ? "ok" : "no",
+                                   !node->answered                          ? NULL
+                                   : rollback_to(node, planned[index].change) ? "yes"
+                                                                              : "no",
                                    planned[index].refusal.code ? planned[index].refusal.message : ""};
             table_row(&table, cells);
         }
@@ -94,7 +106,7 @@ static void print_json(const struct run *run, const struct planned *planned, con
             "{s:i, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:I, s:s?, s:s?}", "v", 1, "event", "plan_node",
             "node", run->fleet->members[i].node->name, "wave", wave_text(run, i, wave), "change",
             planned[i].change, "current", node->facts.current, "target", run->targets[i],
-            "rollback_to", node->facts.current, "disk_free", (json_int_t)node->facts.disk_free, "sudo",
+            "rollback_to", rollback_to(node, planned[i].change), "disk_free", (json_int_t)node->facts.disk_free, "sudo",
             node->facts.sudo, "refusal", planned[i].refusal.code ? planned[i].refusal.message : NULL);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');

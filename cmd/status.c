@@ -38,9 +38,9 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
 
 static void print_text(const struct run *run)
 {
-    static const char *const headings[] = {"node", "release", "state", "health", "rollback to", "note"};
+    static const char *const headings[] = {"node", "release", "state", "health", "note", "rollback to"};
     struct table table;
-    table_init(&table, headings, 6);
+    table_init(&table, headings, run->options->verbose ? 6 : 5);
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
@@ -50,8 +50,8 @@ static void print_text(const struct run *run)
                                node->facts.current,
                                state_of(node),
                                health_of(node),
-                               node->facts.previous,
-                               note.text};
+                               note.text,
+                               node->facts.previous};
         table_row(&table, cells);
         strbuf_release(&note);
     }
