@@ -37,7 +37,11 @@ struct options {
     uint32_t count;           /* history -n; 20 */
     int64_t timeout_ms;       /* exec --timeout */
     bool supersede;           /* rollout: over one that did not end */
-    bool yes;                 /* rollback: do not ask on a terminal */
+    bool yes;                 /* rollback, unlock: do not ask on a terminal */
+    uint32_t lines;           /* logs: of each node; 100 */
+    int64_t since_ms;         /* logs: no older ones; 0: any */
+    bool follow;              /* logs */
+    const char *format;       /* report: text, json, junit, html; NULL: as `json` says */
     const char *const *arguments; /* what is left, without the verb */
     size_t argument_count;
     const char *const *command;   /* after `--` (exec) */
@@ -65,6 +69,10 @@ int verb_status(const struct options *options);
 int verb_history(const struct options *options);
 int verb_inventory(const struct options *options);
 int verb_exec(const struct options *options);
+int verb_logs(const struct options *options);
+int verb_verify(const struct options *options);
+int verb_unlock(const struct options *options);
+int verb_report(const struct options *options);
 int verb_completion(const struct options *options);
 int verb_version(const struct options *options);
 int verb_help(const struct options *options);

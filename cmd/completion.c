@@ -9,6 +9,7 @@
 #include "inputs.h"
 #include "io/files.h"
 #include "model/playbook_keys.h"
+#include "reports.h"
 
 const char *completion_word(enum completion_kind kind)
 {
@@ -17,6 +18,7 @@ const char *completion_word(enum completion_kind kind)
         [COMPLETE_PATTERN] = "pattern", [COMPLETE_OUTPUT] = "output",
         [COMPLETE_SETTING] = "setting", [COMPLETE_PLAYBOOK] = "playbook",
         [COMPLETE_VERB] = "verb",       [COMPLETE_SHELL] = "shell",
+        [COMPLETE_FORMAT] = "format",   [COMPLETE_ROLLOUT] = "rollout",
     };
     return words[kind];
 }
@@ -80,6 +82,15 @@ static void print_playbooks(void)
     arena_release(&arena);
 }
 
+static void print_rollouts(void)
+{
+    struct journal_names names;
+    journal_names_read(&names);
+    for (size_t i = 0; i < names.count; i++)
+        printf("%s\n", names.items[i].rollout);
+    journal_names_release(&names);
+}
+
 /* A hook's settings need its label, which stands in the playbook only. */
 static void print_settings(void)
 {
@@ -101,6 +112,8 @@ int complete_words(int argc, char **argv)
         print_nodes(inventory);
     else if (strcmp(what, "playbooks") == 0)
         print_playbooks();
+    else if (strcmp(what, "rollouts") == 0)
+        print_rollouts();
     else if (strcmp(what, "settings") == 0)
         print_settings();
     return EXIT_DONE;

@@ -8,7 +8,7 @@
 
 #include "command.h"
 
-/* `deployctl __complete nodes|playbooks|settings [-i FILE]`: one word a line on stdout. `argv`
+/* `deployctl __complete nodes|playbooks|rollouts|settings [-i FILE]`: one word a line on stdout. `argv`
  * begins with WHAT. Always returns 0. */
 int complete_words(int argc, char **argv);
 

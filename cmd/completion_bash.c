@@ -6,6 +6,9 @@ static const char head[] =
     "# What stands behind an option; nothing when it takes no value.\n"
     "_deployctl_value()\n"
     "{\n"
+    "    case $1${2:+ $2} in\n"
+    "    '-f logs') ;;\n"
+    "    esac\n"
     "    case $1 in\n";
 
 static const char tail[] =
@@ -46,6 +49,10 @@ static const char tail[] =
     "    setting)\n"
     "        compopt -o nospace\n"
     "        _deployctl_add \"$3\" \"$2\" < <(_deployctl_ask settings) ;;\n"
+    "    rollout)\n"
+    "        _deployctl_add \"$3\" \"$2\" < <(_deployctl_ask rollouts) ;;\n"
+    "    format)\n"
+    "        _deployctl_add \"$3\" \"$2\" < <(printf '%s\\n' text json junit html) ;;\n"
     "    output)\n"
     "        _deployctl_add \"$3\" \"$2\" < <(printf '%s\\n' text json) ;;\n"
     "    shell)\n"
@@ -70,8 +77,7 @@ static const char tail[] =
     "        current=${words[-1]}\n"
     "        unset 'words[-1]'\n"
     "    fi\n"
-    "    verb=${words[1]-}\n"
-    "    for ((at = 2; at < ${#words[@]}; at++)); do\n"
+    "    for ((at = 1; at < ${#words[@]}; at++)); do\n"
     "        if [[ $expects ]]; then\n"
     "            [[ $option != -i && $option != --inventory ]] || inventory=${words[at]}\n"
     "            expects=''\n"
@@ -82,22 +88,28 @@ static const char tail[] =
     "        --) return ;;\n"
     "        --inventory=*) inventory=${option#*=} ;;\n"
     "        --*=*) ;;\n"
-    "        -?*) expects=$(_deployctl_value \"$option\") ;;\n"
-    "        *) operand=$((operand + 1)) ;;\n"
+    "        -?*) expects=$(_deployctl_value \"$option\" \"$verb\") ;;\n"
+    "        *)\n"
+    "            # What stands before the verb are options alone.\n"
+    "            if [[ $verb ]]; then\n"
+    "                operand=$((operand + 1))\n"
+    "            else\n"
+    "                verb=$option\n"
+    "            fi\n"
+    "            ;;\n"
     "        esac\n"
     "    done\n"
     "    value=$current\n"
     "    if [[ $expects ]]; then\n"
     "        kind=$expects\n"
-    "    elif [[ -z $verb ]]; then\n"
-    "        kind=verb\n"
-    "        [[ $current != -* ]] || kind=options\n"
     "    elif [[ $current == --*=* ]]; then\n"
     "        before=${current%%=*}=\n"
     "        value=${current#*=}\n"
-    "        kind=$(_deployctl_value \"${before%=}\")\n"
+    "        kind=$(_deployctl_value \"${before%=}\" \"$verb\")\n"
     "    elif [[ $current == -* ]]; then\n"
     "        kind=options\n"
+    "    elif [[ -z $verb ]]; then\n"
+    "        kind=verb\n"
     "    else\n"
     "        read -ra operands <<<\"$(_deployctl_operands \"$verb\")\"\n"
     "        kind=${operands[operand]-}\n"
@@ -121,17 +133,23 @@ static const char tail[] =
     "\n"
     "complete -F _deployctl deployctl\n";
 
+static void print_taken(FILE *out, const struct verb *verb)
+{
+    for (size_t k = 0; k < option_spec_count; k++)
+        if (verb_takes(verb, &option_specs[k]))
+            fprintf(out, " --%s", option_specs[k].name);
+    fputs(" ;;\n", out);
+}
+
 static void print_options(FILE *out)
 {
     fputs("# The options of a verb; without one, those of the program.\n"
-          "_deployctl_options()\n{\n    case $1 in\n    '') echo --help --version ;;\n",
+          "_deployctl_options()\n{\n    case $1 in\n    '') echo --version",
           out);
+    print_taken(out, &before_verb);
     for (size_t i = 0; i < verb_count; i++) {
         fprintf(out, "    %s)\n        echo", verbs[i].name);
-        for (size_t k = 0; k < option_spec_count; k++)
-            if (verb_takes(&verbs[i], &option_specs[k]))
-                fprintf(out, " --%s", option_specs[k].name);
-        fputs(" ;;\n", out);
+        print_taken(out, &verbs[i]);
     }
     fputs("    esac\n}\n\n", out);
 }

@@ -47,6 +47,8 @@ static const char *action(enum completion_kind kind)
         [COMPLETE_PLAYBOOK] = " -F -a '(__deployctl_ask playbooks)'",
         [COMPLETE_VERB] = "",
         [COMPLETE_SHELL] = " -a 'bash zsh fish'",
+        [COMPLETE_FORMAT] = " -a 'text json junit html'",
+        [COMPLETE_ROLLOUT] = " -a '(__deployctl_ask rollouts)'",
     };
     return actions[kind];
 }

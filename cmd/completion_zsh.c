@@ -1,5 +1,7 @@
 #include "completion_scripts.h"
 
+#include <string.h>
+
 static const char head[] =
     "#compdef deployctl\n"
     "# zsh completion of deployctl, printed by 'deployctl completion zsh'.\n"
@@ -32,6 +34,12 @@ static const char head[] =
     "  compadd -S '' -- $reply\n"
     "}\n"
     "\n"
+    "_deployctl_rollout() {\n"
+    "  local -a reply\n"
+    "  _deployctl_ask rollouts\n"
+    "  compadd -- $reply\n"
+    "}\n"
+    "\n"
     "_deployctl_verb() {\n"
     "  local -a verbs\n"
     "  verbs=(\n";
@@ -46,7 +54,10 @@ static const char middle[] =
     "  typeset -A opt_args\n"
     "  _arguments -C \\\n"
     "    '(- *)'{-h,--help}'[explain the program]' \\\n"
-    "    '(- *)'{-V,--version}'[print the version]' \\\n"
+    "    '(- *)'{-V,--version}'[print the version]'";
+
+static const char rest[] =
+    " \\\n"
     "    '1: :_deployctl_verb' \\\n"
     "    '*:: :->rest'\n"
     "  [[ $state == rest ]] || return\n"
@@ -72,6 +83,8 @@ static const char *action(enum completion_kind kind)
         [COMPLETE_PLAYBOOK] = "_deployctl_playbook",
         [COMPLETE_VERB] = "_deployctl_verb",
         [COMPLETE_SHELL] = "(bash zsh fish)",
+        [COMPLETE_FORMAT] = "(text json junit html)",
+        [COMPLETE_ROLLOUT] = "_deployctl_rollout",
     };
     return actions[kind];
 }
@@ -130,6 +143,10 @@ void completion_zsh(FILE *out)
         fputs("'\n", out);
     }
     fputs(middle, out);
+    for (size_t i = 0; i < option_spec_count; i++)
+        if (verb_takes(&before_verb, &option_specs[i]) && strcmp(option_specs[i].name, "help") != 0)
+            print_option(out, &option_specs[i]);
+    fputs(rest, out);
     for (size_t i = 0; i < verb_count; i++)
         print_verb(out, &verbs[i]);
     fputs(tail, out);

@@ -8,12 +8,8 @@
 static int unknown_verb(const char *name)
 {
     const char *nearest = verb_nearest(name);
-    if (*name == '-')
-        fprintf(stderr, "deployctl: unknown option %s; options stand behind the verb\n", name);
-    else
-        fprintf(stderr, "deployctl: there is no verb '%s'%s%s%s\n", name,
-                nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    fputs("try 'deployctl help'\n", stderr);
+    fprintf(stderr, "deployctl: there is no verb '%s'%s%s%s\ntry 'deployctl help'\n", name,
+            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     return EXIT_USAGE;
 }
 
@@ -37,21 +33,34 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
     return code;
 }
 
+/* Options may stand before the verb, as with git and kubectl. */
+static int run_words(int argc, char **argv)
+{
+    struct arena arena;
+    struct words words;
+    struct err err = {0};
+    int code;
+    arena_init(&arena);
+    if (options_lead(&words, argc, argv, &arena, &err)) {
+        fprintf(stderr, "deployctl: %s\ntry 'deployctl help'\n", err.message);
+        code = err.code == ERR_MEMORY ? report_error(&err) : EXIT_USAGE;
+    } else if (words.argc == 0) {
+        help_overview(stderr);
+        code = EXIT_USAGE;
+    } else {
+        const struct verb *verb = verb_find(words.argv[0]);
+        code = verb ? run_verb(verb, words.argc, words.argv) : unknown_verb(words.argv[0]);
+    }
+    arena_release(&arena);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        help_overview(stderr);
-        return EXIT_USAGE;
-    }
-    const char *name = argv[1];
-    if (strcmp(name, "__complete") == 0)
+    static char version[] = "version";
+    if (argc > 1 && strcmp(argv[1], "__complete") == 0)
         return complete_words(argc - 2, argv + 2);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        name = "help";
-    else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
-        name = "version";
-    const struct verb *verb = verb_find(name);
-    if (!verb)
-        return unknown_verb(name);
-    return run_verb(verb, argc - 1, argv + 1);
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
+        argv[1] = version;
+    return run_words(argc, argv);
 }

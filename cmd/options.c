@@ -19,7 +19,7 @@ const struct option_spec option_specs[] = {
      "only these of the nodes"},
     {0, "ref", "REV", OPTION_TEXT, AT(ref), 0, 0, COMPLETE_NONE,
      "the commit, tag or branch, instead of [source] ref"},
-    {0, "to", "RELEASE", OPTION_TEXT, AT(to), 0, 0, COMPLETE_NONE, "all nodes to this release"},
+    {0, "to", "RELEASE", OPTION_TEXT, AT(to), 0, 0, COMPLETE_NONE, "this release on all nodes"},
     {0, "require-plan", "HASH", OPTION_TEXT, AT(require_plan), 0, 0, COMPLETE_NONE,
      "refuse to run unless the plan is still this one"},
     {0, "supersede", NULL, OPTION_FLAG, AT(supersede), 0, 0, COMPLETE_NONE,
@@ -28,6 +28,14 @@ const struct option_spec option_specs[] = {
     {'n', "count", "N", OPTION_WHOLE, AT(count), 1, 10000, COMPLETE_NONE, "at most N rollouts; 20"},
     {0, "timeout", "TIME", OPTION_DURATION, AT(timeout_ms), 1, DAY_MS, COMPLETE_NONE,
      "end the command after this time, e.g. 30s; 5m"},
+    {0, "lines", "N", OPTION_WHOLE, AT(lines), 0, 10000, COMPLETE_NONE,
+     "the last N lines of each node; 100"},
+    {0, "since", "TIME", OPTION_DURATION, AT(since_ms), 1000, 366 * DAY_MS, COMPLETE_NONE,
+     "only lines of this time, e.g. 10m; 2h"},
+    {'f', "follow", NULL, OPTION_FLAG, AT(follow), 0, 0, COMPLETE_NONE,
+     "go on with new lines, until Ctrl-C"},
+    {0, "format", "text|json|junit|html", OPTION_CHOICE, AT(format), 0, 0, COMPLETE_FORMAT,
+     "text for people, JUnit for CI, or one page"},
     {'f', "forks", "N", OPTION_WHOLE, AT(forks), 1, 1000, COMPLETE_NONE,
      "work on at most N nodes at once; 64"},
     {0, "set", "SECTION.KEY=VALUE", OPTION_SETTING, AT(overrides), 0, 0, COMPLETE_SETTING,
@@ -101,6 +109,7 @@ enum completion_kind verb_operand_kind(const struct verb *verb, size_t index)
     } words[] = {{"PLAYBOOK", COMPLETE_PLAYBOOK},
                  {"PATTERN", COMPLETE_PATTERN},
                  {"VERB", COMPLETE_VERB},
+                 {"ROLLOUT", COMPLETE_ROLLOUT},
                  {"bash|zsh|fish", COMPLETE_SHELL}};
     if (index >= verb_operands(verb).maximum)
         return COMPLETE_NONE;
@@ -117,12 +126,13 @@ enum completion_kind verb_operand_kind(const struct verb *verb, size_t index)
     return COMPLETE_NONE;
 }
 
-static const struct option_spec *spec_of(int code)
+/* Two options may have the same letter, if no verb takes both. */
+static const struct option_spec *spec_of(const struct verb *verb, int code)
 {
     if (code >= LONG_CODE)
         return &option_specs[code - LONG_CODE];
     for (size_t i = 0; i < SPECS; i++)
-        if (option_specs[i].letter == code)
+        if (option_specs[i].letter == code && verb_takes(verb, &option_specs[i]))
             return &option_specs[i];
     return NULL;
 }
@@ -143,12 +153,12 @@ struct getopt_table {
     struct option names[SPECS + 1];
 };
 
-static void build_table(struct getopt_table *table, const struct verb *verb)
+/* `order`: what getopt does with operands, `-` hands them over in order, `+` stops at the first. */
+static void build_table(struct getopt_table *table, const struct verb *verb, char order)
 {
     size_t letters = 0, names = 0;
     memset(table, 0, sizeof *table);
-    table->letters[letters++] =
-        '-'; /* operands come in order, so that those before `--` are known */
+    table->letters[letters++] = order;
     table->letters[letters++] = ':';
     for (size_t i = 0; i < SPECS; i++) {
         const struct option_spec *spec = &option_specs[i];
@@ -201,6 +211,20 @@ static int store_output(struct options *options, const char *text, struct err *e
                    nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
+static int store_choice(const char **field, const struct option_spec *spec, const char *text,
+                        struct err *err)
+{
+    size_t length = strlen(text);
+    *field = text;
+    for (const char *at = spec->argument; *at; at += strspn(at, "|")) {
+        size_t word = strcspn(at, "|");
+        if (word == length && memcmp(at, text, length) == 0)
+            return 0;
+        at += word;
+    }
+    return err_set(err, ERR_INPUT, "--%s takes %s, not '%s'", spec->name, spec->argument, text);
+}
+
 static int store_number(struct options *options, const struct option_spec *spec, const char *text,
                         struct err *err)
 {
@@ -241,6 +265,8 @@ static int store(struct options *options, const struct option_spec *spec, const 
         return add_setting(options, text, arena, err);
     case OPTION_OUTPUT:
         return store_output(options, text, err);
+    case OPTION_CHOICE:
+        return store_choice((const char **)(void *)field, spec, text, err);
     case OPTION_TEXT:
         *(const char **)(void *)field = text;
         return 0;
@@ -262,7 +288,9 @@ static int unknown_option(const struct verb *verb, const char *word, struct err 
         if (verb_takes(verb, spec))
             names[count++] = spec->name;
         else if (is_long ? strcmp(spec->name, name) == 0 : spec->letter && spec->letter == word[1])
-            return err_set(err, ERR_INPUT, "'%s' takes no option %s", verb->name, word);
+            return verb == &before_verb
+                       ? err_set(err, ERR_INPUT, "option %s stands behind the verb", word)
+                       : err_set(err, ERR_INPUT, "'%s' takes no option %s", verb->name, word);
     }
     const char *nearest = is_long ? text_nearest(name, names, count) : NULL;
     if (nearest)
@@ -273,13 +301,23 @@ static int unknown_option(const struct verb *verb, const char *word, struct err 
 /* What getopt could not take; `code` is `?` or `:`. */
 static int refused(const struct verb *verb, int code, char **argv, struct err *err)
 {
-    const struct option_spec *spec = optopt ? spec_of(optopt) : NULL;
+    const struct option_spec *spec = optopt ? spec_of(verb, optopt) : NULL;
     char label[64], letter[3] = {'-', (char)optopt, 0};
     if (code == ':' && spec)
         return err_set(err, ERR_INPUT, "%s needs a %s", spec_label(label, spec), spec->argument);
     if (spec && optopt >= LONG_CODE)
         return err_set(err, ERR_INPUT, "--%s takes no value", spec->name);
     return unknown_option(verb, optopt ? letter : argv[optind - 1], err);
+}
+
+/* `--to --help` must not take `--help` for a release. */
+static int check_value(const struct option_spec *spec, char **argv, struct err *err)
+{
+    char label[64];
+    if (!spec->argument || optarg != argv[optind - 1] || *optarg != '-' || !optarg[1])
+        return 0;
+    return err_set(err, ERR_INPUT, "%s needs a %s, and '%s' looks like an option",
+                   spec_label(label, spec), spec->argument, optarg);
 }
 
 static int add_operand(struct options *options, const char *text, struct arena *arena,
@@ -298,22 +336,18 @@ static int take_options(struct options *out, const struct verb *verb, int argc, 
                         struct arena *arena, struct err *err)
 {
     struct getopt_table table;
-    build_table(&table, verb);
+    /* Operands come in order, so that those before `--` are known. */
+    build_table(&table, verb, '-');
     opterr = 0;
     optind = 0;
     int code, status = 0;
     while (!status && (code = getopt_long(argc, argv, table.letters, table.names, NULL)) != -1) {
-        const struct option_spec *spec = spec_of(code);
-        char label[64];
+        const struct option_spec *spec = spec_of(verb, code);
         if (code == '?' || code == ':')
             status = refused(verb, code, argv, err);
         else if (code == 1)
             status = add_operand(out, optarg, arena, err);
-        else if (spec->argument && optarg == argv[optind - 1] && *optarg == '-' && optarg[1])
-            /* `--to --help` must not take `--help` for a release. */
-            status = err_set(err, ERR_INPUT, "%s needs a %s, and '%s' looks like an option",
-                             spec_label(label, spec), spec->argument, optarg);
-        else
+        else if ((status = check_value(spec, argv, err)) == 0)
             status = store(out, spec, optarg, arena, err);
     }
     return status;
@@ -360,7 +394,7 @@ static void set_defaults(struct options *out)
 int options_parse(struct options *out, const struct verb *verb, int argc, char **argv,
                   struct arena *arena, struct err *err)
 {
-    *out = (struct options){.forks = 64, .count = 20, .timeout_ms = 300000};
+    *out = (struct options){.forks = 64, .count = 20, .lines = 100, .timeout_ms = 300000};
     int status = take_options(out, verb, argc, argv, arena, err);
     if (status || out->help)
         return status;
@@ -375,4 +409,42 @@ int options_parse(struct options *out, const struct verb *verb, int argc, char *
         status = check_operands(out, verb, err);
     set_defaults(out);
     return status;
+}
+
+/* --- before the verb --- */
+
+const struct verb before_verb = {
+    .name = "deployctl", .arguments = "", .options = "inventory limit forks set output quiet verbose no-color"};
+
+int options_lead(struct words *out, int argc, char **argv, struct arena *arena, struct err *err)
+{
+    struct getopt_table table;
+    int code, status = 0, count = 0;
+    bool help = false;
+    char **words = arena_alloc(arena, (size_t)(argc + 2) * sizeof(*words));
+    *out = (struct words){0};
+    if (!words)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    build_table(&table, &before_verb, '+');
+    opterr = 0;
+    optind = 0;
+    while (!status && (code = getopt_long(argc, argv, table.letters, table.names, NULL)) != -1) {
+        const struct option_spec *spec = spec_of(&before_verb, code);
+        if (code == '?' || code == ':')
+            status = refused(&before_verb, code, argv, err);
+        else if ((status = check_value(spec, argv, err)) == 0) {
+            help = help || strcmp(spec->name, "help") == 0;
+            words[1 + count++] = spec->argument ? arena_printf(arena, "--%s=%s", spec->name, optarg)
+                                                : arena_printf(arena, "--%s", spec->name);
+        }
+    }
+    if (status || (optind >= argc && !help))
+        return status;
+    if (optind >= argc)
+        count = 0;
+    words[0] = optind < argc ? argv[optind++] : arena_strdup(arena, "help");
+    while (optind < argc)
+        words[1 + count++] = argv[optind++];
+    *out = (struct words){.argc = 1 + count, .argv = words};
+    return 0;
 }

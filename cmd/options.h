@@ -12,6 +12,7 @@ enum option_kind {
     OPTION_WHOLE,    /* uint32_t from minimum to maximum */
     OPTION_DURATION, /* int64_t milliseconds from minimum to maximum */
     OPTION_OUTPUT,   /* `text` or `json`: bool json */
+    OPTION_CHOICE,   /* const char *, one of the words of `argument` */
     OPTION_SETTING   /* `section.key=value`, may stand several times */
 };
 
@@ -21,6 +22,8 @@ enum completion_kind {
     COMPLETE_FILE,
     COMPLETE_PATTERN, /* nodes and groups */
     COMPLETE_OUTPUT,  /* text json */
+    COMPLETE_FORMAT,  /* text json junit html */
+    COMPLETE_ROLLOUT, /* ids that this machine remembers */
     COMPLETE_SETTING, /* section.key= */
     COMPLETE_PLAYBOOK,
     COMPLETE_VERB,
@@ -55,6 +58,17 @@ struct verb_operands {
 struct verb_operands verb_operands(const struct verb *verb);
 /* What the operand at `index` is; COMPLETE_NONE behind the last. */
 enum completion_kind verb_operand_kind(const struct verb *verb, size_t index);
+
+/* What is taken before the verb, as a verb of no name. */
+extern const struct verb before_verb;
+/* What stands before the verb: options that most verbs take. Puts them behind the verb, so that `-f 5 plan shop` becomes
+ * `plan --forks=5 shop`; argv[0] of the result is the verb. With `--help` and no verb that is `help`; without both argc is 0.
+ * ERR_INPUT with a sentence for the user. */
+struct words {
+    int argc;
+    char **argv; /* ended by NULL, in the arena */
+};
+int options_lead(struct words *out, int argc, char **argv, struct arena *arena, struct err *err);
 
 /* `argv[0]` is the verb. Options and operands may mix; `--` ends the options. The result borrows
  * from argv, the environment and `arena`. ERR_INPUT with a sentence for the user. When --help is

@@ -148,6 +148,69 @@ const struct verb verbs[] = {
      "Example:\n"
      "  deployctl exec web -- uptime\n",
      verb_exec},
+    {"logs", "the service's log lines of all nodes, merged by time", "PLAYBOOK",
+     SELECT " lines since follow set " SHOW,
+     "Prints the last lines of the unit's journal of every node, merged by time, each\n"
+     "behind its node's name; of a service without a unit, what its start and stop\n"
+     "commands said. With -f it goes on with new lines as they come. Of one node at\n"
+     "most 10000 lines or 256 KiB are told.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    printed\n"
+     "  2    some node did not tell: each is named\n"
+     "  69   no node could be reached\n"
+     "  130  ended by Ctrl-C\n"
+     "\n"
+     "Examples:\n"
+     "  deployctl logs shop --since 10m\n"
+     "  deployctl logs shop -f -l web3\n",
+     verb_logs},
+    {"verify", "compare each node's release with its manifest", "PLAYBOOK",
+     SELECT " to forks set " SHOW,
+     "Compares every file and link of the current release, or of the one that --to\n"
+     "names, with the manifest it was staged with: what was changed, what is missing,\n"
+     "what is extra; at most 100 paths of a node are told. What is shared between\n"
+     "releases is not looked at. Changes nothing.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    all as staged\n"
+     "  2    some node differs, or did not answer: each is named\n"
+     "  69   no node could be reached\n"
+     "\n"
+     "Example:\n"
+     "  deployctl verify shop\n",
+     verb_verify},
+    {"unlock", "show who holds the lock, and break it on purpose", "PLAYBOOK",
+     SELECT " yes forks set " SHOW,
+     "Shows on which nodes the service is locked: by whom, for which rollout, and\n"
+     "when that was last alive. Then breaks exactly these locks, after asking; where\n"
+     "nobody can be asked, only with --yes. A lock that has changed hands meanwhile is\n"
+     "left alone. An expired lock needs no breaking: the next rollout takes it over.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    broken, or none was held\n"
+     "  2    some node could not be asked, or its lock not be broken: each is named\n"
+     "  4    nothing was broken: nobody said yes, or the locks changed hands\n"
+     "  69   no node could be reached\n"
+     "\n"
+     "Example:\n"
+     "  deployctl unlock shop --yes\n",
+     verb_unlock},
+    {"report", "tell a past rollout again", "[ROLLOUT]", "format " SHOW,
+     "Tells a rollout again from the journal that this machine has kept of it; the\n"
+     "newest one when none is named, and of a service its newest one. As text, as the\n"
+     "events in JSON, as a JUnit file with one test case a node, or as one HTML page.\n"
+     "Connects to nothing.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    printed\n"
+     "  64   no such rollout; those that there are, are listed\n"
+     "  65   its journal cannot be read\n"
+     "\n"
+     "Examples:\n"
+     "  deployctl report shop\n"
+     "  deployctl report 20261120T101112Z-1a2b --format junit >rollout.xml\n",
+     verb_report},
     {"completion", "print the completion of a shell", "bash|zsh|fish", "",
      "Prints a script that completes verbs, options, playbooks, nodes and groups.\n"
      "\n"

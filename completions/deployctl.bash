@@ -3,6 +3,9 @@
 # What stands behind an option; nothing when it takes no value.
 _deployctl_value()
 {
+    case $1${2:+ $2} in
+    '-f logs') ;;
+    esac
     case $1 in
     -i | --inventory) echo file ;;
     -l | --limit) echo pattern ;;
@@ -11,6 +14,9 @@ _deployctl_value()
     --require-plan) echo none ;;
     -n | --count) echo none ;;
     --timeout) echo none ;;
+    --lines) echo none ;;
+    --since) echo none ;;
+    --format) echo format ;;
     -f | --forks) echo none ;;
     --set) echo setting ;;
     -o | --output) echo output ;;
@@ -21,7 +27,7 @@ _deployctl_value()
 _deployctl_options()
 {
     case $1 in
-    '') echo --help --version ;;
+    '') echo --version --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     rollout)
         echo --inventory --limit --ref --require-plan --supersede --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
@@ -42,6 +48,14 @@ _deployctl_options()
         echo --inventory --limit --output --no-color --help ;;
     exec)
         echo --inventory --limit --timeout --forks --output --quiet --verbose --no-color --help ;;
+    logs)
+        echo --inventory --limit --lines --since --follow --set --output --quiet --verbose --no-color --help ;;
+    verify)
+        echo --inventory --limit --to --forks --set --output --quiet --verbose --no-color --help ;;
+    unlock)
+        echo --inventory --limit --yes --forks --set --output --quiet --verbose --no-color --help ;;
+    report)
+        echo --format --output --quiet --verbose --no-color --help ;;
     completion)
         echo --help ;;
     version)
@@ -65,12 +79,16 @@ _deployctl_operands()
     history) echo playbook ;;
     inventory) echo pattern ;;
     exec) echo pattern ;;
+    logs) echo playbook ;;
+    verify) echo playbook ;;
+    unlock) echo playbook ;;
+    report) echo rollout ;;
     completion) echo shell ;;
     help) echo verb ;;
     esac
 }
 
-_deployctl_verbs='rollout rollback resume abort plan check status history inventory exec completion version help'
+_deployctl_verbs='rollout rollback resume abort plan check status history inventory exec logs verify unlock report completion version help'
 
 # Words that only the files know, one a line; nothing when they cannot be read.
 _deployctl_ask()
@@ -107,6 +125,10 @@ _deployctl_fill()
     setting)
         compopt -o nospace
         _deployctl_add "$3" "$2" < <(_deployctl_ask settings) ;;
+    rollout)
+        _deployctl_add "$3" "$2" < <(_deployctl_ask rollouts) ;;
+    format)
+        _deployctl_add "$3" "$2" < <(printf '%s\n' text json junit html) ;;
     output)
         _deployctl_add "$3" "$2" < <(printf '%s\n' text json) ;;
     shell)
@@ -130,8 +152,7 @@ _deployctl()
         current=${words[-1]}
         unset 'words[-1]'
     fi
-    verb=${words[1]-}
-    for ((at = 2; at < ${#words[@]}; at++)); do
+    for ((at = 1; at < ${#words[@]}; at++)); do
         if [[ $expects ]]; then
             [[ $option != -i && $option != --inventory ]] || inventory=${words[at]}
             expects=''
@@ -142,22 +163,28 @@ _deployctl()
         --) return ;;
         --inventory=*) inventory=${option#*=} ;;
         --*=*) ;;
-        -?*) expects=$(_deployctl_value "$option") ;;
-        *) operand=$((operand + 1)) ;;
+        -?*) expects=$(_deployctl_value "$option" "$verb") ;;
+        *)
+            # What stands before the verb are options alone.
+            if [[ $verb ]]; then
+                operand=$((operand + 1))
+            else
+                verb=$option
+            fi
+            ;;
         esac
     done
     value=$current
     if [[ $expects ]]; then
         kind=$expects
-    elif [[ -z $verb ]]; then
-        kind=verb
-        [[ $current != -* ]] || kind=options
     elif [[ $current == --*=* ]]; then
         before=${current%%=*}=
         value=${current#*=}
-        kind=$(_deployctl_value "${before%=}")
+        kind=$(_deployctl_value "${before%=}" "$verb")
     elif [[ $current == -* ]]; then
         kind=options
+    elif [[ -z $verb ]]; then
+        kind=verb
     else
         read -ra operands <<<"$(_deployctl_operands "$verb")"
         kind=${operands[operand]-}

@@ -30,6 +30,10 @@ NEVER_RUN(verb_status)
 NEVER_RUN(verb_history)
 NEVER_RUN(verb_inventory)
 NEVER_RUN(verb_exec)
+NEVER_RUN(verb_logs)
+NEVER_RUN(verb_verify)
+NEVER_RUN(verb_unlock)
+NEVER_RUN(verb_report)
 NEVER_RUN(verb_completion)
 NEVER_RUN(verb_version)
 
@@ -259,10 +263,77 @@ static void the_tables_agree(void **state)
         assert_true(used);
         for (size_t other = 0; other < k; other++) {
             assert_string_not_equal(option_specs[k].name, option_specs[other].name);
-            assert_true(!option_specs[k].letter ||
-                        option_specs[k].letter != option_specs[other].letter);
+            for (size_t i = 0; i < verb_count; i++)
+                assert_true(!option_specs[k].letter ||
+                            option_specs[k].letter != option_specs[other].letter ||
+                            !verb_takes(&verbs[i], &option_specs[k]) ||
+                            !verb_takes(&verbs[i], &option_specs[other]));
         }
     }
+}
+
+/* What stands on the command line, as the verb then gets it, with blanks between. */
+static const char *led(int argc, const char *const *given)
+{
+    static char text[200];
+    struct words words;
+    char *argv[16] = {0};
+    for (int i = 0; i < argc; i++)
+        argv[i] = arena_strdup(&arena, given[i]);
+    text[0] = '\0';
+    if (options_lead(&words, argc, argv, &arena, &err) < 0)
+        return err.message;
+    for (int i = 0; i < words.argc; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "",
+                 words.argv[i]);
+    return text;
+}
+#define LED(...)                                                                                   \
+    led(sizeof((const char *[]){"deployctl", __VA_ARGS__}) / sizeof(char *),                       \
+        (const char *[]){"deployctl", __VA_ARGS__})
+
+static void options_before_the_verb_come_behind_it(void **state)
+{
+    (void)state;
+    assert_string_equal(LED("-i", "x", "plan", "shop"), "plan --inventory=x shop");
+    assert_string_equal(LED("-qix", "-f5", "plan", "-l", "a"),
+                        "plan --quiet --inventory=x --forks=5 -l a");
+    assert_string_equal(LED("--set", "a.b=c d", "exec", "web", "--", "ls", "-l"),
+                        "exec --set=a.b=c d web -- ls -l");
+    assert_string_equal(LED("--help", "plan"), "plan --help");
+    assert_string_equal(LED("-q", "--help"), "help");
+    assert_string_equal(LED("plan", "-i", "x"), "plan -i x");
+    assert_string_equal(LED("-q"), "");
+    assert_string_equal(LED("--limt", "a", "plan"),
+                        "unknown option --limt; did you mean --limit?");
+    assert_string_equal(LED("-i"), "-i/--inventory needs a FILE");
+    assert_string_equal(LED("-i", "--quiet", "plan"),
+                        "-i/--inventory needs a FILE, and '--quiet' looks like an option");
+    assert_string_equal(LED("--to", "x", "rollback"), "option --to stands behind the verb");
+}
+
+static void one_letter_is_follow_for_logs_and_forks_for_the_others(void **state)
+{
+    (void)state;
+    char *logs[] = {(char[]){"logs"}, (char[]){"-f"}, (char[]){"shop"}, NULL};
+    char *plan[] = {(char[]){"plan"}, (char[]){"-f"}, (char[]){"7"}, (char[]){"shop"}, NULL};
+    assert_int_equal(options_parse(&options, verb_find("logs"), 3, logs, &arena, &err), 0);
+    assert_true(options.follow);
+    assert_int_equal(options.lines, 100);
+    assert_int_equal(options_parse(&options, verb_find("plan"), 4, plan, &arena, &err), 0);
+    assert_int_equal(options.forks, 7);
+    assert_false(options.follow);
+}
+
+static void a_format_is_one_of_its_words(void **state)
+{
+    (void)state;
+    char *html[] = {(char[]){"report"}, (char[]){"--format=html"}, NULL};
+    char *pdf[] = {(char[]){"report"}, (char[]){"--format=pdf"}, NULL};
+    assert_int_equal(options_parse(&options, verb_find("report"), 2, html, &arena, &err), 0);
+    assert_string_equal(options.format, "html");
+    assert_int_equal(options_parse(&options, verb_find("report"), 2, pdf, &arena, &err), ERR_INPUT);
+    assert_string_equal(err.message, "--format takes text|json|junit|html, not 'pdf'");
 }
 
 static void help_is_complete_and_fits_80_columns(void **state)
@@ -307,6 +378,9 @@ int main(void)
         TEST(operands_are_counted_by_the_usage_line),
         TEST(help_asks_for_nothing_else),
         TEST(a_mistyped_verb_names_the_nearest),
+        TEST(options_before_the_verb_come_behind_it),
+        TEST(one_letter_is_follow_for_logs_and_forks_for_the_others),
+        TEST(a_format_is_one_of_its_words),
         TEST(the_tables_agree),
         TEST(help_is_complete_and_fits_80_columns),
     };

@@ -64,7 +64,7 @@ test_a_follower_ends_with_its_connection() {
     group=$(sed -n "s/^$follower > //p" <<<"$others")
     lose_connection
     eventually group_is_gone "$group"
-    eventually test -z "$(ls "$work/tmp")"
+    eventually rmdir "$work/tmp"
 }
 
 test_a_follower_ends_when_its_session_is_killed() {

@@ -1,0 +1,23 @@
+/*
+ * The journals of rollouts that this machine keeps: which there are, for `report` and its completion. Names only.
+ */
+#ifndef CMD_REPORTS_H
+#define CMD_REPORTS_H
+
+#include <stddef.h>
+
+#include "base/arena.h"
+
+struct journal_name {
+    const char *service, *rollout; /* each passes text_is_name */
+};
+struct journal_names {
+    struct arena arena;
+    struct journal_name *items; /* the newest rollout first: their ids begin with the time */
+    size_t count;
+};
+/* None when the folder is missing or cannot be read. Always journal_names_release. */
+void journal_names_read(struct journal_names *out);
+void journal_names_release(struct journal_names *names);
+
+#endif

@@ -1,0 +1,235 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/table.h"
+#include "base/units.h"
+#include "run.h"
+
+#define REQUEST_TIMEOUT_MS 30000
+
+/* The lock of one node, as it was shown; texts live in the run's arena. */
+struct shown {
+    bool asked, held;
+    const char *state, *holder, *rollout, *generation, *age_s, *ttl_s;
+};
+
+struct unlocking {
+    struct run *run;
+    struct shown *nodes;
+    size_t held, unasked, broken, refused, failed;
+};
+
+static const char *node_name(const struct unlocking *unlocking, size_t member)
+{
+    return unlocking->run->fleet->members[member].node->name;
+}
+
+static const char *kept(const struct unlocking *unlocking, const struct reply *reply, const char *key)
+{
+    const char *value = reply_get(reply, key);
+    return value ? arena_strdup(&unlocking->run->inputs.arena, value) : NULL;
+}
+
+/* --- who holds it --- */
+
+static void build_question(void *context, struct session *session, size_t member)
+{
+    (void)context;
+    (void)member;
+    session_begin(session, "facts");
+}
+
+static void take_lock(void *context, size_t member, const struct reply *reply, const struct err *error)
+{
+    struct unlocking *unlocking = context;
+    struct shown *shown = &unlocking->nodes[member];
+    if (error || reply->status != REPLY_OK) {
+        fprintf(stderr, "deployctl: warning: %s: %s\n", node_name(unlocking, member),
+                error ? error->message : reply->sentence);
+        unlocking->unasked++;
+        return;
+    }
+    *shown = (struct shown){
+        .asked = true,
+        .state = kept(unlocking, reply, "lock"),
+        .holder = kept(unlocking, reply, "lock_holder"),
+        .rollout = kept(unlocking, reply, "lock_rollout"),
+        .generation = kept(unlocking, reply, "lock_generation"),
+        .age_s = kept(unlocking, reply, "lock_age"),
+        .ttl_s = kept(unlocking, reply, "lock_ttl"),
+    };
+    shown->held = shown->holder && shown->generation;
+    unlocking->held += shown->held;
+}
+
+/* Seconds as the node sent them, for people. */
+static const char *seconds_text(char out[DURATION_TEXT_MAX], const char *seconds)
+{
+    uint64_t number = 0;
+    if (!seconds || whole_parse(&number, seconds, 0, INT64_MAX / 1000, NULL) < 0)
+        return "unknown";
+    return duration_format(out, (int64_t)number * 1000);
+}
+
+static void show_text(const struct unlocking *unlocking)
+{
+    static const char *const headings[] = {"node", "state", "renewed", "lives", "rollout", "holder"};
+    struct table table;
+    table_init(&table, headings, 6);
+    for (size_t i = 0; i < unlocking->run->fleet->count; i++) {
+        const struct shown *shown = &unlocking->nodes[i];
+        char age[DURATION_TEXT_MAX], ago[DURATION_TEXT_MAX + 8], ttl[DURATION_TEXT_MAX];
+        if (!shown->held)
+            continue;
+        snprintf(ago, sizeof(ago), "%s ago", seconds_text(age, shown->age_s));
+        const char *cells[] = {node_name(unlocking, i), shown->state, ago,
+                               seconds_text(ttl, shown->ttl_s), shown->rollout, shown->holder};
+        table_row(&table, cells);
+    }
+    table_print(&table, stdout);
+    table_release(&table);
+    fflush(stdout);
+}
+
+static void show_json(const struct unlocking *unlocking)
+{
+    for (size_t i = 0; i < unlocking->run->fleet->count; i++) {
+        const struct shown *shown = &unlocking->nodes[i];
+        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "v", 1, "event",
+                                 "lock", "node", node_name(unlocking, i), "reached", shown->asked, "state",
+                                 shown->state, "holder", shown->holder, "rollout", shown->rollout,
+                                 "generation", shown->generation, "age_s", shown->age_s, "ttl_s",
+                                 shown->ttl_s);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    }
+    fflush(stdout);
+}
+
+/* --- breaking it --- */
+
+static bool is_held(void *context, size_t member)
+{
+    const struct unlocking *unlocking = context;
+    return unlocking->nodes[member].held;
+}
+
+/* With the generation that was shown: a lock that changed hands meanwhile is another one. */
+static void build_break(void *context, struct session *session, size_t member)
+{
+    struct unlocking *unlocking = context;
+    session_begin(session, "break");
+    session_add(session, "generation", unlocking->nodes[member].generation);
+    session_add(session, "holder", unlocking->run->holder);
+}
+
+static void say_broken(const struct unlocking *unlocking, size_t member, bool broken, const char *text)
+{
+    const char *node = node_name(unlocking, member);
+    if (unlocking->run->options->json) {
+        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s}", "v", 1, "event", "unlock", "node", node,
+                                 "broken", broken, "text", text);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+    } else if (broken) {
+        printf("%s: %s\n", node, text);
+    }
+    if (!broken)
+        fprintf(stderr, "deployctl: %s: %s\n", node, text);
+}
+
+static void take_break(void *context, size_t member, const struct reply *reply, const struct err *error)
+{
+    struct unlocking *unlocking = context;
+    bool broken = !error && reply->status == REPLY_OK;
+    bool refused = !error && reply->status == REPLY_REFUSED;
+    unlocking->broken += broken;
+    unlocking->refused += refused;
+    unlocking->failed += !broken && !refused;
+    say_broken(unlocking, member, broken, error ? error->message : reply->sentence);
+}
+
+static int ask(struct unlocking *unlocking, bool breaking)
+{
+    struct run *run = unlocking->run;
+    struct fanout fanout = {
+        .forks = run->options->forks,
+        .connect_timeout_ms = run->inputs.playbook.retry.connect_timeout_ms,
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
+        .build = breaking ? build_break : build_question,
+        .answer = breaking ? take_break : take_lock,
+        .wanted = breaking ? is_held : NULL,
+        .context = unlocking,
+    };
+    int signal_number = fleet_ask(run->fleet, &fanout);
+    return signal_number ? 128 + signal_number : 0;
+}
+
+/* 0, or 4 after saying what to do. */
+static int agree(const struct unlocking *unlocking)
+{
+    char answer[16] = "";
+    if (unlocking->run->options->yes)
+        return 0;
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        fprintf(stderr, "deployctl: nothing was broken; when the holder is surely gone, say it again with --yes\n");
+        return EXIT_REFUSED;
+    }
+    fprintf(stderr, "break %s? A rollout that still runs loses its nodes by that. [y/N] ",
+            unlocking->held == 1 ? "this lock" : "these locks");
+    if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+        return 0;
+    fprintf(stderr, "deployctl: nothing was broken\n");
+    return EXIT_REFUSED;
+}
+
+static int break_locks(struct unlocking *unlocking)
+{
+    int code = agree(unlocking);
+    if (!code)
+        code = ask(unlocking, true);
+    if (code)
+        return code;
+    if (unlocking->refused && !unlocking->broken && !unlocking->failed)
+        return EXIT_REFUSED;
+    return unlocking->refused || unlocking->failed || unlocking->unasked ? EXIT_NEEDS_CARE : EXIT_DONE;
+}
+
+static int unlock(struct run *run)
+{
+    struct unlocking unlocking = {.run = run};
+    size_t count = run->fleet->count;
+    unlocking.nodes = arena_alloc(&run->inputs.arena, (count + 1) * sizeof(*unlocking.nodes));
+    if (!unlocking.nodes)
+        return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    int code = ask(&unlocking, false);
+    if (code)
+        return code;
+    if (unlocking.unasked == count)
+        return EXIT_UNREACHABLE;
+    if (run->options->json)
+        show_json(&unlocking);
+    if (unlocking.held) {
+        if (!run->options->json)
+            show_text(&unlocking);
+        return break_locks(&unlocking);
+    }
+    if (!run->options->json)
+        printf("no lock of %s is held on %zu node%s\n", run->inputs.playbook.service.name,
+               count - unlocking.unasked, count - unlocking.unasked == 1 ? "" : "s");
+    return unlocking.unasked ? EXIT_NEEDS_CARE : EXIT_DONE;
+}
+
+int verb_unlock(const struct options *options)
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = unlock(&run);
+    run_release(&run);
+    return report_printed(code);
+}

@@ -1,0 +1,88 @@
+#include "past_page.h"
+
+static void print_attribute(FILE *stream, const char *name, const char *text)
+{
+    fprintf(stream, " %s=\"", name);
+    print_escaped(stream, text);
+    fputc('"', stream);
+}
+
+static void print_property(FILE *stream, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    fputs("    <property", stream);
+    print_attribute(stream, "name", name);
+    print_attribute(stream, "value", value);
+    fputs("/>\n", stream);
+}
+
+/* What the node said on its way, a line each. */
+static void print_evidence(const struct past *past, size_t node, FILE *stream)
+{
+    for (size_t i = 0; i < past->count; i++) {
+        const struct record *record = &past->records[i].record;
+        if (record->node != node || !is_evidence(record))
+            continue;
+        fprintf(stream, "%.1fs ", (double)record->elapsed_ms / 1000);
+        if (record->phase)
+            print_escaped(stream, record->phase);
+        fputs(record->phase ? ": " : "", stream);
+        print_escaped(stream, record->text);
+        fputc('\n', stream);
+    }
+}
+
+static void print_case(const struct past *past, size_t node, FILE *stream)
+{
+    const struct record *outcome = past_outcome(past, node);
+    enum verdict verdict = past_verdict(outcome);
+    const char *type = outcome ? outcome->outcome : "no outcome";
+    const char *message = outcome && outcome->text ? outcome->text
+                          : outcome                ? outcome->outcome
+                                                   : "the rollout did not end";
+    fputs("    <testcase", stream);
+    print_attribute(stream, "classname", past->roster.service ? past->roster.service : "deployctl");
+    print_attribute(stream, "name", past->roster.nodes[node]);
+    fprintf(stream, " time=\"%.3f\"", (double)past_elapsed_ms(past, node) / 1000);
+    if (verdict == VERDICT_PASSED) {
+        fputs("/>\n", stream);
+        return;
+    }
+    fprintf(stream, ">\n      <%s", verdict == VERDICT_SKIPPED ? "skipped" : "failure");
+    print_attribute(stream, "message", message);
+    if (verdict == VERDICT_FAILED) {
+        print_attribute(stream, "type", type);
+        fputc('>', stream);
+        print_evidence(past, node, stream);
+        fputs("</failure>\n", stream);
+    } else {
+        fputs("/>\n", stream);
+    }
+    fputs("    </testcase>\n", stream);
+}
+
+void past_print_junit(const struct past *past, FILE *stream)
+{
+    const struct record *result = past_result(past);
+    size_t counts[VERDICT_FAILED + 1] = {0};
+    for (size_t i = 0; i < past->roster.node_count; i++)
+        counts[past_verdict(past_outcome(past, i))]++;
+    fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite", stream);
+    print_attribute(stream, "name", past->roster.verb ? past->roster.verb : "rollout");
+    fprintf(stream, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\" timestamp=\"",
+            past->roster.node_count, counts[VERDICT_FAILED], counts[VERDICT_SKIPPED],
+            (double)past_elapsed_ms(past, SIZE_MAX) / 1000);
+    print_time(stream, past->records[0].record.wall_ms);
+    fputs("\">\n    <properties>\n", stream);
+    print_property(stream, "service", past->roster.service);
+    print_property(stream, "rollout", past->roster.rollout);
+    print_property(stream, "release", past->roster.release);
+    print_property(stream, "description", past->roster.description);
+    print_property(stream, "result", result ? result->result : "did not end");
+    print_property(stream, "sentence", result ? result->text : NULL);
+    fputs("    </properties>\n", stream);
+    for (size_t i = 0; i < past->roster.node_count; i++)
+        print_case(past, i, stream);
+    fputs("  </testsuite>\n</testsuites>\n", stream);
+}
