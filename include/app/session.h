@@ -32,6 +32,7 @@ struct session *session_create(const struct session_settings *settings);
 void session_free(struct session *session);
 
 /* Connects and starts the node's program; nothing on the node changes by that. When connected already, `fn` is called all the same.
+ * Asked for again before `fn` came: begins anew, and only the last `fn` is called.
  * An error of class ERR_REFUSED means: connected, and the node's program says why it cannot work there (sudo, tools). */
 typedef void session_connected_fn(void *context, const struct err *error);
 void session_connect(struct session *session, int64_t timeout_ms, session_connected_fn *fn, void *context);
@@ -84,5 +85,7 @@ typedef void upload_progress_fn(void *context, uint64_t sent, uint64_t total);
 typedef void upload_done_fn(void *context, const struct err *error);
 void session_upload(struct session *session, const char *path, const void *bytes, size_t length, int64_t stall_ms,
                     upload_progress_fn *progress, upload_done_fn *done, void *context);
+/* Ends the upload under way, if any: `done` comes with ERR_CANCELLED. What was written stays on the node. */
+void session_upload_cancel(struct session *session);
 
 #endif

@@ -531,6 +531,8 @@ void session_connect(struct session *session, int64_t timeout_ms, session_connec
     session->connected_fn = fn;
     session->connected_context = context;
     session->connect_timeout_ms = timeout_ms;
+    if (session->state != SESSION_IDLE && session->state != SESSION_READY)
+        session_drop(session, "connecting again");
     if (session->losing)
         session->connect_again = true;
     else if (session->state == SESSION_READY)

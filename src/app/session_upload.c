@@ -152,3 +152,21 @@ void session_upload(struct session *session, const char *path, const void *bytes
     else
         upload->stall_timer = timer_start(session->settings.loop, 0, refuse, session);
 }
+
+static void cancelled(void *context)
+{
+    struct session *session = context;
+    session->upload.stall_timer = NULL;
+    struct err error;
+    err_set(&error, ERR_CANCELLED, "upload: cancelled");
+    finish(session, &error);
+}
+
+void session_upload_cancel(struct session *session)
+{
+    struct upload *upload = &session->upload;
+    if (!upload->active)
+        return;
+    release(upload);
+    upload->stall_timer = timer_start(session->settings.loop, 0, cancelled, session);
+}
