@@ -25,6 +25,13 @@ enum run_kind {
 };
 const char *run_kind_name(enum run_kind kind); /* "rollout", ... as the nodes' journals say it; static */
 
+/* How long a node is believed in. */
+struct engine_patience {
+    int64_t heartbeat_ms; /* between two renewals of a node's lease */
+    int64_t answer_ms;    /* for the answer to one; after that the connection is given up */
+    int64_t cancel_ms;    /* for a cancelled step to have ended; the node's program takes up to 15 s to end one by force */
+};
+
 struct engine_settings {
     struct fleet *fleet;
     const struct playbook *playbook;
@@ -38,6 +45,7 @@ struct engine_settings {
     const char *description;     /* for the roster */
     struct waves waves;          /* indices of members */
     uint32_t forks;
+    const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
 };
 
 struct engine_outcome {

@@ -10,7 +10,7 @@
 #include "engine_internal.h"
 
 #define REDRAW_MS 100
-#define CANCEL_GRACE_MS 20000
+#define CANCEL_MARGIN_MS 2000 /* the machine's patience beyond ours */
 #define INTERRUPT_GRACE_MS 4000
 
 /* --- records --- */
@@ -156,12 +156,16 @@ static void redraw(void *context)
 
 /* --- setting up --- */
 
-static void session_lost(void *context, const struct err *error)
+void engine_lost(struct worker *worker, const struct err *error)
 {
-    struct worker *worker = context;
     snprintf(worker->sentence, sizeof(worker->sentence), "%s", error->message);
     struct event event = {.kind = EVENT_LOST, .node = worker->index};
     engine_post(worker->engine, &event);
+}
+
+static void session_lost(void *context, const struct err *error)
+{
+    engine_lost(context, error);
 }
 
 static int make_workers(struct engine *engine, struct err *err)
@@ -247,7 +251,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .attempts = playbook->retry.attempts,
         .max_retries = playbook->retry.max_retries,
         .forks = engine->settings->forks,
-        .cancel_grace_ms = CANCEL_GRACE_MS,
+        .cancel_grace_ms = engine->patience.cancel_ms + CANCEL_MARGIN_MS,
         .interrupt_grace_ms = INTERRUPT_GRACE_MS,
         .hooks = engine->hooks,
         .hook_count = playbook->hook_count,
@@ -292,9 +296,11 @@ static void release(struct engine *engine)
     timer_stop(engine->turn);
     timer_stop(engine->tick);
     timer_stop(engine->redraw);
-    if (engine->workers)
-        for (size_t i = 0; i < engine->fleet->count; i++)
-            engine_worker_release(&engine->workers[i]);
+    for (size_t i = 0; engine->workers && i < engine->fleet->count; i++)
+        engine_end_hook(&engine->workers[i]);
+    engine_end_hook(&engine->runner);
+    for (size_t i = 0; engine->workers && i < engine->fleet->count; i++)
+        engine_worker_release(&engine->workers[i]);
     engine_worker_release(&engine->runner);
 }
 
@@ -303,12 +309,15 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
 {
     int rc;
     struct engine *engine = arena_alloc(&settings->fleet->arena, sizeof(*engine));
+    static const struct engine_patience usual = {
+        .heartbeat_ms = 5000, .answer_ms = 15000, .cancel_ms = 18000};
     *out = (struct engine_outcome){0};
     if (!engine)
         return err_set(err, ERR_MEMORY, "out of memory");
     engine->settings = settings;
     engine->fleet = settings->fleet;
     engine->playbook = settings->playbook;
+    engine->patience = settings->patience ? *settings->patience : usual;
     snprintf(engine->lock_token, sizeof(engine->lock_token), "%.40s.%08x", settings->rollout,
              (unsigned)clock_random());
     engine->began_ms = loop_now_ms(settings->fleet->loop);

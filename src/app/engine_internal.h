@@ -41,6 +41,7 @@ struct worker {
 struct engine {
     const struct engine_settings *settings;
     const struct playbook *playbook;
+    struct engine_patience patience;
     struct fleet *fleet;
     struct arena arena;
     struct rollout *machine;
@@ -61,12 +62,16 @@ struct engine {
 void engine_post(struct engine *engine, const struct event *event);
 /* Ends the worker's action: keeps the sentence, records output, posts EVENT_DONE. `facts`: for preflight. */
 void engine_answer(struct worker *worker, const struct step_result *result);
+/* Posts EVENT_LOST: the worker's connection went while it had nothing to do. */
+void engine_lost(struct worker *worker, const struct err *error);
 /* A record with the run's times and roster filled in. */
 void engine_record(struct engine *engine, struct record *record);
 void engine_notice(struct engine *engine, size_t node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Carries one action out: engine_steps.c. */
 void engine_carry(struct engine *engine, const struct action *action);
+/* Ends a hook on the runner that an engine left at once leaves behind, and waits for its end: seconds at most. */
+void engine_end_hook(struct worker *worker);
 /* Ends heartbeats, deliveries, probes of a worker. */
 void engine_worker_release(struct worker *worker);
 /* Last lines of the service's journal, as output records. */

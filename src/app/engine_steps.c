@@ -10,9 +10,6 @@
 #define QUICK_TIMEOUT_MS 25000
 #define KILL_GRACE_MS 15000 /* the node's program: TERM, 3 s, KILL, waits up to 10 s */
 #define LOCK_TTL_S 60
-#define HEARTBEAT_MS 5000
-#define HEARTBEAT_TIMEOUT_MS 15000
-#define CANCEL_ANSWER_MS 18000
 #define RUNNER_OUTPUT_MAX 8192
 #define EVIDENCE_LINES 10
 
@@ -229,9 +226,13 @@ static void renewed(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
     worker->renewing = false;
-    if (reply->error || reply->status == REPLY_OK)
+    if (reply->error && !worker->busy)
+        engine_lost(worker, reply->error);
+    /* Failed, e.g. on a full disk: not lost yet, and when somebody takes it over the node's fence holds. */
+    if (reply->error || reply->status != REPLY_REFUSED)
         return;
     snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
+    engine_notice(worker->engine, worker->index, "%s; nothing more is done on any node", worker->sentence);
     struct event event = {.kind = EVENT_LEASE_LOST, .node = worker->index};
     engine_post(worker->engine, &event);
 }
@@ -242,13 +243,14 @@ static void heartbeat(void *context)
     struct worker *worker = context;
     struct session *session = worker->member->session;
     struct err err;
-    worker->heartbeat =
-        timer_start(worker->engine->fleet->loop, HEARTBEAT_MS, heartbeat, worker);
+    worker->heartbeat = timer_start(worker->engine->fleet->loop,
+                                    worker->engine->patience.heartbeat_ms, heartbeat, worker);
     if (worker->renewing || !worker->fence || !session_is_connected(session))
         return;
     session_begin(session, "renew");
     session_addu(session, "fence", worker->fence);
-    worker->renewing = session_submit(session, HEARTBEAT_TIMEOUT_MS, renewed, worker, &err) != 0;
+    worker->renewing = session_submit(session, worker->engine->patience.answer_ms, renewed,
+                                      worker, &err) != 0;
 }
 
 static void locked(void *context, const struct reply *reply)
@@ -262,8 +264,8 @@ static void locked(void *context, const struct reply *reply)
         return;
     }
     if (!worker->heartbeat)
-        worker->heartbeat =
-            timer_start(worker->engine->fleet->loop, HEARTBEAT_MS, heartbeat, worker);
+        worker->heartbeat = timer_start(worker->engine->fleet->loop,
+                                        worker->engine->patience.heartbeat_ms, heartbeat, worker);
     const char *taken_over = reply_get(reply, "taken_over");
     if (taken_over)
         engine_notice(worker->engine, worker->index, "the lock was %s", taken_over);
@@ -362,6 +364,10 @@ static void runner_hook_ended(void *context, const struct child_result *child)
     char sentence[160] = "";
     struct step_result result = {.status = DONE_FAILED, .sentence = sentence};
     worker->child = NULL;
+    if (worker->engine->finished) {
+        loop_stop(worker->engine->fleet->loop);
+        return;
+    }
     strbuf_init(&output, RUNNER_OUTPUT_MAX * 4);
     text_sanitize(&output, child->output, child->output_length, true);
     result.output = output.text;
@@ -548,6 +554,11 @@ static void cancel(struct worker *worker)
                            : worker->request;
     struct session *session = worker->member->session;
     struct err err;
+    bool sends = worker->action.step == STEP_STAGE && !request;
+    if (sends && session_is_connected(session)) {
+        session_upload_cancel(session);
+        return;
+    }
     if (!request || !session_is_connected(session)) {
         session_drop(session, "cancelled");
         return;
@@ -555,8 +566,8 @@ static void cancel(struct worker *worker)
     session_begin(session, "cancel");
     session_addu(session, "target", request);
     session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);
-    worker->cancel_timer =
-        timer_start(worker->engine->fleet->loop, CANCEL_ANSWER_MS, cancel_overdue, worker);
+    worker->cancel_timer = timer_start(worker->engine->fleet->loop, worker->engine->patience.cancel_ms,
+                                       cancel_overdue, worker);
 }
 
 /* --- the table --- */
@@ -589,8 +600,18 @@ void engine_carry(struct engine *engine, const struct action *action)
     carriers[action->step](worker);
 }
 
+void engine_end_hook(struct worker *worker)
+{
+    if (worker->child)
+        child_stop(worker->child);
+    while (worker->child)
+        loop_run(worker->engine->fleet->loop);
+}
+
 void engine_worker_release(struct worker *worker)
 {
+    if (worker->member)
+        session_on_lost(worker->member->session, NULL, NULL);
     timer_stop(worker->heartbeat);
     timer_stop(worker->cancel_timer);
     worker->heartbeat = NULL;
