@@ -164,8 +164,10 @@ static void write_config(struct sshd *sshd, const struct sshd_options *options)
     fprintf(config,
             "Port %u\nListenAddress 0.0.0.0\nAuthorizedKeysFile %s/authorized_keys\nUsePAM %s\n"
             "StrictModes no\nPidFile none\nUseDNS no\nPasswordAuthentication no\n"
-            "KbdInteractiveAuthentication no\nPermitRootLogin yes\nPrintMotd no\n",
-            sshd->port, sshd->folder, getuid() == 0 ? "no" : "yes");
+            "KbdInteractiveAuthentication no\nPermitRootLogin yes\nPrintMotd no\n"
+            /* No start-up file of the account: slow, and it may leave a lock when it is killed. */
+            "SetEnv HOME=%s\n",
+            sshd->port, sshd->folder, getuid() == 0 ? "no" : "yes", sshd->folder);
     fclose(config);
 }
 
