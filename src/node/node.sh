@@ -1210,7 +1210,8 @@ lead_activate() {
         switch_current
         restart_unit
     else
-        if [ -n "$s_stop" ] && { [ -z "$s_reload" ] || [ -z "$current" ] || [ "$current_state" != ok ]; }; then
+        # With nothing current there is nothing to stop; with a reload command a service that runs is not stopped.
+        if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; }; then
             stop_by_command
         fi
         switch_current
@@ -1374,7 +1375,6 @@ lead_history() {
             next
         }
         !($3 in id) { next }
-        $7 != "-" { release[$3] = $7 }
         $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" || $6 == "held" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
         END { for (i = 1; i <= count; i++) { g = order[i]; print id[g], start[g], stop[g], who[g], release[g], result[g] } }
     ' | tail -n "$v_lines" >"$tmp/history.$id"

@@ -121,15 +121,23 @@ test_two_sessions_racing_for_an_expired_lock_never_both_hold_it() {
 }
 
 test_the_journal_tells_an_open_rollout_and_its_step() {
-    locked_node a
+    open_node a
+    must ok lock rollout roll-a kind rollout release r1 holder "tester@here job a" ttl 60
     must failed run fence 1 name warm-up command false
     must ok facts
-    expect open "$(value_of open_rollout)" "roll-a warm-up"
-    must ok finish fence 1 status updated result done release r1
+    expect open "$(value_of open_rollout)" "roll-a warm-up r1 rollout"
+    must ok finish fence 1 status untouched result interrupted open yes
+    must ok facts
+    expect "still open" "$(value_of open_rollout)" "roll-a warm-up r1 rollout"
+    must ok lock rollout roll-b kind rollout release r1 holder "tester@here job a" ttl 60
+    must ok facts
+    expect "another one is open" "$(value_of open_rollout)" "roll-b - r1 rollout"
+    must ok finish fence 2 status updated result done release r1
     must ok facts
     expect open "$(value_of open_rollout)" ""
     must ok history lines 5
-    case $(value_of rollout) in "roll-a "*" tester@here_job_a r1 updated done") ;; *) fail "$reply" ;; esac
+    case $(value_of rollout) in "roll-a "*" tester@here_job_a r1 untouched interrupted") ;; *) fail "$reply" ;; esac
+    case $reply in *"rollout roll-b "*" tester@here_job_a r1 updated done"*) ;; *) fail "$reply" ;; esac
 }
 
 test_a_torn_journal_line_harms_no_later_one() {

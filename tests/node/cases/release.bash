@@ -220,7 +220,7 @@ test_start_stop_and_reload_commands() {
     must ok activate fence 1 release r2 env DEPLOYCTL_NODE=web1
     must ok activate fence 1 release -
     expect calls "$(tr '\n' , <"$work/calls" | sed "s#$(realpath "$root")##g; s#$root##g")" \
-        "stop,start r1 web1,/releases/r1,stop r1,start r2 web1,/releases/r2,stop r2,"
+        "start r1 web1,/releases/r1,stop r1,start r2 web1,/releases/r2,stop r2,"
     [ ! -L "$root/current" ] || fail "the link stayed"
     must ok facts
     expect current "$(value_of current)" -
