@@ -50,8 +50,8 @@ struct ini_document {
 };
 
 /* Reads the whole text; everything of the result lives in `arena`. Faults are added for unreadable
- * and malformed lines, keys outside a section, repeated sections, repeated keys of a section, and
- * empty sections; reading goes on after each. Returns 0 even then, ERR_MEMORY only when memory is
+ * and malformed lines, keys outside a section, repeated sections and repeated keys of a
+ * section; an empty one is no fault (its keys may be commented out). Reading goes on after each. Returns 0 even then, ERR_MEMORY only when memory is
  * exhausted. A fault means the document must not be acted on, though checking it further is useful.
  */
 int ini_read(struct ini_document *out, struct arena *arena, const char *file, const char *text,

@@ -51,15 +51,6 @@ static void tell_repeated_section(struct reader *reader, const char *name, const
     }
 }
 
-static void tell_empty_section(struct reader *reader)
-{
-    const struct ini_section *section = current_section(reader);
-    if (section && section->entry_count == 0)
-        faults_add(reader->faults, reader->lines.file, section->line,
-                   "section [%s%s%s] is empty; give it a key or remove it", section->name,
-                   section->label ? " " : "", section->label ? section->label : "");
-}
-
 /* `[name]` or `[name label]`: checks it and opens the section. False: inih must not see the line.
  */
 static bool take_header(struct reader *reader, char *line)
@@ -85,7 +76,6 @@ static bool take_header(struct reader *reader, char *line)
         *label = '\0';
         label = text_trim(label + 1);
     }
-    tell_empty_section(reader);
     tell_repeated_section(reader, name, label);
     struct ini_document *document = reader->document;
     struct ini_section *sections =
@@ -190,8 +180,6 @@ int ini_read(struct ini_document *out, struct arena *arena, const char *file, co
     int refused = ini_parse_stream(next_for_inih, &reader, take_from_inih, &reader);
     if (reader.out_of_memory)
         return err_set(err, ERR_MEMORY, "%s: out of memory", file);
-    if (!reader.skipping)
-        tell_empty_section(&reader);
     if (refused)
         faults_add(faults, file, 0, "inih refused the text in its entry %d", refused);
     return 0;

@@ -160,14 +160,12 @@ static void a_colon_does_not_separate(void **state)
     arena_release(&reading.arena);
 }
 
-static void repetitions_and_empty_sections_are_told(void **state)
+static void repetitions_are_told_and_empty_sections_are_none(void **state)
 {
     (void)state;
     assert_told("[a]\nk=1\nk=2\n[b]\n[a]\nj=1\n[s x]\nr=1\n[s y]\nr=1\n[last]\n",
                 "3: key 'k' stands twice in [a], first in line 2\n"
-                "4: section [b] is empty; give it a key or remove it\n"
-                "5: section [a] stands twice, first in line 1; join them\n"
-                "11: section [last] is empty; give it a key or remove it\n");
+                "5: section [a] stands twice, first in line 1; join them\n");
 }
 
 static void keys_before_any_section_are_told_once(void **state)
@@ -207,7 +205,7 @@ static void long_names_are_refused_not_cut(void **state)
     struct reading reading;
     read_text(&reading, "[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nk=1\n[b]\n"
                         "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1\n");
-    assert_int_equal(reading.faults.count, 3); /* the section, the key, and [b] is then empty */
+    assert_int_equal(reading.faults.count, 2); /* the section and the key */
     assert_int_equal(reading.document.section_count, 1);
     arena_release(&reading.arena);
     assert_told("[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n"
@@ -259,7 +257,7 @@ int main(void)
         cmocka_unit_test(keys_below_a_malformed_header_belong_nowhere),
         cmocka_unit_test(a_comment_behind_a_header_is_refused),
         cmocka_unit_test(a_colon_does_not_separate),
-        cmocka_unit_test(repetitions_and_empty_sections_are_told),
+        cmocka_unit_test(repetitions_are_told_and_empty_sections_are_none),
         cmocka_unit_test(keys_before_any_section_are_told_once),
         cmocka_unit_test(bytes_that_cannot_be_read_are_told),
         cmocka_unit_test(windows_files_are_read),
