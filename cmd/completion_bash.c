@@ -6,8 +6,8 @@ static const char head[] =
     "# What stands behind an option; nothing when it takes no value.\n"
     "_deployctl_value()\n"
     "{\n"
-    "    case $1${2:+ $2} in\n"
-    "    '-f logs') ;;\n"
+    "    case \"$1 $2\" in\n"
+    "    '-f logs') return ;;\n"
     "    esac\n"
     "    case $1 in\n";
 

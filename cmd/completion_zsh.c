@@ -52,7 +52,7 @@ static const char middle[] =
     "_deployctl() {\n"
     "  local curcontext=$curcontext state line deployctl_program=$words[1]\n"
     "  typeset -A opt_args\n"
-    "  _arguments -C \\\n"
+    "  _arguments -C -A '-*' \\\n"
     "    '(- *)'{-h,--help}'[explain the program]' \\\n"
     "    '(- *)'{-V,--version}'[print the version]'";
 

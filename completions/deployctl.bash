@@ -3,8 +3,8 @@
 # What stands behind an option; nothing when it takes no value.
 _deployctl_value()
 {
-    case $1${2:+ $2} in
-    '-f logs') ;;
+    case "$1 $2" in
+    '-f logs') return ;;
     esac
     case $1 in
     -i | --inventory) echo file ;;
