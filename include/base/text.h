@@ -38,6 +38,10 @@ char *text_trim(char *text);
  * surrogate or cut off. */
 size_t text_utf8_decode(const char *bytes, size_t length, uint32_t *out_code);
 
+/* Bytes of the longest beginning of valid UTF-8 that is no longer than `maximum` bytes and ends between two
+ * characters. */
+size_t text_cut(const char *text, size_t maximum);
+
 /* How many terminal columns valid UTF-8 takes (combining marks 0, wide characters 2). */
 size_t text_columns(const char *text);
 

@@ -11,6 +11,7 @@
 #define KILL_GRACE_MS 15000 /* the node's program: TERM, 3 s, KILL, waits up to 10 s */
 #define LOCK_TTL_S 60
 #define RUNNER_OUTPUT_MAX 8192
+#define OUTPUT_LINE_MAX 1000
 #define EVIDENCE_LINES 10
 
 /* --- ends of steps --- */
@@ -31,8 +32,9 @@ static void record_output(struct worker *worker, const char *output)
 {
     while (*output) {
         size_t length = strcspn(output, "\n");
-        char line[1024];
-        snprintf(line, sizeof(line), "%.*s", (int)(length < 1000 ? length : 1000), output);
+        size_t most = text_cut(output, OUTPUT_LINE_MAX);
+        char line[OUTPUT_LINE_MAX + 1];
+        snprintf(line, sizeof(line), "%.*s", (int)(length < most ? length : most), output);
         struct record record = {.kind = RECORD_OUTPUT,
                                 .node = worker->index,
                                 .phase = step_name(worker->action.step),

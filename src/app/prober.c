@@ -12,6 +12,7 @@
 
 #define BODY_MAX (64 * 1024)
 #define EVIDENCE_MAX 600
+#define EVIDENCE_LINE_MAX 200
 #define HEADERS_MAX 16
 
 enum check { CHECK_HTTP, CHECK_TCP, CHECK_COMMAND, CHECK_UNIT, CHECKS };
@@ -281,12 +282,13 @@ static void add_env(void *context, const char *name, const char *value)
 static void command_answered(struct prober *prober, const struct reply *reply)
 {
     const char *status = reply_get(reply, "status");
-    size_t length = strcspn(reply->output, "\n");
+    size_t line = strcspn(reply->output, "\n"), most = text_cut(reply->output, EVIDENCE_LINE_MAX);
+    int length = (int)(line < most ? line : most);
     if (reply->status == REPLY_OK)
         check_ended(prober, CHECK_COMMAND, true, "command ok");
     else if (status)
         check_ended(prober, CHECK_COMMAND, false, "command exit %s%s%.*s", status,
-                    length ? ": " : "", (int)(length > 200 ? 200 : length), reply->output);
+                    length ? ": " : "", length, reply->output);
     else
         check_ended(prober, CHECK_COMMAND, false, "command: %s", reply->sentence);
 }

@@ -239,6 +239,16 @@ static bool in_ranges(uint32_t code, const struct code_range *ranges, size_t cou
     return false;
 }
 
+size_t text_cut(const char *text, size_t maximum)
+{
+    size_t length = strnlen(text, maximum + 1);
+    if (length <= maximum)
+        return length;
+    for (length = maximum; length && ((unsigned char)text[length] & 0xc0) == 0x80;)
+        length--;
+    return length;
+}
+
 size_t text_columns(const char *text)
 {
     static const struct code_range none[] = {

@@ -141,6 +141,19 @@ static void columns_count_what_is_seen(void **state)
     assert_int_equal(text_columns(""), 0);
 }
 
+static void a_cut_falls_between_characters(void **state)
+{
+    (void)state;
+    assert_int_equal(text_cut("abc", 5), 3);
+    assert_int_equal(text_cut("abc", 3), 3);
+    assert_int_equal(text_cut("abc", 2), 2);
+    assert_int_equal(text_cut("a\xe2\x82\xac", 4), 4);
+    assert_int_equal(text_cut("a\xe2\x82\xac", 3), 1);
+    assert_int_equal(text_cut("a\xe2\x82\xac", 2), 1);
+    assert_int_equal(text_cut("\xe2\x82\xac", 1), 0);
+    assert_int_equal(text_cut("", 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +166,7 @@ int main(void)
         cmocka_unit_test(names_are_safe_path_parts),
         cmocka_unit_test(trim_leaves_the_inside),
         cmocka_unit_test(columns_count_what_is_seen),
+        cmocka_unit_test(a_cut_falls_between_characters),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
