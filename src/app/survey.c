@@ -1,16 +1,21 @@
 #include "app/survey.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/prober.h"
+#include "base/text.h"
 
 #define REQUEST_TIMEOUT_MS 30000
 
+/* In the fleet's arena, since signal handlers outlive the survey. */
 struct surveying {
     struct fleet *fleet;
     struct survey *survey;
     size_t waiting;
+    int signal_number;
+    bool probing;
 };
 
 static void build(void *context, struct session *session, size_t member)
@@ -48,18 +53,33 @@ static void probed(void *context, bool healthy, const char *evidence, const stru
     struct surveyed *node = &probing->surveying->survey->nodes[probing->member];
     node->probed = true;
     node->healthy = healthy && !error;
-    snprintf(node->evidence, sizeof(node->evidence), "%.*s", (int)sizeof(node->evidence) - 1,
-             error ? error->message : evidence);
+    const char *said = error ? error->message : evidence;
+    snprintf(node->evidence, sizeof(node->evidence), "%.*s",
+             (int)text_cut(said, sizeof(node->evidence) - 1), said);
     if (--probing->surveying->waiting == 0)
         loop_stop(probing->surveying->fleet->loop);
 }
 
+static void interrupted(void *context, int signal_number)
+{
+    struct surveying *surveying = context;
+    if (!surveying->probing)
+        return;
+    surveying->signal_number = signal_number;
+    loop_stop(surveying->fleet->loop);
+}
+
 static int probe_all(struct surveying *surveying, struct err *err)
 {
+    int rc;
     struct fleet *fleet = surveying->fleet;
     struct probing *all = arena_alloc(&fleet->arena, fleet->count * sizeof(*all));
     if (!all)
         return err_set(err, ERR_MEMORY, "out of memory");
+    if ((rc = loop_on_signal(fleet->loop, SIGINT, interrupted, surveying, err)) < 0 ||
+        (rc = loop_on_signal(fleet->loop, SIGTERM, interrupted, surveying, err)) < 0)
+        return rc;
+    surveying->probing = true;
     for (size_t i = 0; i < fleet->count; i++) {
         struct surveyed *node = &surveying->survey->nodes[i];
         if (!node->answered || !node->facts.current)
@@ -76,28 +96,31 @@ static int probe_all(struct surveying *surveying, struct err *err)
         loop_run(fleet->loop);
     for (size_t i = 0; i < fleet->count; i++)
         prober_free(all[i].prober);
-    return 0;
+    surveying->probing = false;
+    return surveying->signal_number;
 }
 
 int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err)
 {
-    struct surveying surveying = {.fleet = fleet, .survey = out};
+    struct surveying *surveying = arena_alloc(&fleet->arena, sizeof(*surveying));
     struct fanout fanout = {
         .forks = forks,
         .connect_timeout_ms = fleet->playbook->retry.connect_timeout_ms,
         .request_timeout_ms = REQUEST_TIMEOUT_MS,
         .build = build,
         .answer = answer,
-        .context = &surveying,
+        .context = surveying,
     };
     out->count = fleet->count;
     out->nodes = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*out->nodes));
-    if (!out->nodes)
+    if (!out->nodes || !surveying)
         return err_set(err, ERR_MEMORY, "out of memory");
+    surveying->fleet = fleet;
+    surveying->survey = out;
     int signal_number = fleet_ask(fleet, &fanout);
     if (signal_number || !probe || !prober_has_checks(fleet->playbook))
         return signal_number;
-    return probe_all(&surveying, err);
+    return probe_all(surveying, err);
 }
 
 void survey_release(struct survey *survey)

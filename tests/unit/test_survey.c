@@ -1,7 +1,9 @@
 #include "check.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/survey.h"
 #include "node_fixture.h"
@@ -110,6 +112,32 @@ static void nodes_say_where_they_stand(void **state)
     node_fixture_stop(&fixture);
 }
 
+static void interrupt(void *context)
+{
+    (void)context;
+    kill(getpid(), SIGINT);
+}
+
+static void probes_can_be_interrupted(void **state)
+{
+    (void)state;
+    struct node_fixture fixture;
+    struct survey survey;
+    struct err err;
+    struct node_options options = {
+        .count = 1,
+        .playbook = "start = true\n[health]\ncommand = touch $DEPLOYCTL_ROOT/probing; sleep 20\ntimeout = 20s\n"};
+    node_fixture_start(&fixture, &options);
+    free(shell_output("cd %s && mkdir -p n1/releases/20260101T000000Z-0123456789ab && "
+                      "ln -s releases/20260101T000000Z-0123456789ab n1/current", fixture.folder));
+    timer_start(fixture.fleet->loop, 1500, interrupt, NULL);
+    assert_int_equal(survey_run(&survey, fixture.fleet, 3, true, &err), SIGINT);
+    assert_int_equal(access(node_file(&fixture, 0, "probing"), F_OK), 0);
+    assert_false(survey.nodes[0].probed);
+    survey_release(&survey);
+    node_fixture_stop(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +147,7 @@ int main(void)
         cmocka_unit_test(a_half_done_first_release_has_nowhere_to_go),
         cmocka_unit_test(a_node_that_does_not_answer_has_no_target),
         cmocka_unit_test(nodes_say_where_they_stand),
+        cmocka_unit_test(probes_can_be_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
