@@ -366,6 +366,29 @@ static void a_connection_asked_for_while_one_is_dropped_is_a_new_one(void **stat
     node_fixture_stop(&fixture);
 }
 
+static void first_of_two(void *context, const struct err *error)
+{
+    (void)context;
+    (void)error;
+    fail_msg("the first of two connects was answered");
+}
+
+static void a_connect_asked_for_twice_answers_the_last(void **state)
+{
+    (void)state;
+    struct node_fixture fixture;
+    struct again again = {.fixture = &fixture};
+    struct answer answer;
+    node_fixture_start(&fixture, &one_node);
+    session_connect(node_session(&fixture, 0), QUICK_MS, first_of_two, NULL);
+    session_connect(node_session(&fixture, 0), QUICK_MS, again_connected, &again);
+    assert_true(node_wait(&fixture, &again.done));
+    assert_int_equal(again.code, 0);
+    node_ask(&fixture, 0, &answer, "exec", "command", "echo here", NULL);
+    assert_string_equal(answer.output, "here\n");
+    node_fixture_stop(&fixture);
+}
+
 /* --- uploads --- */
 
 struct sending {
@@ -524,6 +547,30 @@ static void an_upload_that_stalls_gives_the_connection_up(void **state)
     node_fixture_stop(&fixture);
 }
 
+static void a_cancelled_upload_leaves_the_connection(void **state)
+{
+    (void)state;
+    struct node_fixture fixture;
+    struct sending sending;
+    struct answer answer;
+    char *bytes = bytes_of_all_kinds();
+    node_fixture_start(&fixture, &one_node);
+    node_connect(&fixture, 0, QUICK_MS, NULL);
+    session_upload_cancel(node_session(&fixture, 0));
+    begin_upload(&fixture, "/dev/null", bytes, UPLOAD_LENGTH, &sending);
+    session_upload_cancel(node_session(&fixture, 0));
+    assert_false(sending.done);
+    assert_true(node_wait(&fixture, &sending.done));
+    assert_int_equal(sending.error.code, ERR_CANCELLED);
+    node_ask(&fixture, 0, &answer, "exec", "command", "echo stands", NULL);
+    assert_string_equal(answer.output, "stands\n");
+    begin_upload(&fixture, "/dev/null", bytes, UPLOAD_LENGTH, &sending);
+    assert_true(node_wait(&fixture, &sending.done));
+    assert_int_equal(sending.error.code, 0);
+    free(bytes);
+    node_fixture_stop(&fixture);
+}
+
 /* --- freeing --- */
 
 static void never(void *context, const struct reply *reply)
@@ -647,11 +694,13 @@ int main(void)
         cmocka_unit_test(a_loss_answers_the_requests_that_wait),
         cmocka_unit_test(an_answer_may_ask_for_the_next_connection),
         cmocka_unit_test(a_connection_asked_for_while_one_is_dropped_is_a_new_one),
+        cmocka_unit_test(a_connect_asked_for_twice_answers_the_last),
         cmocka_unit_test(an_upload_arrives_as_it_was_sent),
         cmocka_unit_test(an_upload_into_a_missing_folder_says_so),
         cmocka_unit_test(an_upload_onto_a_full_disk_says_so),
         cmocka_unit_test(an_upload_ends_with_its_connection),
         cmocka_unit_test(an_upload_that_stalls_gives_the_connection_up),
+        cmocka_unit_test(a_cancelled_upload_leaves_the_connection),
         cmocka_unit_test(a_session_may_be_freed_at_any_moment_of_connecting),
         cmocka_unit_test(a_session_may_be_freed_in_the_middle_of_everything),
     };
