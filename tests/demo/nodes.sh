@@ -32,6 +32,7 @@ begin_node() {
     home=$place/$(name_of "$1")
     mkdir -p "$home"
     ssh-keygen -q -t ed25519 -N '' -C "$(name_of "$address")" -f "$home/host_key" || return 1
+    # SHLVL: else bash reads your start-up file for each session, and the demo would show how long that takes
     cat >"$home/sshd.conf" <<END
 ListenAddress $address:$ssh_port
 HostKey $home/host_key
@@ -41,6 +42,7 @@ AuthenticationMethods publickey
 PermitRootLogin prohibit-password
 StrictModes no
 UsePAM $(pam)
+SetEnv SHLVL=5
 END
     # it ends with the demo's own group of processes, and is ended by its id
     /usr/sbin/sshd -D -e -f "$home/sshd.conf" >"$home/sshd.log" 2>&1 &
