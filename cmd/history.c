@@ -10,6 +10,7 @@
 #include "run.h"
 
 #define REQUEST_TIMEOUT_MS 30000
+#define EPOCH_MAX 253402300799 /* the last second of the year 9999 */
 
 /* One rollout, as the nodes' journals tell it together. */
 struct past {
@@ -48,15 +49,17 @@ static void add_line(struct reading *reading, const char *line)
     char *rest = arena_strdup(arena, line);
     for (size_t i = 0; i < 6 && rest; i++)
         fields[i] = i < 5 ? strsep(&rest, " ") : rest;
-    if (!fields[5] || !text_is_name(fields[0]))
+    uint64_t start = 0, end = 0;
+    bool open = fields[5] && strcmp(fields[2], "-") == 0;
+    if (!fields[5] || !text_is_name(fields[0]) ||
+        whole_parse(&start, fields[1], 0, EPOCH_MAX, NULL) < 0 ||
+        (!open && whole_parse(&end, fields[2], 0, EPOCH_MAX, NULL) < 0))
         return;
     struct past *past = past_of(reading, fields[0]);
     if (!past)
         return;
-    int64_t start = strtoll(fields[1], NULL, 10), end = strtoll(fields[2], NULL, 10);
-    bool open = strcmp(fields[2], "-") == 0;
-    past->start = past->nodes == 0 || start < past->start ? start : past->start;
-    past->end = end > past->end ? end : past->end;
+    past->start = past->nodes == 0 || (int64_t)start < past->start ? (int64_t)start : past->start;
+    past->end = (int64_t)end > past->end ? (int64_t)end : past->end;
     past->open += open;
     past->who = fields[3];
     past->mixed = past->mixed || (past->release && strcmp(past->release, fields[4]) != 0);
@@ -122,7 +125,7 @@ static void print_text(const struct reading *reading, size_t count)
         char started[32], took[DURATION_TEXT_MAX] = "", nodes[24];
         snprintf(nodes, sizeof(nodes), "%zu", past->nodes);
         if (!past->open)
-            duration_format(took, (past->end - past->start) * 1000);
+            duration_format(took, past->end > past->start ? (past->end - past->start) * 1000 : 0);
         const char *cells[] = {past->id, result_of(past), took, nodes,
                                past->mixed ? "several" : past->release, past->who,
                                time_text(started, past->start)};
