@@ -32,7 +32,9 @@
  *   unit      -> unit_load unit_active unit_sub unit_restarts unit_main_pid unit_result;  evidence: lines -> unit_status, rights?, output
  *   commit R  release kind rollback? previous? pinned yes|no? -> pruned ID *, warning *;  failed R: release
  *   history   lines -> rollout ID START END|- WHO RELEASE RESULT * (blanks in WHO are `_`)
- *   verify    release -> changed|missing|extra PATH * (100 at most), differences N; status failed when there are some
+ *   logs      lines since SECONDS? follow yes? -> rights?, output: the service's last lines, with follow also those that come, each sent at once,
+ *             until `cancel` or the connection's end [60 s; with follow a day]
+ *   verify    release? (else the current one) -> release, changed|missing|extra PATH * (100 at most), differences N; status failed when there are some
  *   cancel    target ID: answers at once; the step's own reply comes when it has ended.  bye: steps go on, then the program ends
  * A step that timed out or was cancelled is answered only when nobody of its process group is left; when somebody cannot be ended within
  * 12 seconds: status failed, value `unended PGID`.

@@ -1418,8 +1418,11 @@ log_lines() {
         tail -n "$v_lines" ${1:+-F} "$state/service.log" 2>/dev/null
         return
     fi
+    # With --since, -n would be the first lines.
+    log_range="-n $v_lines"
+    [ -z "$v_since" ] || log_range=--since=-${v_since}s
     # shellcheck disable=SC2086
-    $s_sudo journalctl -u "$s_unit" -n "$v_lines" ${v_since:+"--since=-${v_since}s"} ${1:+-f} ${2:+-q} --no-pager -o short-iso-precise
+    $s_sudo journalctl -u "$s_unit" $log_range ${1:+-f} ${2:+-q} --no-pager -o short-iso-precise
 }
 
 # Each line is one write of at most PIPE_BUF bytes: whole, whoever else writes to the session. Ends with the session, if that was
@@ -1451,7 +1454,11 @@ lead_logs() {
         log_hint=$($s_sudo journalctl -u "$s_unit" -n 0 --no-pager 2>&1 >/dev/null </dev/null)
         [ -z "$log_hint" ] || value rights "$log_hint"
     fi
-    log_lines '' yes 2>&1 </dev/null || reply failed "the log cannot be read"
+    { log_lines '' yes 2>&1 </dev/null || : >"$tmp/logs.$id"; } | tail -n "$v_lines"
+    if [ -e "$tmp/logs.$id" ]; then
+        rm -f -- "$tmp/logs.$id"
+        reply failed "the log cannot be read"
+    fi
     reply ok logs
 }
 
