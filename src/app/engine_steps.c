@@ -587,6 +587,17 @@ static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
 };
 
+/* The machine went on without an answer, e.g. when the connection was lost: a late one must not pass for the next action's. */
+static void abandon(struct worker *worker)
+{
+    timer_stop(worker->cancel_timer);
+    worker->cancel_timer = NULL;
+    if (!worker->member)
+        return;
+    session_forget(worker->member->session, worker->request);
+    prober_cancel(worker->prober);
+}
+
 void engine_carry(struct engine *engine, const struct action *action)
 {
     struct worker *worker =
@@ -596,6 +607,8 @@ void engine_carry(struct engine *engine, const struct action *action)
             cancel(worker);
         return;
     }
+    if (worker->busy)
+        abandon(worker);
     worker->action = *action;
     worker->busy = true;
     worker->request = 0;

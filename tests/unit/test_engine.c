@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/engine.h"
+#include "http_server.h"
 #include "node_fixture.h"
 
 #define QUICK_MS 20000
@@ -461,6 +462,37 @@ static void a_connection_that_freezes_is_made_again(void **state)
     end(&run);
 }
 
+static void cut_in_the_bake(struct run *run, const struct record *record)
+{
+    bool baking = record->kind == RECORD_PHASE && strcmp(record->phase, "bake") == 0;
+    if (baking && record->node == 0 && !run->acted++)
+        sshd_cut(run->fixture.sshds[0]);
+}
+
+static void a_connection_cut_in_the_bake_is_made_again(void **state)
+{
+    (void)state;
+    struct run run;
+    struct http_server server;
+    char playbook[400];
+    http_server_start(&server);
+    snprintf(playbook, sizeof(playbook),
+             "start = true\n[strategy]\nbake = 1s\n[health]\nhttp = /status/200\nport = %u\n"
+             "interval = 100ms\nrise = 1\nmin_healthy_time = 100ms\n[retry]\nbase = 1ms\nattempts = 2\n",
+             server.port);
+    begin(&run, playbook);
+    struct package *one = release_of(&run, "one", NULL);
+    run.seen = cut_in_the_bake;
+    go(&run, one, "r1");
+    exits(&run, 0);
+    assert_int_equal(run.acted, 1);
+    story_lacks(&run, "retry");
+    nobody_is_locked(&run);
+    package_free(one);
+    end(&run);
+    http_server_stop(&server);
+}
+
 static void break_lock(struct run *run, const struct record *record)
 {
     struct err err;
@@ -558,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_second_interrupt_leaves_at_once),
         cmocka_unit_test(a_node_that_freezes_in_the_middle_needs_care),
         cmocka_unit_test(a_connection_that_freezes_is_made_again),
+        cmocka_unit_test(a_connection_cut_in_the_bake_is_made_again),
         cmocka_unit_test(a_lock_that_is_broken_stops_everything),
         cmocka_unit_test(each_result_has_its_exit_code),
     };
