@@ -1,6 +1,7 @@
 /*
- * Bringing a release to one node: asked whether it has it, sent what it lacks, unpacked and checked there. The one interface for every way of
- * delivery; today the whole package goes over the node's own connection.
+ * Bringing a release to one node: asked whether it has it, sent what it lacks, unpacked and checked
+ * there. The one interface for every way of delivery; today the whole package goes over the node's
+ * own connection.
  *
  * Never switches anything; a release is complete on the node or absent.
  */

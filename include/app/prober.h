@@ -1,8 +1,9 @@
 /*
- * One round of a node's health checks: all that the playbook's [health] names, side by side; healthy only if all are.
+ * One round of a node's health checks: all that the playbook's [health] names, side by side;
+ * healthy only if all are.
  *
- * Through the node's SSH connection to its own loopback (via = node) or directly to its address. Counts nothing and decides nothing: rise, fall
- * and deadlines are core/health.h's.
+ * Through the node's SSH connection to its own loopback (via = node) or directly to its address.
+ * Counts nothing and decides nothing: rise, fall and deadlines are core/health.h's.
  */
 #ifndef APP_PROBER_H
 #define APP_PROBER_H
@@ -19,14 +20,16 @@ struct prober;
 /* Whether the playbook asks for any check at all. */
 bool prober_has_checks(const struct playbook *playbook);
 
-/* For one member; lives as long as its rollout. `words` is borrowed and read at each round. NULL when out of memory. */
+/* For one member; lives as long as its rollout. `words` is borrowed and read at each round. NULL
+ * when out of memory. */
 struct prober *prober_create(struct fleet *fleet, size_t member, const struct node_words *words);
 void prober_free(struct prober *prober);
 
-/* `error`: the connection that the probe needs is gone (class ERR_UNREACHABLE); nothing is known of the health. `evidence`: one sentence,
- * e.g. `http 503 in 12 ms`; borrowed. */
+/* `error`: the connection that the probe needs is gone (class ERR_UNREACHABLE); nothing is known of
+ * the health. `evidence`: one sentence, e.g. `http 503 in 12 ms`; borrowed. */
 typedef void probed_fn(void *context, bool healthy, const char *evidence, const struct err *error);
-/* Starts a round; `fn` comes once, from the loop, within the playbook's timeout. One round at a time. */
+/* Starts a round; `fn` comes once, from the loop, within the playbook's timeout. One round at a
+ * time. */
 void prober_start(struct prober *prober, probed_fn *fn, void *context);
 /* Ends a round without its callback. */
 void prober_cancel(struct prober *prober);

@@ -1,5 +1,6 @@
 /*
- * How a step ended, as the engine tells the machine and the sinks; and what the node's replies mean in those terms.
+ * How a step ended, as the engine tells the machine and the sinks; and what the node's replies mean
+ * in those terms.
  */
 #ifndef APP_STEP_H
 #define APP_STEP_H

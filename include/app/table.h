@@ -1,5 +1,6 @@
 /*
- * Text in columns for people: each column as wide as its widest cell, the last one free, never trailing blanks. Cells hold text that is safe to show.
+ * Text in columns for people: each column as wide as its widest cell, the last one free, never
+ * trailing blanks. Cells hold text that is safe to show.
  */
 #ifndef APP_TABLE_H
 #define APP_TABLE_H

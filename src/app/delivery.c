@@ -18,7 +18,8 @@ struct delivery {
 
 uint64_t delivery_needs_bytes(const struct package *package)
 {
-    /* The compressed copy is at most as large as the files, and both stand side by side for a moment. */
+    /* The compressed copy is at most as large as the files, and both stand side by side for a
+     * moment. */
     return package_unpacked_bytes(package) * 2;
 }
 
@@ -106,8 +107,7 @@ static void start(struct delivery *delivery)
     struct package *package = delivery->order.package;
     const char *zstd = session_trait(session, "tool zstd");
     struct err err;
-    delivery->compression =
-        zstd && strcmp(zstd, "yes") == 0 ? COMPRESSION_ZSTD : COMPRESSION_GZIP;
+    delivery->compression = zstd && strcmp(zstd, "yes") == 0 ? COMPRESSION_ZSTD : COMPRESSION_GZIP;
     if (package_pack(package, delivery->compression, &delivery->bytes, &err) < 0) {
         fail(delivery, &err);
         return;

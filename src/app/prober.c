@@ -131,9 +131,10 @@ static void connection_lost(struct prober *prober, const struct err *error)
     deliver_soon(prober);
 }
 
-static void check_ended(struct prober *prober, enum check check, bool healthy, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-static void check_ended(struct prober *prober, enum check check, bool healthy, const char *format, ...)
+static void check_ended(struct prober *prober, enum check check, bool healthy, const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
+static void check_ended(struct prober *prober, enum check check, bool healthy, const char *format,
+                        ...)
 {
     if (!(prober->waiting & (1u << check)))
         return;
@@ -181,7 +182,8 @@ static void http_ended(void *context, const struct http_response *response)
         check_ended(prober, CHECK_HTTP, false, "http: %s", response->error->message);
         return;
     }
-    bool expected = response->status >= health->expect_from && response->status <= health->expect_to;
+    bool expected =
+        response->status >= health->expect_from && response->status <= health->expect_to;
     bool matches = expected && (!health->body || body_matches(health->body, response->body));
     check_ended(prober, CHECK_HTTP, expected && matches, "http %d in %" PRId64 " ms%s%s%s",
                 response->status, response->total_ms,
@@ -343,7 +345,8 @@ static void start_asking(struct prober *prober, enum check check)
         session_addu(session, "timeout_ms", (uint64_t)health->timeout_ms);
         node_environment(member_of(prober), prober->words, add_env, session);
     }
-    /* The round has its own deadline; the connection is only given up when the node is mute for longer. */
+    /* The round has its own deadline; the connection is only given up when the node is mute for
+     * longer. */
     prober->asked[check] =
         session_submit(session, health->timeout_ms * 3 + 10000,
                        check == CHECK_COMMAND ? on_command : on_unit, prober, &err);
@@ -357,7 +360,8 @@ void prober_start(struct prober *prober, probed_fn *fn, void *context)
 {
     const struct health *health = health_of(prober);
     struct session *session = member_of(prober)->session;
-    bool wanted[CHECKS] = {health->http != NULL, health->tcp, health->command != NULL, health->unit};
+    bool wanted[CHECKS] = {health->http != NULL, health->tcp, health->command != NULL,
+                           health->unit};
     struct ssh *via = health->via == VIA_NODE ? session_ssh(session) : NULL;
     prober->fn = fn;
     prober->context = context;

@@ -96,8 +96,8 @@ const char *reply_get(const struct reply *reply, const char *key)
     return NULL;
 }
 
-static void pending_answer(struct session *session, struct pending *pending, const struct err *error,
-                           enum reply_status status, const char *sentence)
+static void pending_answer(struct session *session, struct pending *pending,
+                           const struct err *error, enum reply_status status, const char *sentence)
 {
     struct reply reply = {
         .id = pending->id,
@@ -296,7 +296,8 @@ static uint32_t submit(struct session *session, const char *verb, int64_t timeou
     arena_init(&pending->arena);
     strbuf_init(&pending->output, OUTPUT_MAX);
     if (timeout_ms)
-        pending->timer = timer_start(session->settings.loop, timeout_ms, request_timed_out, pending);
+        pending->timer =
+            timer_start(session->settings.loop, timeout_ms, request_timed_out, pending);
     pending->next = session->pendings;
     session->pendings = pending;
     strbuf_add(&session->queue, session->building.text, session->building.length);
@@ -353,7 +354,8 @@ static void keep_traits(struct session *session, const struct reply *reply)
         const char *key = reply->values[i].key, *value = reply->values[i].value;
         const char *blank = strchr(value, ' ');
         if (strcmp(key, "tool") == 0 && blank) {
-            trait->key = arena_printf(&session->traits_arena, "tool %.*s", (int)(blank - value), value);
+            trait->key =
+                arena_printf(&session->traits_arena, "tool %.*s", (int)(blank - value), value);
             trait->value = arena_strdup(&session->traits_arena, blank + 1);
         } else {
             trait->key = arena_strdup(&session->traits_arena, key);
@@ -468,9 +470,9 @@ static void channel_closed(void *context, const struct err *error, int status)
 }
 
 static const struct ssh_channel_events channel_handlers = {.opened = channel_opened,
-                                                            .received = channel_received,
-                                                            .writable = channel_writable,
-                                                            .closed = channel_closed};
+                                                           .received = channel_received,
+                                                           .writable = channel_writable,
+                                                           .closed = channel_closed};
 
 static void connect_timed_out(void *context)
 {
@@ -546,8 +548,8 @@ bool session_is_connected(const struct session *session)
     return session->state == SESSION_READY && !session->losing;
 }
 
-void session_on_lost(struct session *session,
-                     void (*fn)(void *context, const struct err *error), void *context)
+void session_on_lost(struct session *session, void (*fn)(void *context, const struct err *error),
+                     void *context)
 {
     session->lost_fn = fn;
     session->lost_context = context;

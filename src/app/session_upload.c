@@ -61,8 +61,7 @@ static void rearm(struct session *session)
 {
     struct upload *upload = &session->upload;
     timer_stop(upload->stall_timer);
-    upload->stall_timer =
-        timer_start(session->settings.loop, upload->stall_ms, stalled, session);
+    upload->stall_timer = timer_start(session->settings.loop, upload->stall_ms, stalled, session);
 }
 
 static void pump(void *context)
@@ -137,16 +136,21 @@ void session_upload(struct session *session, const char *path, const void *bytes
 {
     struct upload *upload = &session->upload;
     const char *elevated = session_trait(session, "elevated");
-    *upload = (struct upload){.bytes = bytes, .stall_ms = stall_ms, .progress = progress, .done = done,
-                              .context = context, .active = true};
+    *upload = (struct upload){.bytes = bytes,
+                              .stall_ms = stall_ms,
+                              .progress = progress,
+                              .done = done,
+                              .context = context,
+                              .active = true};
     strbuf_init(&upload->path_line, PATH_MAX_SENT);
     strbuf_init(&upload->error_output, ERROR_OUTPUT_MAX);
     strbuf_addf(&upload->path_line, "%s\n", path);
     upload->total = upload->path_line.length + length;
     struct ssh *ssh = session_ssh(session);
     if (ssh)
-        upload->channel = ssh_exec(
-            ssh, node_receive_command(elevated && strcmp(elevated, "yes") == 0), &handlers, session);
+        upload->channel =
+            ssh_exec(ssh, node_receive_command(elevated && strcmp(elevated, "yes") == 0), &handlers,
+                     session);
     if (upload->channel)
         rearm(session);
     else

@@ -4,7 +4,8 @@ struct step_result step_from_error(const struct err *error)
 {
     struct step_result result = {.sentence = error->message, .output = ""};
     switch (error->code) {
-    /* Asking again with the same key, or against the same host key, only makes the node's sshd suspicious. */
+    /* Asking again with the same key, or against the same host key, only makes the node's sshd
+     * suspicious. */
     case ERR_AUTH:
     case ERR_HOST_KEY:
         result.hopeless = true;

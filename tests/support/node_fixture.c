@@ -27,10 +27,10 @@ static void read_inventory(struct node_fixture *fixture, const struct node_optio
     for (size_t i = 0; i < fixture->count; i++) {
         const struct sshd *sshd = fixture->sshds[i];
         const struct sshd *any = sshd ? sshd : fixture->sshds[0];
-        strbuf_addf(&text, "n%zu address=127.0.0.1 port=%u user=%s key=%s host_key=%s number=%zu %s\n", i + 1,
-                    sshd ? sshd->port : port_unused(), any->user, any->key,
-                    sshd_fingerprint(any, "ed25519"), i + 1,
-                    options->variables ? options->variables : "");
+        strbuf_addf(
+            &text, "n%zu address=127.0.0.1 port=%u user=%s key=%s host_key=%s number=%zu %s\n",
+            i + 1, sshd ? sshd->port : port_unused(), any->user, any->key,
+            sshd_fingerprint(any, "ed25519"), i + 1, options->variables ? options->variables : "");
     }
     parsed_inventory(&fixture->inventory, text.text, text.length);
     if (fixture->inventory.code)
@@ -153,14 +153,16 @@ struct package *node_release(struct node_fixture *fixture, const char *version, 
 void answer_keep(void *context, const struct reply *reply)
 {
     struct answer *answer = context;
-    *answer = (struct answer){.came = true, .id = reply->id, .status = reply->status,
+    *answer = (struct answer){.came = true,
+                              .id = reply->id,
+                              .status = reply->status,
                               .code = reply->error ? reply->error->code : 0};
     snprintf(answer->sentence, sizeof(answer->sentence), "%s", reply->sentence);
     snprintf(answer->output, sizeof(answer->output), "%s", reply->output);
     size_t length = 0;
     for (size_t i = 0; i < reply->value_count && length < sizeof(answer->values); i++)
-        length += (size_t)snprintf(answer->values + length, sizeof(answer->values) - length, "%s %s\n",
-                                   reply->values[i].key, reply->values[i].value);
+        length += (size_t)snprintf(answer->values + length, sizeof(answer->values) - length,
+                                   "%s %s\n", reply->values[i].key, reply->values[i].value);
 }
 
 char *answer_value(const struct answer *answer, const char *key)
@@ -211,8 +213,8 @@ static uint32_t send_list(struct node_fixture *fixture, size_t node, int64_t tim
     return id;
 }
 
-uint32_t node_send(struct node_fixture *fixture, size_t node, int64_t timeout_ms, struct answer *answer,
-                   const char *verb, ...)
+uint32_t node_send(struct node_fixture *fixture, size_t node, int64_t timeout_ms,
+                   struct answer *answer, const char *verb, ...)
 {
     va_list arguments;
     va_start(arguments, verb);
@@ -221,7 +223,8 @@ uint32_t node_send(struct node_fixture *fixture, size_t node, int64_t timeout_ms
     return id;
 }
 
-void node_ask(struct node_fixture *fixture, size_t node, struct answer *answer, const char *verb, ...)
+void node_ask(struct node_fixture *fixture, size_t node, struct answer *answer, const char *verb,
+              ...)
 {
     va_list arguments;
     va_start(arguments, verb);
@@ -234,7 +237,8 @@ void node_ask(struct node_fixture *fixture, size_t node, struct answer *answer, 
 uint64_t node_lock(struct node_fixture *fixture, size_t node, const char *rollout)
 {
     struct answer answer;
-    node_ask(fixture, node, &answer, "lock", "rollout", rollout, "holder", "tester", "ttl", "60", NULL);
+    node_ask(fixture, node, &answer, "lock", "rollout", rollout, "holder", "tester", "ttl", "60",
+             NULL);
     char *generation = answer_value(&answer, "generation");
     if (answer.status != REPLY_OK || !generation)
         give_up("lock", answer.sentence);

@@ -1,9 +1,10 @@
 /*
- * Real nodes for tests of app/: each a real sshd with a root folder of its own below one temporary folder, an inventory and a playbook that
- * name them, and the fleet that reaches them. The node's program runs there as it does on a server.
+ * Real nodes for tests of app/: each a real sshd with a root folder of its own below one temporary
+ * folder, an inventory and a playbook that name them, and the fleet that reaches them. The node's
+ * program runs there as it does on a server.
  *
- * Nodes are called n1, n2, ...; node N has the variable `number = N`. A test that waits does so by the loop, never longer than 60 s.
- * Anything that does not work ends the program with a word.
+ * Nodes are called n1, n2, ...; node N has the variable `number = N`. A test that waits does so by
+ * the loop, never longer than 60 s. Anything that does not work ends the program with a word.
  */
 #ifndef SUPPORT_NODE_FIXTURE_H
 #define SUPPORT_NODE_FIXTURE_H
@@ -19,7 +20,8 @@
 
 struct node_options {
     size_t count;
-    const char *playbook;  /* what follows `[service]` with name, hosts and root; NULL: a start and a check that do nothing */
+    const char *playbook; /* what follows `[service]` with name, hosts and root; NULL: a start and a
+                             check that do nothing */
     const char *variables; /* further words of each node's line, e.g. `weight=1` */
     const char *sshd;      /* further lines of sshd_config, for all */
     bool dead_last;        /* the last node's port has no listener */
@@ -41,9 +43,11 @@ struct session *node_session(struct node_fixture *fixture, size_t node);
 
 /* Turns the loop until *done; false when 60 s have gone. */
 bool node_wait(struct node_fixture *fixture, const bool *done);
-/* The file `name` below the root of node N (0-based), in a buffer that the next eight calls leave alone. */
+/* The file `name` below the root of node N (0-based), in a buffer that the next eight calls leave
+ * alone. */
 const char *node_file(const struct node_fixture *fixture, size_t node, const char *name);
-/* A folder that becomes a release: `version` holds the text, and what else the shell line makes in it. Its package is the caller's. */
+/* A folder that becomes a release: `version` holds the text, and what else the shell line makes in
+ * it. Its package is the caller's. */
 struct package *node_release(struct node_fixture *fixture, const char *version, const char *shell);
 /* What a shell line prints, without the last newline; malloc'ed. */
 char *shell_output(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -62,11 +66,11 @@ void answer_keep(void *context, const struct reply *reply);
 /* Connects node N; the error's code, 0 when it is connected; `said` may be NULL. */
 int node_connect(struct node_fixture *fixture, size_t node, int64_t timeout_ms, struct err *said);
 /* Verb and `key, value, ..., NULL`; waits for the answer. */
-void node_ask(struct node_fixture *fixture, size_t node, struct answer *answer, const char *verb, ...)
-    __attribute__((sentinel));
+void node_ask(struct node_fixture *fixture, size_t node, struct answer *answer, const char *verb,
+              ...) __attribute__((sentinel));
 /* The same without waiting, and with the request's own timeout; its id. */
-uint32_t node_send(struct node_fixture *fixture, size_t node, int64_t timeout_ms, struct answer *answer,
-                   const char *verb, ...) __attribute__((sentinel));
+uint32_t node_send(struct node_fixture *fixture, size_t node, int64_t timeout_ms,
+                   struct answer *answer, const char *verb, ...) __attribute__((sentinel));
 /* Value of a key in an answer, malloc'ed; NULL: none. */
 char *answer_value(const struct answer *answer, const char *key);
 /* Locks node N: the fence. */

@@ -54,8 +54,8 @@ static struct delivery *begin(struct node_fixture *fixture, struct package *pack
     return delivery;
 }
 
-static struct delivering deliver(struct node_fixture *fixture, struct package *package, uint64_t fence,
-                                 const char *token)
+static struct delivering deliver(struct node_fixture *fixture, struct package *package,
+                                 uint64_t fence, const char *token)
 {
     struct delivering delivering;
     struct delivery *delivery = begin(fixture, package, fence, token, &delivering);
@@ -85,7 +85,8 @@ static void a_release_arrives_whole(void **state)
     (void)state;
     struct node_fixture fixture;
     starts(&fixture, NULL);
-    struct package *package = node_release(&fixture, "one", "head -c 700000 /dev/urandom >large; ln -s version link");
+    struct package *package =
+        node_release(&fixture, "one", "head -c 700000 /dev/urandom >large; ln -s version link");
     uint64_t fence = node_lock(&fixture, 0, "r1");
     struct delivering result = deliver(&fixture, package, fence, "t1");
     assert_string_equal(result.sentence, "");
@@ -126,7 +127,8 @@ static void the_same_release_with_other_contents_is_refused(void **state)
     struct package *package = node_release(&fixture, "one", NULL);
     uint64_t fence = node_lock(&fixture, 0, "r1");
     assert_int_equal(deliver(&fixture, package, fence, "t1").status, DONE_OK);
-    free(shell_output("echo x >>%s/n1/.deployctl/manifests/%s", fixture.folder, package_release(package)));
+    free(shell_output("echo x >>%s/n1/.deployctl/manifests/%s", fixture.folder,
+                      package_release(package)));
     struct delivering result = deliver(&fixture, package, fence, "t2");
     assert_int_equal(result.status, DONE_FAILED);
     assert_non_null(strstr(result.sentence, "other contents"));
@@ -157,7 +159,8 @@ static void a_node_without_zstd_gets_gzip(void **state)
     char folder[] = "/tmp/test-tools-XXXXXX", config[200];
     assert_non_null(mkdtemp(folder));
     free(shell_output("cd %s && ln -s /usr/bin/* . && rm -f *zst*", folder));
-    snprintf(config, sizeof(config), "ForceCommand PATH=%s; export PATH; eval \"$SSH_ORIGINAL_COMMAND\"", folder);
+    snprintf(config, sizeof(config),
+             "ForceCommand PATH=%s; export PATH; eval \"$SSH_ORIGINAL_COMMAND\"", folder);
     starts(&fixture, config);
     assert_string_equal(session_trait(node_session(&fixture, 0), "tool zstd"), "no");
     struct package *package = node_release(&fixture, "one", NULL);

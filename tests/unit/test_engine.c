@@ -15,11 +15,14 @@
 #define CHECKS                                                                                     \
     "start = \"$DEPLOYCTL_ROOT/current/start\"\n"                                                  \
     "[strategy]\nbatch = 1, 2\nbake = 100ms\nmax_unavailable = 2\n"                                \
-    "[health]\ncommand = test ! -e \"$DEPLOYCTL_ROOT/current/bad\" || { echo it is bad; exit 1; }\n" \
+    "[health]\ncommand = test ! -e \"$DEPLOYCTL_ROOT/current/bad\" || { echo it is bad; exit 1; "  \
+    "}\n"                                                                                          \
     "interval = 100ms\ntimeout = 1500ms\nrise = 1\nmin_healthy_time = 100ms\n"                     \
     "healthy_deadline = 1500ms\nprogress_deadline = 60s\n"
-#define QUICK CHECKS "[retry]\nbase = 50ms\nattempts = 2\nconnect_timeout = 5s\nstep_timeout = 10s\n"
-#define IMPATIENT CHECKS "[retry]\nbase = 50ms\nattempts = 1\nconnect_timeout = 1500ms\nstep_timeout = 10s\n"
+#define QUICK                                                                                      \
+    CHECKS "[retry]\nbase = 50ms\nattempts = 2\nconnect_timeout = 5s\nstep_timeout = 10s\n"
+#define IMPATIENT                                                                                  \
+    CHECKS "[retry]\nbase = 50ms\nattempts = 1\nconnect_timeout = 1500ms\nstep_timeout = 10s\n"
 
 /* --- a run and its story --- */
 
@@ -45,8 +48,13 @@ static void keep(struct sink *sink, const struct record *record)
     bool noise = record->kind == RECORD_PROBE || record->kind == RECORD_PROGRESS;
     if (!noise)
         strbuf_adds(story, record_kind_name(record->kind));
-    const char *const words[] = {record->node == SIZE_MAX ? NULL : record->roster->nodes[record->node],
-                                 record->phase, record->state, record->outcome, record->result, record->text};
+    const char *const words[] = {record->node == SIZE_MAX ? NULL
+                                                          : record->roster->nodes[record->node],
+                                 record->phase,
+                                 record->state,
+                                 record->outcome,
+                                 record->result,
+                                 record->text};
     for (size_t i = 0; !noise && i < sizeof(words) / sizeof(words[0]); i++)
         if (words[i])
             strbuf_addf(story, " %s", words[i]);
@@ -86,7 +94,8 @@ static void end(struct run *run)
 static int go(struct run *run, struct package *package, const char *name)
 {
     static const struct amount batch[] = {{.value = 1}, {.value = 2}};
-    static const struct engine_patience patience = {.heartbeat_ms = 300, .answer_ms = 1500, .cancel_ms = 1500};
+    static const struct engine_patience patience = {
+        .heartbeat_ms = 300, .answer_ms = 1500, .cancel_ms = 1500};
     const char *targets[FIXTURE_NODES_MAX];
     struct err err;
     for (size_t i = 0; i < FIXTURE_NODES_MAX; i++)
@@ -105,7 +114,8 @@ static int go(struct run *run, struct package *package, const char *name)
         .patience = &patience,
     };
     assert_int_equal(waves_compile(&settings.waves, run->fixture.count, NULL, batch, 2,
-                                   &run->fixture.fleet->arena, &err), 0);
+                                   &run->fixture.fleet->arena, &err),
+                     0);
     strbuf_reset(&run->story);
     run->results = 0;
     int64_t before = clock_wall_ms();
@@ -119,8 +129,10 @@ static int go(struct run *run, struct package *package, const char *name)
 static struct package *release_of(struct run *run, const char *version, const char *more)
 {
     char shell[600];
-    snprintf(shell, sizeof(shell), "printf '#!/bin/sh\\necho %s >>$DEPLOYCTL_ROOT/started\\n' >start; chmod 755 start; %s",
-             version, more ? more : "true");
+    snprintf(
+        shell, sizeof(shell),
+        "printf '#!/bin/sh\\necho %s >>$DEPLOYCTL_ROOT/started\\n' >start; chmod 755 start; %s",
+        version, more ? more : "true");
     return node_release(&run->fixture, version, shell);
 }
 
@@ -138,7 +150,8 @@ static void story_lacks(const struct run *run, const char *part)
 
 static void runs(const struct run *run, size_t node, const char *version)
 {
-    char *found = shell_output("cat %s 2>/dev/null || echo none", node_file(&run->fixture, node, "current/version"));
+    char *found = shell_output("cat %s 2>/dev/null || echo none",
+                               node_file(&run->fixture, node, "current/version"));
     if (strcmp(found, version) != 0)
         fail_msg("n%zu runs %s, not %s; the story:\n%s", node + 1, found, version, run->story.text);
     free(found);
@@ -153,9 +166,11 @@ static void exits(const struct run *run, int code)
 /* No node is left locked. */
 static void nobody_is_locked(struct run *run)
 {
-    char *held = shell_output("cd %s; for n in n*; do top=$(ls $n/.deployctl/lock 2>/dev/null | grep -x '[0-9]*' | sort -n | tail -1); "
-                              "[ -z \"$top\" ] || [ -e $n/.deployctl/lock/$top.end ] || echo $n; done",
-                              run->fixture.folder);
+    char *held =
+        shell_output("cd %s; for n in n*; do top=$(ls $n/.deployctl/lock 2>/dev/null | grep -x "
+                     "'[0-9]*' | sort -n | tail -1); "
+                     "[ -z \"$top\" ] || [ -e $n/.deployctl/lock/$top.end ] || echo $n; done",
+                     run->fixture.folder);
     if (*held)
         fail_msg("still locked: %s; the story:\n%s", held, run->story.text);
     free(held);
@@ -175,8 +190,10 @@ static void two_releases_go_to_three_nodes(void **state)
     assert_int_equal(strncmp(run.story.text, "started\n", 8), 0);
     story_has(&run, "wave 1 of 2\n");
     story_has(&run, "wave 2 of 2\n");
-    assert_true(strstr(run.story.text, "wave 1 of 2") < strstr(run.story.text, "phase n1 activate"));
-    assert_true(strstr(run.story.text, "wave 2 of 2") < strstr(run.story.text, "phase n2 activate"));
+    assert_true(strstr(run.story.text, "wave 1 of 2") <
+                strstr(run.story.text, "phase n1 activate"));
+    assert_true(strstr(run.story.text, "wave 2 of 2") <
+                strstr(run.story.text, "phase n2 activate"));
     story_has(&run, "outcome n3 updated (final)\n");
     assert_non_null(strstr(run.story.text, "result done"));
     go(&run, two, "r2");
@@ -201,7 +218,8 @@ static void a_release_that_fails_goes_back(void **state)
     (void)state;
     struct run run;
     begin(&run, QUICK);
-    struct package *good = release_of(&run, "good", NULL), *bad = release_of(&run, "bad", "touch bad");
+    struct package *good = release_of(&run, "good", NULL),
+                   *bad = release_of(&run, "bad", "touch bad");
     go(&run, good, "r1");
     exits(&run, 0);
     go(&run, bad, "r2");
@@ -239,7 +257,8 @@ static void a_start_that_fails_shows_what_it_said(void **state)
     struct run run;
     begin(&run, QUICK);
     struct package *good = release_of(&run, "good", NULL);
-    struct package *bad = release_of(&run, "bad", "printf '#!/bin/sh\\necho no database >&2; exit 7\\n' >start");
+    struct package *bad =
+        release_of(&run, "bad", "printf '#!/bin/sh\\necho no database >&2; exit 7\\n' >start");
     go(&run, good, "r1");
     go(&run, bad, "r2");
     exits(&run, 1);
@@ -256,23 +275,26 @@ static void hooks_run_where_and_when_they_should(void **state)
 {
     (void)state;
     struct run run;
-    begin(&run, QUICK
-          "[step staged]\nwhen = after_stage\non = first\nrun = echo first $DEPLOYCTL_NODE >>$DEPLOYCTL_ROOT/../log\n"
-          "[step told]\nwhen = after_stage\non = runner\n"
-          "run = echo \"runner $DEPLOYCTL_SERVICE ${DEPLOYCTL_NODE-none} $DEPLOYCTL_ROLLOUT\" >>$TEST_FOLDER/log\n"
-          "[step before]\nwhen = before_activate\non = node\n"
-          "run = echo before $DEPLOYCTL_NODE $DEPLOYCTL_NUMBER $DEPLOYCTL_SERVICE >>$DEPLOYCTL_ROOT/../log; echo shown\n"
-          "[step after]\nwhen = after_activate\non = runner\n"
-          "run = echo after $DEPLOYCTL_NODE $DEPLOYCTL_RELEASE >>$TEST_FOLDER/log\n");
+    begin(&run, QUICK "[step staged]\nwhen = after_stage\non = first\nrun = echo first "
+                      "$DEPLOYCTL_NODE >>$DEPLOYCTL_ROOT/../log\n"
+                      "[step told]\nwhen = after_stage\non = runner\n"
+                      "run = echo \"runner $DEPLOYCTL_SERVICE ${DEPLOYCTL_NODE-none} "
+                      "$DEPLOYCTL_ROLLOUT\" >>$TEST_FOLDER/log\n"
+                      "[step before]\nwhen = before_activate\non = node\n"
+                      "run = echo before $DEPLOYCTL_NODE $DEPLOYCTL_NUMBER $DEPLOYCTL_SERVICE "
+                      ">>$DEPLOYCTL_ROOT/../log; echo shown\n"
+                      "[step after]\nwhen = after_activate\non = runner\n"
+                      "run = echo after $DEPLOYCTL_NODE $DEPLOYCTL_RELEASE >>$TEST_FOLDER/log\n");
     struct package *one = release_of(&run, "one", NULL);
     char expected[1000];
     go(&run, one, "r1");
     exits(&run, 0);
     char *log = shell_output("cat %s/log", run.fixture.folder);
     /* The two of after_stage belong to no order of each other. */
-    char *head = shell_output("head -2 %s/log | sort; sed -n 3,4p %s/log", run.fixture.folder, run.fixture.folder);
-    snprintf(expected, sizeof(expected), "first n1\nrunner shop none r1\nbefore n1 1 shop\nafter n1 %s",
-             package_release(one));
+    char *head = shell_output("head -2 %s/log | sort; sed -n 3,4p %s/log", run.fixture.folder,
+                              run.fixture.folder);
+    snprintf(expected, sizeof(expected),
+             "first n1\nrunner shop none r1\nbefore n1 1 shop\nafter n1 %s", package_release(one));
     assert_string_equal(head, expected);
     assert_non_null(strstr(log, "before n2 2 shop\n"));
     assert_non_null(strstr(log, "before n3 3 shop\n"));
@@ -289,8 +311,10 @@ static void a_hook_that_fails_takes_the_release_back(void **state)
     struct run run;
     begin(&run, QUICK "[step check]\nwhen = after_activate\non = node\n"
                       "run = echo not so; [ ! -e $DEPLOYCTL_ROOT/current/refuse ] || exit 9\n"
-                      "[step undone]\nwhen = after_rollback\non = runner\nrun = echo undone $DEPLOYCTL_NODE >>$TEST_FOLDER/log\n");
-    struct package *good = release_of(&run, "good", NULL), *bad = release_of(&run, "bad", "touch refuse");
+                      "[step undone]\nwhen = after_rollback\non = runner\nrun = echo undone "
+                      "$DEPLOYCTL_NODE >>$TEST_FOLDER/log\n");
+    struct package *good = release_of(&run, "good", NULL),
+                   *bad = release_of(&run, "bad", "touch refuse");
     go(&run, good, "r1");
     exits(&run, 0);
     go(&run, bad, "r2");
@@ -309,7 +333,8 @@ static void a_hook_on_the_runner_that_hangs_is_ended(void **state)
 {
     (void)state;
     struct run run;
-    begin(&run, QUICK "[step slow]\nwhen = before_activate\non = runner\ntimeout = 300ms\nrun = sleep 30\n");
+    begin(&run, QUICK
+          "[step slow]\nwhen = before_activate\non = runner\ntimeout = 300ms\nrun = sleep 30\n");
     struct package *one = release_of(&run, "one", NULL);
     go(&run, one, "r1");
     assert_true(run.exit_code == 1 || run.exit_code == 2);
@@ -394,8 +419,9 @@ static void interrupt_twice(struct run *run, const struct record *record)
 static void a_second_interrupt_leaves_at_once(void **state)
 {
     (void)state;
-    static const char *const hooks[] = {QUICK "[step slow]\nwhen = before_activate\non = node\nrun = sleep 30\n",
-                                        QUICK "[step slow]\nwhen = before_activate\non = runner\nrun = sleep 30\n"};
+    static const char *const hooks[] = {
+        QUICK "[step slow]\nwhen = before_activate\non = node\nrun = sleep 30\n",
+        QUICK "[step slow]\nwhen = before_activate\non = runner\nrun = sleep 30\n"};
     for (size_t i = 0; i < 2; i++) {
         struct run run;
         begin(&run, hooks[i]);
@@ -476,10 +502,11 @@ static void a_connection_cut_in_the_bake_is_made_again(void **state)
     struct http_server server;
     char playbook[400];
     http_server_start(&server);
-    snprintf(playbook, sizeof(playbook),
-             "start = true\n[strategy]\nbake = 1s\n[health]\nhttp = /status/200\nport = %u\n"
-             "interval = 100ms\nrise = 1\nmin_healthy_time = 100ms\n[retry]\nbase = 1ms\nattempts = 2\n",
-             server.port);
+    snprintf(
+        playbook, sizeof(playbook),
+        "start = true\n[strategy]\nbake = 1s\n[health]\nhttp = /status/200\nport = %u\n"
+        "interval = 100ms\nrise = 1\nmin_healthy_time = 100ms\n[retry]\nbase = 1ms\nattempts = 2\n",
+        server.port);
     begin(&run, playbook);
     struct package *one = release_of(&run, "one", NULL);
     run.seen = cut_in_the_bake;
@@ -518,8 +545,12 @@ static void connect_other(struct run *run)
     struct session_settings settings = {
         .loop = run->fixture.fleet->loop,
         .ssh = run->fixture.fleet->ssh,
-        .target = {.name = "n1", .address = "127.0.0.1", .port = sshd->port, .user = sshd->user,
-                   .key = sshd->key, .host_keys = member->node->connection.host_keys,
+        .target = {.name = "n1",
+                   .address = "127.0.0.1",
+                   .port = sshd->port,
+                   .user = sshd->user,
+                   .key = sshd->key,
+                   .host_keys = member->node->connection.host_keys,
                    .host_key_count = member->node->connection.host_key_count},
         .service = &member->service,
     };
@@ -532,7 +563,8 @@ static void a_lock_that_is_broken_stops_everything(void **state)
 {
     (void)state;
     struct run run;
-    begin(&run, "start = true\n[strategy]\nbatch = 1, 2\nbake = 5s\n[health]\ncommand = true\ninterval = 100ms\n"
+    begin(&run, "start = true\n[strategy]\nbatch = 1, 2\nbake = 5s\n[health]\ncommand = "
+                "true\ninterval = 100ms\n"
                 "rise = 1\nmin_healthy_time = 100ms\n");
     struct package *one = release_of(&run, "one", NULL);
     connect_other(&run);

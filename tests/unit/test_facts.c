@@ -17,12 +17,28 @@ static void every_key_is_read(void **state)
 {
     (void)state;
     static const struct reply_value values[] = {
-        {"now", "1700000000"}, {"current", "b"}, {"current_state", "ok"}, {"current_good", "yes"},
-        {"previous", "a"}, {"release", "a good"}, {"release", "b staged"}, {"release", "c failed"},
-        {"release", "d incomplete"}, {"disk_free", "18446744073709551615"}, {"disk_total", "2000"},
-        {"inodes_free", "7"}, {"writable", "yes"}, {"sudo", "ok"}, {"unit_load", "loaded"},
-        {"unit_active", "active"}, {"unit_sub", "running"}, {"lock_holder", "ann@host job 1"},
-        {"lock_rollout", "r1"}, {"lock_age", "5"}, {"lock_ttl", "60"}, {"lock_expired", "no"},
+        {"now", "1700000000"},
+        {"current", "b"},
+        {"current_state", "ok"},
+        {"current_good", "yes"},
+        {"previous", "a"},
+        {"release", "a good"},
+        {"release", "b staged"},
+        {"release", "c failed"},
+        {"release", "d incomplete"},
+        {"disk_free", "18446744073709551615"},
+        {"disk_total", "2000"},
+        {"inodes_free", "7"},
+        {"writable", "yes"},
+        {"sudo", "ok"},
+        {"unit_load", "loaded"},
+        {"unit_active", "active"},
+        {"unit_sub", "running"},
+        {"lock_holder", "ann@host job 1"},
+        {"lock_rollout", "r1"},
+        {"lock_age", "5"},
+        {"lock_ttl", "60"},
+        {"lock_expired", "no"},
         {"open_rollout", "r1 activate"},
     };
     struct facts facts;
@@ -53,8 +69,11 @@ static void every_key_is_read(void **state)
 static void a_dash_is_nothing(void **state)
 {
     (void)state;
-    static const struct reply_value values[] = {
-        {"current", "-"}, {"previous", "-"}, {"sudo", ""}, {"disk_free", "-"}, {"open_rollout", "r1"}};
+    static const struct reply_value values[] = {{"current", "-"},
+                                                {"previous", "-"},
+                                                {"sudo", ""},
+                                                {"disk_free", "-"},
+                                                {"open_rollout", "r1"}};
     struct facts facts;
     struct err err;
     assert_int_equal(read_values(&facts, values, COUNT(values), &err), 0);
@@ -121,12 +140,16 @@ static void unknown_keys_are_passed_over(void **state)
 
 static struct facts sound(void)
 {
-    return (struct facts){.writable = true, .disk_free = 1000000, .disk_total = 2000000, .inodes_free = 10,
+    return (struct facts){.writable = true,
+                          .disk_free = 1000000,
+                          .disk_total = 2000000,
+                          .inodes_free = 10,
                           .unit_load = "loaded"};
 }
 static const struct service shop = {.name = "shop", .root = "/srv/shop", .unit = "shop.service"};
 
-static void refused(const struct facts *facts, bool become, uint64_t needed, const char *const words[])
+static void refused(const struct facts *facts, bool become, uint64_t needed,
+                    const char *const words[])
 {
     struct err err;
     err_clear(&err);

@@ -171,8 +171,9 @@ static int make(const char *text, struct err *err)
 static void jump_hosts_are_read(void **state)
 {
     (void)state;
-    static const char *const good[] = {"a jump=b\nb\n", "a jump=ann@host:2222\n", "a jump=[::1]:22\n",
-                                       "a jump=none\n", "a jump=b\nb jump=c\nc\n"};
+    static const char *const good[] = {"a jump=b\nb\n", "a jump=ann@host:2222\n",
+                                       "a jump=[::1]:22\n", "a jump=none\n",
+                                       "a jump=b\nb jump=c\nc\n"};
     struct err err;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_int_equal(make(good[i], &err), 0);
@@ -213,10 +214,17 @@ static void commands_get_every_name_but_passwords(void **state)
     node_fixture_start(&fixture, &options);
     node_environment(&fixture.fleet->members[0], &ours, keep, &words);
     snprintf(root, sizeof(root), "DEPLOYCTL_ROOT=%s/n1\n", fixture.folder);
-    const char *const wanted[] = {"DEPLOYCTL_NODE=n1\n", "DEPLOYCTL_ADDRESS=127.0.0.1\n", "DEPLOYCTL_PORT=8080\n",
-                                  "DEPLOYCTL_SERVICE=shop\n", root, "DEPLOYCTL_RELEASE=r7\n",
-                                  "DEPLOYCTL_PREVIOUS=r6\n", "DEPLOYCTL_ROLLOUT=run1\n", "DEPLOYCTL_SLOT=\n",
-                                  "DEPLOYCTL_COLOR=green\n", "DEPLOYCTL_NUMBER=1\n"};
+    const char *const wanted[] = {"DEPLOYCTL_NODE=n1\n",
+                                  "DEPLOYCTL_ADDRESS=127.0.0.1\n",
+                                  "DEPLOYCTL_PORT=8080\n",
+                                  "DEPLOYCTL_SERVICE=shop\n",
+                                  root,
+                                  "DEPLOYCTL_RELEASE=r7\n",
+                                  "DEPLOYCTL_PREVIOUS=r6\n",
+                                  "DEPLOYCTL_ROLLOUT=run1\n",
+                                  "DEPLOYCTL_SLOT=\n",
+                                  "DEPLOYCTL_COLOR=green\n",
+                                  "DEPLOYCTL_NUMBER=1\n"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if (!strstr(words.text, wanted[i]))
             fail_msg("'%s' is not in: %s", wanted[i], words.text);

@@ -112,7 +112,8 @@ static void names_in_url_and_headers_are_replaced(void **state)
     (void)state;
     begin("http = /echo?node={node}&color={color}&release={release}\nport = %u\n"
           "headers = X-Release: {release}, X-Node: {node} on {address}\n"
-          "body = GET /echo[?]node=n1&color=green&release=r7 .*X-Release: r7.*X-Node: n1 on 127.0.0.1\n",
+          "body = GET /echo[?]node=n1&color=green&release=r7 .*X-Release: r7.*X-Node: n1 on "
+          "127.0.0.1\n",
           server.port);
     struct round round = one_round();
     SAYS(&round, true, "http 200");
@@ -169,7 +170,8 @@ static void a_port_that_accepts_is_healthy(void **state)
 static void a_command_is_asked_on_the_node(void **state)
 {
     (void)state;
-    begin("command = test \"$DEPLOYCTL_NODE $DEPLOYCTL_RELEASE $DEPLOYCTL_PREVIOUS $DEPLOYCTL_COLOR\" = "
+    begin("command = test \"$DEPLOYCTL_NODE $DEPLOYCTL_RELEASE $DEPLOYCTL_PREVIOUS "
+          "$DEPLOYCTL_COLOR\" = "
           "'n1 r7 r6 green'\n");
     struct round round = one_round();
     SAYS(&round, true, "command ok");
@@ -185,7 +187,8 @@ static void a_command_that_hangs_is_unhealthy_and_the_next_round_is_fresh(void *
 {
     (void)state;
     begin("command = ! [ -e $DEPLOYCTL_ROOT/hang ] || exec sleep 20\ntimeout = 300ms\n");
-    free(shell_output("mkdir -p %s && touch %s", node_file(&fixture, 0, ""), node_file(&fixture, 0, "hang")));
+    free(shell_output("mkdir -p %s && touch %s", node_file(&fixture, 0, ""),
+                      node_file(&fixture, 0, "hang")));
     struct round round = one_round();
     assert_false(round.healthy);
     assert_int_equal(round.code, 0);

@@ -41,10 +41,10 @@ static void noise_of_a_start_up_file_is_passed_over(void **state)
     (void)state;
     struct node_fixture fixture;
     struct answer answer;
-    struct node_options options = {
-        .count = 1,
-        .sshd = "ForceCommand echo 'Welcome to n1'; printf 'deployctl-node 1 0000\\n1 . ok no\\nno end'; "
-                "eval \"$SSH_ORIGINAL_COMMAND\""};
+    struct node_options options = {.count = 1,
+                                   .sshd = "ForceCommand echo 'Welcome to n1'; printf "
+                                           "'deployctl-node 1 0000\\n1 . ok no\\nno end'; "
+                                           "eval \"$SSH_ORIGINAL_COMMAND\""};
     node_fixture_start(&fixture, &options);
     assert_int_equal(node_connect(&fixture, 0, QUICK_MS, NULL), 0);
     node_ask(&fixture, 0, &answer, "exec", "command", "echo here", NULL);
@@ -59,7 +59,8 @@ static void a_shell_that_ends_at_once_says_why(void **state)
     struct node_fixture fixture;
     struct err err;
     struct node_options options = {
-        .count = 1, .sshd = "ForceCommand echo first >&2; echo 'This account is not available' >&2; exit 3"};
+        .count = 1,
+        .sshd = "ForceCommand echo first >&2; echo 'This account is not available' >&2; exit 3"};
     node_fixture_start(&fixture, &options);
     assert_int_equal(node_connect(&fixture, 0, QUICK_MS, &err), ERR_UNREACHABLE);
     contains(err.message, "exit 3");
@@ -101,7 +102,8 @@ static void a_node_that_cannot_work_refuses_each_time(void **state)
     assert_non_null(mkdtemp(folder));
     snprintf(link, sizeof(link), "%s/sh", folder);
     assert_int_equal(symlink("/bin/sh", link), 0);
-    snprintf(config, sizeof(config), "ForceCommand PATH=%s; export PATH; eval \"$SSH_ORIGINAL_COMMAND\"", folder);
+    snprintf(config, sizeof(config),
+             "ForceCommand PATH=%s; export PATH; eval \"$SSH_ORIGINAL_COMMAND\"", folder);
     struct node_options options = {.count = 1, .sshd = config};
     node_fixture_start(&fixture, &options);
     for (int round = 0; round < 2; round++) {
@@ -143,8 +145,8 @@ static void a_renewal_is_answered_while_a_step_runs(void **state)
     snprintf(fence, sizeof(fence), "%llu", (unsigned long long)node_lock(&fixture, 0, "r1"));
     snprintf(command, sizeof(command), "until [ -e %s ]; do sleep 0.02; done; echo over",
              node_file(&fixture, 0, "go"));
-    uint32_t id = node_send(&fixture, 0, QUICK_MS, &step, "run", "fence", fence, "token", "t1", "rollout",
-                            "r1", "name", "wait", "command", command, NULL);
+    uint32_t id = node_send(&fixture, 0, QUICK_MS, &step, "run", "fence", fence, "token", "t1",
+                            "rollout", "r1", "name", "wait", "command", command, NULL);
     node_ask(&fixture, 0, &renewal, "renew", "fence", fence, NULL);
     assert_int_equal(renewal.status, REPLY_OK);
     assert_false(step.came);
@@ -452,7 +454,8 @@ static void an_upload_arrives_as_it_was_sent(void **state)
     assert_false(sending.backwards);
     assert_true(sending.told == UPLOAD_LENGTH && sending.total == UPLOAD_LENGTH);
     digest_sha256_hex(bytes, UPLOAD_LENGTH, expected);
-    snprintf(command, sizeof(command), "cd %s && cat *quotes* | sha256sum", node_file(&fixture, 0, ""));
+    snprintf(command, sizeof(command), "cd %s && cat *quotes* | sha256sum",
+             node_file(&fixture, 0, ""));
     node_ask(&fixture, 0, &answer, "exec", "command", command, NULL);
     contains(answer.output, expected);
     begin_upload(&fixture, node_file(&fixture, 0, "empty"), bytes, 0, &sending);
@@ -471,7 +474,8 @@ static void an_upload_into_a_missing_folder_says_so(void **state)
     char *bytes = bytes_of_all_kinds();
     node_fixture_start(&fixture, &one_node);
     node_connect(&fixture, 0, QUICK_MS, NULL);
-    begin_upload(&fixture, node_file(&fixture, 0, "no/such/folder"), bytes, UPLOAD_LENGTH, &sending);
+    begin_upload(&fixture, node_file(&fixture, 0, "no/such/folder"), bytes, UPLOAD_LENGTH,
+                 &sending);
     assert_true(node_wait(&fixture, &sending.done));
     assert_int_equal(sending.error.code, ERR_FAILED);
     contains(sending.error.message, "no/such/folder");
@@ -539,7 +543,8 @@ static void an_upload_that_stalls_gives_the_connection_up(void **state)
     node_fixture_start(&fixture, &one_node);
     node_connect(&fixture, 0, QUICK_MS, NULL);
     sshd_freeze(fixture.sshds[0]);
-    session_upload(node_session(&fixture, 0), "/dev/null", bytes, UPLOAD_LENGTH, 300, told, sent, &sending);
+    session_upload(node_session(&fixture, 0), "/dev/null", bytes, UPLOAD_LENGTH, 300, told, sent,
+                   &sending);
     assert_true(node_wait(&fixture, &sending.done));
     assert_int_equal(sending.error.code, ERR_TIMEOUT);
     contains(sending.error.message, "300 ms");
@@ -622,8 +627,12 @@ static void fresh_session(struct node_fixture *fixture)
     struct session_settings settings = {
         .loop = fixture->fleet->loop,
         .ssh = fixture->fleet->ssh,
-        .target = {.name = "n1", .address = "127.0.0.1", .port = sshd->port, .user = sshd->user,
-                   .key = sshd->key, .host_keys = node->connection.host_keys,
+        .target = {.name = "n1",
+                   .address = "127.0.0.1",
+                   .port = sshd->port,
+                   .user = sshd->user,
+                   .key = sshd->key,
+                   .host_keys = node->connection.host_keys,
                    .host_key_count = node->connection.host_key_count},
         .service = &fixture->fleet->members[0].service,
     };
@@ -663,8 +672,8 @@ static void a_session_may_be_freed_in_the_middle_of_everything(void **state)
         session_begin(session, "exec");
         session_add(session, "command", "sleep 5");
         session_submit(session, QUICK_MS, never, NULL, &err);
-        session_upload(session, node_file(&fixture, 0, "half"), bytes, UPLOAD_LENGTH, QUICK_MS, NULL,
-                       never_sent, NULL);
+        session_upload(session, node_file(&fixture, 0, "half"), bytes, UPLOAD_LENGTH, QUICK_MS,
+                       NULL, never_sent, NULL);
         if (round == 1)
             session_drop(session, "dropped by the test");
         if (round == 2)

@@ -9,8 +9,11 @@ static void each_answer_has_its_meaning(void **state)
         enum reply_status said;
         enum done_status meant;
     } cases[] = {
-        {REPLY_OK, DONE_OK},           {REPLY_FAILED, DONE_FAILED},       {REPLY_REFUSED, DONE_REFUSED},
-        {REPLY_TIMEOUT, DONE_TIMED_OUT}, {REPLY_CANCELLED, DONE_CANCELLED},
+        {REPLY_OK, DONE_OK},
+        {REPLY_FAILED, DONE_FAILED},
+        {REPLY_REFUSED, DONE_REFUSED},
+        {REPLY_TIMEOUT, DONE_TIMED_OUT},
+        {REPLY_CANCELLED, DONE_CANCELLED},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct reply reply = {.status = cases[i].said, .sentence = "why", .output = "a line\n"};

@@ -44,32 +44,38 @@ static void targets_are(const struct stand *stands)
 static void a_whole_fleet_goes_back_each_to_its_own(void **state)
 {
     (void)state;
-    targets_are((const struct stand[]){{"c", true, "b", "b"}, {"c", true, "a", "a"}, {"c", true, NULL, NULL}});
+    targets_are((const struct stand[]){
+        {"c", true, "b", "b"}, {"c", true, "a", "a"}, {"c", true, NULL, NULL}});
 }
 
 static void of_a_half_done_rollout_only_what_was_changed_goes_back(void **state)
 {
     (void)state;
-    targets_are((const struct stand[]){{"c", false, "b", "b"}, {"b", true, "a", "b"}, {"b", true, "a", "b"}});
+    targets_are((const struct stand[]){
+        {"c", false, "b", "b"}, {"b", true, "a", "b"}, {"b", true, "a", "b"}});
 }
 
 static void a_node_without_a_release_stays_without_one(void **state)
 {
     (void)state;
-    targets_are((const struct stand[]){{"c", false, "b", "b"}, {NULL, false, NULL, NULL}, {"b", true, "a", "b"}});
-    targets_are((const struct stand[]){{"c", true, "b", "b"}, {NULL, false, NULL, NULL}, {"c", true, "b", "b"}});
+    targets_are((const struct stand[]){
+        {"c", false, "b", "b"}, {NULL, false, NULL, NULL}, {"b", true, "a", "b"}});
+    targets_are((const struct stand[]){
+        {"c", true, "b", "b"}, {NULL, false, NULL, NULL}, {"c", true, "b", "b"}});
 }
 
 static void a_half_done_first_release_has_nowhere_to_go(void **state)
 {
     (void)state;
-    targets_are((const struct stand[]){{"a", false, NULL, NULL}, {NULL, false, NULL, NULL}, {NULL, false, NULL, NULL}});
+    targets_are((const struct stand[]){
+        {"a", false, NULL, NULL}, {NULL, false, NULL, NULL}, {NULL, false, NULL, NULL}});
 }
 
 static void a_node_that_does_not_answer_has_no_target(void **state)
 {
     (void)state;
-    targets_are((const struct stand[]){{"?", false, NULL, NULL}, {"c", true, "b", "b"}, {"c", true, "b", "b"}});
+    targets_are((const struct stand[]){
+        {"?", false, NULL, NULL}, {"c", true, "b", "b"}, {"c", true, "b", "b"}});
 }
 
 /* --- asking real nodes --- */
@@ -87,9 +93,11 @@ static void nodes_say_where_they_stand(void **state)
                     "[retry]\nconnect_timeout = 2s\n"};
     node_fixture_start(&fixture, &options);
     /* n1 runs a release that nobody committed; n2 nothing. */
-    free(shell_output("cd %s && mkdir -p n1/releases/20260101T000000Z-0123456789ab n1/.deployctl/manifests && "
-                      "ln -s releases/20260101T000000Z-0123456789ab n1/current && "
-                      "touch n1/.deployctl/manifests/20260101T000000Z-0123456789ab", fixture.folder));
+    free(shell_output(
+        "cd %s && mkdir -p n1/releases/20260101T000000Z-0123456789ab n1/.deployctl/manifests && "
+        "ln -s releases/20260101T000000Z-0123456789ab n1/current && "
+        "touch n1/.deployctl/manifests/20260101T000000Z-0123456789ab",
+        fixture.folder));
     assert_int_equal(survey_run(&survey, fixture.fleet, 3, true, &err), 0);
     assert_int_equal(survey.count, 3);
     assert_int_equal(survey_unanswered(&survey), 1);
@@ -124,12 +132,14 @@ static void probes_can_be_interrupted(void **state)
     struct node_fixture fixture;
     struct survey survey;
     struct err err;
-    struct node_options options = {
-        .count = 1,
-        .playbook = "start = true\n[health]\ncommand = touch $DEPLOYCTL_ROOT/probing; sleep 20\ntimeout = 20s\n"};
+    struct node_options options = {.count = 1,
+                                   .playbook =
+                                       "start = true\n[health]\ncommand = touch "
+                                       "$DEPLOYCTL_ROOT/probing; sleep 20\ntimeout = 20s\n"};
     node_fixture_start(&fixture, &options);
     free(shell_output("cd %s && mkdir -p n1/releases/20260101T000000Z-0123456789ab && "
-                      "ln -s releases/20260101T000000Z-0123456789ab n1/current", fixture.folder));
+                      "ln -s releases/20260101T000000Z-0123456789ab n1/current",
+                      fixture.folder));
     timer_start(fixture.fleet->loop, 1500, interrupt, NULL);
     assert_int_equal(survey_run(&survey, fixture.fleet, 3, true, &err), SIGINT);
     assert_int_equal(access(node_file(&fixture, 0, "probing"), F_OK), 0);
