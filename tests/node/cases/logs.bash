@@ -9,6 +9,7 @@ log_line() {
 has_said() {
     local line
     while IFS= read -r -t 0.05 line <&"$node_out"; do others+=$line$'\n'; done
+    others+=$line # a line whose rest is to come
     grep -qxF -- "$1 | $2" <<<"$others"
 }
 
