@@ -12,7 +12,8 @@
 
 struct log_line {
     const char *text; /* in the run's arena */
-    int64_t time_us;  /* since 1970; of a line without a time that of the one before it, 0 when there is none */
+    int64_t time_us; /* since 1970; of a line without a time that of the one before it, 0 when there
+                        is none */
     size_t member, order;
 };
 
@@ -37,7 +38,8 @@ static int64_t zone_seconds(const char *text)
     return (*text == '-' ? -60 : 60) * (int64_t)(hours * 60 + minutes);
 }
 
-/* The time that a line begins with, as `2026-11-23T01:14:36.123456+0000`; 0 when it begins with none. `rest`: behind it. */
+/* The time that a line begins with, as `2026-11-23T01:14:36.123456+0000`; 0 when it begins with
+ * none. `rest`: behind it. */
 static int64_t line_time(const char *line, const char **rest)
 {
     struct tm parts = {0};
@@ -100,7 +102,8 @@ static void line_came(void *context, size_t member, const char *line)
         loop_stop(logging->run->fleet->loop);
 }
 
-static void keep_line(struct logging *logging, size_t member, const char *text, size_t length, int64_t *last_us)
+static void keep_line(struct logging *logging, size_t member, const char *text, size_t length,
+                      int64_t *last_us)
 {
     struct arena *arena = &logging->run->inputs.arena;
     struct log_line *grown = arena_grow(arena, logging->lines, logging->count, sizeof(*grown));
@@ -113,8 +116,8 @@ static void keep_line(struct logging *logging, size_t member, const char *text, 
     int64_t time_us = line_time(copy, &rest);
     *last_us = time_us ? time_us : *last_us;
     logging->lines = grown;
-    grown[logging->count] =
-        (struct log_line){.text = copy, .time_us = *last_us, .member = member, .order = logging->count};
+    grown[logging->count] = (struct log_line){
+        .text = copy, .time_us = *last_us, .member = member, .order = logging->count};
     logging->count++;
 }
 

@@ -27,9 +27,11 @@ static int newest_first(const void *left, const void *right)
 static void add_name(struct journal_names *names, const char *service, const char *file)
 {
     size_t length = strlen(file), suffix = strlen(SUFFIX);
-    if (length <= suffix || strcmp(file + length - suffix, SUFFIX) != 0 || names->count >= NAMES_MAX)
+    if (length <= suffix || strcmp(file + length - suffix, SUFFIX) != 0 ||
+        names->count >= NAMES_MAX)
         return;
-    struct journal_name *grown = arena_grow(&names->arena, names->items, names->count, sizeof(*grown));
+    struct journal_name *grown =
+        arena_grow(&names->arena, names->items, names->count, sizeof(*grown));
     char *rollout = arena_strndup(&names->arena, file, length - suffix);
     if (!grown || !rollout)
         return;
@@ -40,7 +42,8 @@ static void add_name(struct journal_names *names, const char *service, const cha
 
 static void add_service(struct journal_names *names, const char *state, const char *service)
 {
-    char *path = text_is_name(service) ? arena_printf(&names->arena, "%s/%s", state, service) : NULL;
+    char *path =
+        text_is_name(service) ? arena_printf(&names->arena, "%s/%s", state, service) : NULL;
     char *kept = path ? arena_strdup(&names->arena, service) : NULL;
     DIR *folder = kept ? opendir(path) : NULL;
     struct dirent *entry;
@@ -91,13 +94,16 @@ static int say_unknown(struct journal_names *names, const char *wanted)
     const char **candidates = arena_alloc(&names->arena, (names->count + 1) * sizeof(*candidates));
     for (size_t i = 0; candidates && i < names->count; i++)
         candidates[i] = names->items[i].rollout;
-    const char *nearest = wanted && candidates ? text_nearest(wanted, candidates, names->count) : NULL;
+    const char *nearest =
+        wanted && candidates ? text_nearest(wanted, candidates, names->count) : NULL;
     if (!names->count)
         fprintf(stderr, "deployctl: no rollout is remembered on this machine, in %s\n", state.text);
     else
-        fprintf(stderr, "deployctl: no rollout '%s' is remembered in %s%s%s%s\nthere is, the newest first:\n",
-                wanted, state.text, nearest ? "; did you mean " : "", nearest ? nearest : "",
-                nearest ? "?" : "");
+        fprintf(
+            stderr,
+            "deployctl: no rollout '%s' is remembered in %s%s%s%s\nthere is, the newest first:\n",
+            wanted, state.text, nearest ? "; did you mean " : "", nearest ? nearest : "",
+            nearest ? "?" : "");
     for (size_t i = 0; i < names->count && i < LISTED_MAX; i++)
         fprintf(stderr, "  %s  %s\n", names->items[i].rollout, names->items[i].service);
     if (names->count > LISTED_MAX)
@@ -149,8 +155,9 @@ static int report(const struct journal_name *name, const struct options *options
     else
         print_past(&past, options);
     if (code == EXIT_DONE && past.malformed)
-        fprintf(stderr, "deployctl: warning: %s: %zu line%s could not be read and %s left out\n", path.text,
-                past.malformed, past.malformed == 1 ? "" : "s", past.malformed == 1 ? "is" : "are");
+        fprintf(stderr, "deployctl: warning: %s: %zu line%s could not be read and %s left out\n",
+                path.text, past.malformed, past.malformed == 1 ? "" : "s",
+                past.malformed == 1 ? "is" : "are");
     past_release(&past);
     strbuf_release(&path);
     return code;

@@ -26,7 +26,8 @@ static const char *node_name(const struct unlocking *unlocking, size_t member)
     return unlocking->run->fleet->members[member].node->name;
 }
 
-static const char *kept(const struct unlocking *unlocking, const struct reply *reply, const char *key)
+static const char *kept(const struct unlocking *unlocking, const struct reply *reply,
+                        const char *key)
 {
     const char *value = reply_get(reply, key);
     return value ? arena_strdup(&unlocking->run->inputs.arena, value) : NULL;
@@ -41,7 +42,8 @@ static void build_question(void *context, struct session *session, size_t member
     session_begin(session, "facts");
 }
 
-static void take_lock(void *context, size_t member, const struct reply *reply, const struct err *error)
+static void take_lock(void *context, size_t member, const struct reply *reply,
+                      const struct err *error)
 {
     struct unlocking *unlocking = context;
     struct shown *shown = &unlocking->nodes[member];
@@ -75,7 +77,8 @@ static const char *seconds_text(char out[DURATION_TEXT_MAX], const char *seconds
 
 static void show_text(const struct unlocking *unlocking)
 {
-    static const char *const headings[] = {"node", "state", "renewed", "lives", "rollout", "holder"};
+    static const char *const headings[] = {"node",  "state",   "renewed",
+                                           "lives", "rollout", "holder"};
     struct table table;
     table_init(&table, headings, 6);
     for (size_t i = 0; i < unlocking->run->fleet->count; i++) {
@@ -84,7 +87,7 @@ static void show_text(const struct unlocking *unlocking)
         if (!shown->held)
             continue;
         snprintf(ago, sizeof(ago), "%s ago", seconds_text(age, shown->age_s));
-        const char *cells[] = {node_name(unlocking, i), shown->state, ago,
+        const char *cells[] = {node_name(unlocking, i),         shown->state,   ago,
                                seconds_text(ttl, shown->ttl_s), shown->rollout, shown->holder};
         table_row(&table, cells);
     }
@@ -97,11 +100,11 @@ static void show_json(const struct unlocking *unlocking)
 {
     for (size_t i = 0; i < unlocking->run->fleet->count; i++) {
         const struct shown *shown = &unlocking->nodes[i];
-        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "v", 1, "event",
-                                 "lock", "node", node_name(unlocking, i), "reached", shown->asked, "state",
-                                 shown->state, "holder", shown->holder, "rollout", shown->rollout,
-                                 "generation", shown->generation, "age_s", shown->age_s, "ttl_s",
-                                 shown->ttl_s);
+        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "v", 1,
+                                 "event", "lock", "node", node_name(unlocking, i), "reached",
+                                 shown->asked, "state", shown->state, "holder", shown->holder,
+                                 "rollout", shown->rollout, "generation", shown->generation,
+                                 "age_s", shown->age_s, "ttl_s", shown->ttl_s);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);
@@ -126,12 +129,13 @@ static void build_break(void *context, struct session *session, size_t member)
     session_add(session, "holder", unlocking->run->holder);
 }
 
-static void say_broken(const struct unlocking *unlocking, size_t member, bool broken, const char *text)
+static void say_broken(const struct unlocking *unlocking, size_t member, bool broken,
+                       const char *text)
 {
     const char *node = node_name(unlocking, member);
     if (unlocking->run->options->json) {
-        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s}", "v", 1, "event", "unlock", "node", node,
-                                 "broken", broken, "text", text);
+        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s}", "v", 1, "event", "unlock", "node",
+                                 node, "broken", broken, "text", text);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);
@@ -142,7 +146,8 @@ static void say_broken(const struct unlocking *unlocking, size_t member, bool br
         fprintf(stderr, "deployctl: %s: %s\n", node, text);
 }
 
-static void take_break(void *context, size_t member, const struct reply *reply, const struct err *error)
+static void take_break(void *context, size_t member, const struct reply *reply,
+                       const struct err *error)
 {
     struct unlocking *unlocking = context;
     bool broken = !error && reply->status == REPLY_OK;
@@ -176,7 +181,8 @@ static int agree(const struct unlocking *unlocking)
     if (unlocking->run->options->yes)
         return 0;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        fprintf(stderr, "deployctl: nothing was broken; when the holder is surely gone, say it again with --yes\n");
+        fprintf(stderr, "deployctl: nothing was broken; when the holder is surely gone, say it "
+                        "again with --yes\n");
         return EXIT_REFUSED;
     }
     fprintf(stderr, "break %s? A rollout that still runs loses its nodes by that. [y/N] ",
@@ -196,7 +202,8 @@ static int break_locks(struct unlocking *unlocking)
         return code;
     if (unlocking->refused && !unlocking->broken && !unlocking->failed)
         return EXIT_REFUSED;
-    return unlocking->refused || unlocking->failed || unlocking->unasked ? EXIT_NEEDS_CARE : EXIT_DONE;
+    return unlocking->refused || unlocking->failed || unlocking->unasked ? EXIT_NEEDS_CARE
+                                                                         : EXIT_DONE;
 }
 
 static int unlock(struct run *run)

@@ -32,7 +32,8 @@ static bool is_difference(const struct reply_value *value)
 }
 
 /* The first of them; the node's sentence tells how many there are. */
-static void print_text(const struct verifying *verifying, const char *node, const struct reply *reply)
+static void print_text(const struct verifying *verifying, const char *node,
+                       const struct reply *reply)
 {
     bool good = reply->status == REPLY_OK;
     size_t told = 0;
@@ -63,11 +64,13 @@ static json_t *paths_of(const struct reply *reply, const char *kind)
 static void print_json(const char *node, const struct reply *reply, const struct err *error)
 {
     const char *all = reply ? reply_get(reply, "differences") : NULL;
-    json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:b, s:s?, s:s}", "v", 1, "event", "verify", "node", node,
-                             "reached", reply != NULL, "ok", reply && reply->status == REPLY_OK, "release",
-                             reply ? reply_get(reply, "release") : NULL, "text",
-                             reply ? reply->sentence : error->message);
-    json_object_set_new(line, "differences", all ? json_integer(strtoll(all, NULL, 10)) : json_null());
+    json_t *line =
+        json_pack("{s:i, s:s, s:s, s:b, s:b, s:s?, s:s}", "v", 1, "event", "verify", "node", node,
+                  "reached", reply != NULL, "ok", reply && reply->status == REPLY_OK, "release",
+                  reply ? reply_get(reply, "release") : NULL, "text",
+                  reply ? reply->sentence : error->message);
+    json_object_set_new(line, "differences",
+                        all ? json_integer(strtoll(all, NULL, 10)) : json_null());
     for (size_t i = 0; i < KINDS; i++)
         json_object_set_new(line, kinds[i], paths_of(reply, kinds[i]));
     json_dumpf(line, stdout, JSON_COMPACT);
@@ -110,7 +113,8 @@ static int verify(struct run *run)
     size_t good = count - verifying.differing - verifying.unreached;
     if (!run->options->json)
         printf("%zu of %zu node%s as staged%s\n", good, count, count == 1 ? "" : "s",
-               verifying.differing ? "; a rollout to another release leaves what differs behind" : "");
+               verifying.differing ? "; a rollout to another release leaves what differs behind"
+                                   : "");
     return good == count ? EXIT_DONE : EXIT_NEEDS_CARE;
 }
 

@@ -50,7 +50,8 @@ static enum record_kind kind_of(const json_t *object)
 {
     const char *name = json_string_value(json_object_get(object, "event"));
     int kind = 0;
-    while (name && kind < RECORD_KINDS && strcmp(record_kind_name((enum record_kind)kind), name) != 0)
+    while (name && kind < RECORD_KINDS &&
+           strcmp(record_kind_name((enum record_kind)kind), name) != 0)
         kind++;
     return name ? (enum record_kind)kind : RECORD_KINDS;
 }

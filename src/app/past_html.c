@@ -1,15 +1,18 @@
 #include "past_page.h"
 
-static const char head[] =
-    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
-    "body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #222 }\n"
-    "table { border-collapse: collapse; width: 100%; margin: 1em 0 }\n"
-    "th, td { text-align: left; vertical-align: top; padding: .3em .8em .3em 0; border-bottom: 1px solid #ddd }\n"
-    "td.at { white-space: nowrap; text-align: right; color: #666 }\n"
-    ".passed { color: #17692d } .failed { color: #a8201a; font-weight: 600 } .skipped { color: #7a6000 }\n"
-    "</style>\n";
+static const char head[] = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+                           "'none'; style-src 'unsafe-inline'\">\n"
+                           "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
+                           "body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; "
+                           "max-width: 70em; padding: 0 1em; color: #222 }\n"
+                           "table { border-collapse: collapse; width: 100%; margin: 1em 0 }\n"
+                           "th, td { text-align: left; vertical-align: top; padding: .3em .8em "
+                           ".3em 0; border-bottom: 1px solid #ddd }\n"
+                           "td.at { white-space: nowrap; text-align: right; color: #666 }\n"
+                           ".passed { color: #17692d } .failed { color: #a8201a; font-weight: 600 "
+                           "} .skipped { color: #7a6000 }\n"
+                           "</style>\n";
 
 static const char *class_of(enum verdict verdict)
 {
@@ -38,7 +41,8 @@ static void print_title(const struct past *past, FILE *stream)
 
 static void print_nodes(const struct past *past, FILE *stream)
 {
-    fputs("<h2>Nodes</h2>\n<table>\n<tr><th>Node</th><th>Wave</th><th>Result</th><th>Release</th><th>Note</th></tr>\n",
+    fputs("<h2>Nodes</h2>\n<table>\n<tr><th>Node</th><th>Wave</th><th>Result</th><th>Release</"
+          "th><th>Note</th></tr>\n",
           stream);
     for (size_t i = 0; i < past->roster.node_count; i++) {
         const struct record *outcome = past_outcome(past, i);
@@ -67,7 +71,10 @@ static const char *what(const struct record *record)
 
 static void print_events(const struct past *past, FILE *stream)
 {
-    fputs("<h2>What happened</h2>\n<table>\n<tr><th>After</th><th>Node</th><th>Event</th><th></th><th></th></tr>\n", stream);
+    fputs("<h2>What "
+          "happened</h2>\n<table>\n<tr><th>After</th><th>Node</th><th>Event</th><th></th><th></"
+          "th></tr>\n",
+          stream);
     for (size_t i = 0; i < past->count; i++) {
         const struct record *record = &past->records[i].record;
         bool has_node = record->node < past->roster.node_count;
@@ -95,7 +102,9 @@ void past_print_html(const struct past *past, FILE *stream)
     print_title(past, stream);
     fprintf(stream, "</h1>\n<p class=\"%s\">",
             class_of(result && result->exit_code == 0 ? VERDICT_PASSED : VERDICT_FAILED));
-    print_escaped(stream, !result ? "the rollout did not end" : result->text ? result->text : result->result);
+    print_escaped(stream, !result        ? "the rollout did not end"
+                          : result->text ? result->text
+                                         : result->result);
     fputs("</p>\n<p>Rollout ", stream);
     print_escaped(stream, past->roster.rollout);
     fputs(", begun ", stream);
@@ -109,6 +118,7 @@ void past_print_html(const struct past *past, FILE *stream)
     print_nodes(past, stream);
     print_events(past, stream);
     if (past->malformed)
-        fprintf(stream, "<p>%zu lines of the journal could not be read and are left out.</p>\n", past->malformed);
+        fprintf(stream, "<p>%zu lines of the journal could not be read and are left out.</p>\n",
+                past->malformed);
     fputs("</body>\n</html>\n", stream);
 }

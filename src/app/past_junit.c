@@ -70,9 +70,11 @@ void past_print_junit(const struct past *past, FILE *stream)
         counts[past_verdict(past_outcome(past, i))]++;
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite", stream);
     print_attribute(stream, "name", past->roster.verb ? past->roster.verb : "rollout");
-    fprintf(stream, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\" timestamp=\"",
-            past->roster.node_count, counts[VERDICT_FAILED], counts[VERDICT_SKIPPED],
-            (double)past_elapsed_ms(past, SIZE_MAX) / 1000);
+    fprintf(
+        stream,
+        " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\" timestamp=\"",
+        past->roster.node_count, counts[VERDICT_FAILED], counts[VERDICT_SKIPPED],
+        (double)past_elapsed_ms(past, SIZE_MAX) / 1000);
     print_time(stream, past->records[0].record.wall_ms);
     fputs("\">\n    <properties>\n", stream);
     print_property(stream, "service", past->roster.service);

@@ -77,6 +77,7 @@ enum verdict past_verdict(const struct record *outcome)
 
 bool is_evidence(const struct record *record)
 {
-    return record->kind == RECORD_TROUBLE || record->kind == RECORD_OUTPUT || record->kind == RECORD_NOTICE ||
-           record->kind == RECORD_RETRY || (record->kind == RECORD_PROBE && !record->healthy);
+    return record->kind == RECORD_TROUBLE || record->kind == RECORD_OUTPUT ||
+           record->kind == RECORD_NOTICE || record->kind == RECORD_RETRY ||
+           (record->kind == RECORD_PROBE && !record->healthy);
 }
