@@ -47,7 +47,8 @@ COMPILE = $(CC) -std=gnu11 -Iinclude -Itests/support -D_GNU_SOURCE -DDEPLOYCTL_V
 	$(LIBRARY_CPPFLAGS) $(WARNINGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 LINK = $(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 LINK_LIBRARIES = $(LIBRARY_LDLIBS) $(LDLIBS)
-show = $(if $(V),,@echo '  $1 $2'; )
+quiet = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+show = $(if $(or $(V),$(quiet)),,@echo '  $1 $2'; )
 
 # Sources are found by wildcard: a new file needs no edit here.
 LIBRARY := $(BUILD)/libdeployctl.a
