@@ -89,8 +89,7 @@ static void nodes_say_where_they_stand(void **state)
     struct node_options options = {
         .count = 3,
         .dead_last = true,
-        .playbook = "start = true\n[health]\ncommand = echo sick; test $DEPLOYCTL_NODE = n2\n"
-                    "[retry]\nconnect_timeout = 2s\n"};
+        .playbook = "start = true\n[health]\ncommand = echo sick; test $DEPLOYCTL_NODE = n2\n"};
     node_fixture_start(&fixture, &options);
     /* n1 runs a release that nobody committed; n2 nothing. */
     free(shell_output(
@@ -120,10 +119,14 @@ static void nodes_say_where_they_stand(void **state)
     node_fixture_stop(&fixture);
 }
 
+/* As soon as the node's command runs. */
 static void interrupt(void *context)
 {
-    (void)context;
-    kill(getpid(), SIGINT);
+    struct node_fixture *fixture = context;
+    if (access(node_file(fixture, 0, "probing"), F_OK) == 0)
+        kill(getpid(), SIGINT);
+    else
+        timer_start(fixture->fleet->loop, 20, interrupt, fixture);
 }
 
 static void probes_can_be_interrupted(void **state)
@@ -140,7 +143,7 @@ static void probes_can_be_interrupted(void **state)
     free(shell_output("cd %s && mkdir -p n1/releases/20260101T000000Z-0123456789ab && "
                       "ln -s releases/20260101T000000Z-0123456789ab n1/current",
                       fixture.folder));
-    timer_start(fixture.fleet->loop, 1500, interrupt, NULL);
+    timer_start(fixture.fleet->loop, 20, interrupt, &fixture);
     assert_int_equal(survey_run(&survey, fixture.fleet, 3, true, &err), SIGINT);
     assert_int_equal(access(node_file(&fixture, 0, "probing"), F_OK), 0);
     assert_false(survey.nodes[0].probed);
