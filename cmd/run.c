@@ -206,7 +206,11 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
 {
     struct sinks sinks = {.count = 0};
     struct engine_outcome outcome;
+    struct package_bytes bytes;
     struct err err;
+    /* Compressed before the loop runs, since a large release would keep it from renewing its locks. */
+    if (run->package && package_pack(run->package, COMPRESSION_ZSTD, &bytes, &err) < 0)
+        return report_error(&err);
     add_sinks(run, &sinks);
     struct engine_settings settings = {
         .fleet = run->fleet,
