@@ -9,10 +9,7 @@
 #include "base/text.h"
 #include "node/program.h"
 
-#define OUTPUT_MAX (320 * 1024)
 #define ERROR_OUTPUT_MAX 4096
-#define REQUEST_MAX (256 * 1024)
-#define SEND_QUEUE_MAX (1024 * 1024)
 
 struct session *session_create(const struct session_settings *settings)
 {
@@ -21,19 +18,11 @@ struct session *session_create(const struct session_settings *settings)
         return NULL;
     session->settings = *settings;
     session->next_id = 1;
-    strbuf_init(&session->building, REQUEST_MAX);
-    strbuf_init(&session->queue, SEND_QUEUE_MAX);
+    strbuf_init(&session->building, SESSION_REQUEST_MAX);
+    strbuf_init(&session->queue, SESSION_QUEUE_MAX);
     strbuf_init(&session->error_output, ERROR_OUTPUT_MAX);
     arena_init(&session->traits_arena);
     return session;
-}
-
-static void pending_free(struct pending *pending)
-{
-    timer_stop(pending->timer);
-    arena_release(&pending->arena);
-    strbuf_release(&pending->output);
-    free(pending);
 }
 
 static void close_connection(struct session *session)
@@ -58,11 +47,7 @@ void session_free(struct session *session)
     timer_stop(session->later);
     close_connection(session);
     upload_release(session);
-    while (session->pendings) {
-        struct pending *pending = session->pendings;
-        session->pendings = pending->next;
-        pending_free(pending);
-    }
+    requests_release(session);
     strbuf_release(&session->building);
     strbuf_release(&session->queue);
     strbuf_release(&session->error_output);
@@ -70,112 +55,9 @@ void session_free(struct session *session)
     free(session);
 }
 
-/* --- replies --- */
-
-static struct pending *pending_find(struct session *session, uint32_t id)
-{
-    struct pending *pending = session->pendings;
-    while (pending && pending->id != id)
-        pending = pending->next;
-    return pending;
-}
-
-static void pending_unlink(struct session *session, struct pending *pending)
-{
-    struct pending **link = &session->pendings;
-    while (*link != pending)
-        link = &(*link)->next;
-    *link = pending->next;
-}
-
-const char *reply_get(const struct reply *reply, const char *key)
-{
-    for (size_t i = 0; i < reply->value_count; i++)
-        if (strcmp(reply->values[i].key, key) == 0)
-            return reply->values[i].value;
-    return NULL;
-}
-
-static void pending_answer(struct session *session, struct pending *pending,
-                           const struct err *error, enum reply_status status, const char *sentence)
-{
-    struct reply reply = {
-        .id = pending->id,
-        .error = error,
-        .status = status,
-        .sentence = sentence,
-        .values = pending->values,
-        .value_count = pending->value_count,
-        .output = pending->output.text,
-    };
-    pending_unlink(session, pending);
-    if (pending->fn)
-        pending->fn(pending->context, &reply);
-    pending_free(pending);
-}
-
-static void on_value(void *context, uint32_t id, const char *key, const char *value)
-{
-    struct pending *pending = pending_find(context, id);
-    if (!pending || pending->value_count >= REPLY_VALUES_MAX)
-        return;
-    struct reply_value *grown = arena_grow(&pending->arena, pending->values, pending->value_count,
-                                           sizeof(*pending->values));
-    if (!grown)
-        return;
-    pending->values = grown;
-    struct strbuf safe;
-    strbuf_init(&safe, REPLY_LINE_MAX);
-    text_sanitize(&safe, value, strlen(value), false);
-    grown[pending->value_count].key = arena_strdup(&pending->arena, key);
-    grown[pending->value_count].value = arena_strndup(&pending->arena, safe.text, safe.length);
-    strbuf_release(&safe);
-    if (grown[pending->value_count].key && grown[pending->value_count].value)
-        pending->value_count++;
-}
-
-static void on_output(void *context, uint32_t id, const char *line)
-{
-    struct pending *pending = pending_find(context, id);
-    if (!pending)
-        return;
-    text_sanitize(&pending->output, line, strlen(line), false);
-    if (!pending->line) {
-        strbuf_addc(&pending->output, '\n');
-        return;
-    }
-    if (pending->fn)
-        pending->line(pending->context, pending->output.text);
-    strbuf_reset(&pending->output);
-}
-
-static void on_done(void *context, uint32_t id, enum reply_status status, const char *sentence)
-{
-    struct session *session = context;
-    struct pending *pending = pending_find(session, id);
-    if (!pending)
-        return;
-    struct strbuf safe;
-    strbuf_init(&safe, ERR_MESSAGE_MAX);
-    text_sanitize(&safe, sentence, strlen(sentence), false);
-    pending_answer(session, pending, NULL, status, safe.text);
-    strbuf_release(&safe);
-}
-
 /* --- loss --- */
 
 static void start_connecting(struct session *session);
-
-/* Only those of before: an answer may ask for the next connection, which has its own. */
-static bool answer_all(struct session *session, const struct err *error)
-{
-    bool waited = false;
-    while (session->pendings) {
-        waited = waited || session->pendings->fn;
-        pending_answer(session, session->pendings, error, REPLY_FAILED, error->message);
-    }
-    return waited;
-}
 
 /* Runs from the loop, so that no connection is closed inside its own callback. */
 static void lose_now(void *context)
@@ -196,7 +78,7 @@ static void lose_now(void *context)
     if (again)
         start_connecting(session);
     bool waited = upload_failed(session, &error);
-    waited = answer_all(session, &error) || waited;
+    waited = requests_answer(session, &error) || waited;
     if (connecting)
         connecting(session->connected_context, &error);
     else if (!waited && !again && session->lost_fn)
@@ -217,117 +99,6 @@ void session_drop(struct session *session, const char *why)
     struct err error;
     err_set(&error, ERR_UNREACHABLE, "%s", why);
     session_lose(session, &error);
-}
-
-/* --- sending --- */
-
-static void flush(struct session *session)
-{
-    while (session->queue.length) {
-        size_t taken =
-            ssh_channel_write(session->channel, session->queue.text, session->queue.length);
-        if (taken == 0)
-            return;
-        strbuf_consume(&session->queue, taken);
-    }
-}
-
-void session_begin(struct session *session, const char *verb)
-{
-    strbuf_reset(&session->building);
-    err_clear(&session->building_error);
-    request_begin(&session->building, session->next_id, verb);
-}
-
-void session_add(struct session *session, const char *key, const char *value)
-{
-    if (value && !session->building_error.code)
-        request_add(&session->building, key, value, &session->building_error);
-}
-
-void session_addu(struct session *session, const char *key, uint64_t value)
-{
-    if (!session->building_error.code)
-        request_addu(&session->building, key, value, &session->building_error);
-}
-
-void session_env(struct session *session, const char *name, const char *value)
-{
-    if (value && !session->building_error.code)
-        request_env(&session->building, name, value, &session->building_error);
-}
-
-static void request_timed_out(void *context)
-{
-    struct pending *pending = context;
-    pending->timer = NULL;
-    struct err error;
-    err_set(&error, ERR_TIMEOUT,
-            "no answer to `%s` within %" PRId64 " ms; the connection was given up", pending->verb,
-            pending->timeout_ms);
-    session_lose(pending->session, &error);
-}
-
-static uint32_t submit(struct session *session, const char *verb, int64_t timeout_ms,
-                       reply_line_fn *line, reply_fn *fn, void *context, struct err *err)
-{
-    if (session->building_error.code) {
-        *err = session->building_error;
-        return 0;
-    }
-    request_end(&session->building);
-    if (session->building.overflowed ||
-        session->queue.length + session->building.length > SEND_QUEUE_MAX) {
-        err_set(err, ERR_MEMORY, "request `%s` is too large", verb);
-        return 0;
-    }
-    struct pending *pending = calloc(1, sizeof(*pending));
-    if (!pending) {
-        err_set(err, ERR_MEMORY, "out of memory");
-        return 0;
-    }
-    pending->session = session;
-    pending->id = session->next_id++;
-    pending->fn = fn;
-    pending->line = line;
-    pending->context = context;
-    pending->timeout_ms = timeout_ms;
-    snprintf(pending->verb, sizeof(pending->verb), "%s", verb);
-    arena_init(&pending->arena);
-    strbuf_init(&pending->output, OUTPUT_MAX);
-    if (timeout_ms)
-        pending->timer =
-            timer_start(session->settings.loop, timeout_ms, request_timed_out, pending);
-    pending->next = session->pendings;
-    session->pendings = pending;
-    strbuf_add(&session->queue, session->building.text, session->building.length);
-    flush(session);
-    return pending->id;
-}
-
-uint32_t session_submit_streaming(struct session *session, int64_t timeout_ms, reply_line_fn *line,
-                                  reply_fn *fn, void *context, struct err *err)
-{
-    if (session->state != SESSION_READY || session->losing) {
-        err_set(err, ERR_UNREACHABLE, "not connected");
-        return 0;
-    }
-    char verb[32] = "";
-    sscanf(session->building.text, "%*u %31s", verb);
-    return submit(session, verb, timeout_ms, line, fn, context, err);
-}
-
-uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context,
-                        struct err *err)
-{
-    return session_submit_streaming(session, timeout_ms, NULL, fn, context, err);
-}
-
-void session_forget(struct session *session, uint32_t id)
-{
-    struct pending *pending = id ? pending_find(session, id) : NULL;
-    if (pending)
-        pending->fn = NULL;
 }
 
 /* --- connecting --- */
@@ -395,7 +166,7 @@ static void send_open(struct session *session)
             session_add(session, "shared", service->shared.items[i]);
     }
     struct err err;
-    if (!submit(session, "open", session->connect_timeout_ms, NULL, on_opened, session, &err))
+    if (!session_submit_any(session, "open", session->connect_timeout_ms, NULL, on_opened, session, &err))
         session_lose(session, &err);
 }
 
@@ -409,13 +180,13 @@ static void on_ready(void *context)
 }
 
 static const struct reply_events reply_handlers = {
-    .ready = on_ready, .value = on_value, .output = on_output, .done = on_done};
+    .ready = on_ready, .value = request_value, .output = request_output, .done = request_done};
 
 static void channel_opened(void *context)
 {
     struct session *session = context;
     node_boot_text(&session->queue, session->nonce);
-    flush(session);
+    session_flush(session);
 }
 
 static void channel_received(void *context, const char *bytes, size_t length, bool is_error)
@@ -438,7 +209,7 @@ static void channel_received(void *context, const char *bytes, size_t length, bo
 
 static void channel_writable(void *context)
 {
-    flush(context);
+    session_flush(context);
 }
 
 /* The last line that the far side wrote to stderr, safe to show. */

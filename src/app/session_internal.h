@@ -1,4 +1,4 @@
-/* What session.c and session_upload.c share: the session's state. Nobody else includes this. */
+/* What session.c, session_request.c and session_upload.c share: the session's state. Nobody else includes this. */
 #ifndef SESSION_INTERNAL_H
 #define SESSION_INTERNAL_H
 
@@ -69,6 +69,25 @@ struct session {
     size_t trait_count;
     struct upload upload;
 };
+
+#define SESSION_REQUEST_MAX (256 * 1024)
+#define SESSION_QUEUE_MAX (1024 * 1024)
+
+/* session_request.c: what is asked and what comes back */
+
+/* Sends what was built; the state of the session is the caller's business. */
+uint32_t session_submit_any(struct session *session, const char *verb, int64_t timeout_ms,
+                            reply_line_fn *line, reply_fn *fn, void *context, struct err *err);
+/* Writes what the channel takes of what waits to be sent. */
+void session_flush(struct session *session);
+/* The node's program's replies, for the reader. */
+void request_value(void *context, uint32_t id, const char *key, const char *value);
+void request_output(void *context, uint32_t id, const char *line);
+void request_done(void *context, uint32_t id, enum reply_status status, const char *sentence);
+/* Answers all that wait with an error; false when nobody did. */
+bool requests_answer(struct session *session, const struct err *error);
+/* Frees without a word. */
+void requests_release(struct session *session);
 
 /* Gives the connection up, from the loop's next turn on. */
 void session_lose(struct session *session, const struct err *error);
