@@ -27,6 +27,12 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
     }
     if (node->probed && !node->healthy)
         strbuf_adds(out, node->evidence);
+    struct strbuf timer;
+    strbuf_init(&timer, 1024);
+    facts_tell_timer(facts, &timer);
+    if (timer.length)
+        strbuf_addf(out, "%s%s", out->length ? "; " : "", timer.text);
+    strbuf_release(&timer);
     if (facts->lock_holder)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",
@@ -76,11 +82,12 @@ static void print_json(const struct run *run)
         strbuf_init(&note, 2048);
         note_of(&note, node);
         json_t *line = json_pack(
-            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o}", "v", 1, "event",
-            "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
+            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:o}", "v", 1,
+            "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
             node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
             node->facts.previous, "lock_holder", node->facts.lock_holder, "open_rollout",
-            node->facts.open_rollout, "note", note.text, "releases", releases_json(&node->facts));
+            node->facts.open_rollout, "confirm", node->facts.confirm, "reverted",
+            node->facts.reverted, "note", note.text, "releases", releases_json(&node->facts));
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);

@@ -1,5 +1,6 @@
 /*
- * What a node says about a service: the reply to `facts`, as a struct. Reads only; decides only what a preflight must refuse.
+ * What a node says about a service: the reply to `facts`, as a struct. Reads only; decides only
+ * what a preflight must refuse.
  */
 #ifndef APP_FACTS_H
 #define APP_FACTS_H
@@ -11,6 +12,7 @@
 #include "app/session.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/strbuf.h"
 #include "model/playbook.h"
 
 enum release_state { RELEASE_GOOD, RELEASE_STAGED, RELEASE_FAILED, RELEASE_INCOMPLETE };
@@ -28,7 +30,7 @@ struct facts {
     const char *previous; /* where a rollback would go; NULL: nowhere */
     uint64_t disk_free, disk_total, inodes_free;
     bool writable;
-    const char *sudo;       /* NULL: not needed; "ok"; else what sudo said */
+    const char *sudo; /* NULL: not needed; "ok"; else what sudo said */
     const char *unit_load, *unit_active, *unit_sub; /* NULL without a unit */
     const char *lock_holder, *lock_rollout;         /* NULL: free */
     uint64_t lock_age_s, lock_ttl_s;
@@ -37,7 +39,13 @@ struct facts {
     const char *open_rollout, *open_step;
     const char *open_release; /* where it took this node; NULL: to no release */
     const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
-    struct release_fact *releases;        /* oldest sequence first */
+    /* `armed|lost SECONDS RELEASE PREVIOUS`: the confirm timer that runs, or that a reboot ended;
+     * else NULL. */
+    const char *confirm;
+    /* `EPOCH RELEASE PREVIOUS ROLLOUT ok|failed SENTENCE`: what such a timer put back last; else
+     * NULL. */
+    const char *reverted;
+    struct release_fact *releases; /* oldest sequence first */
     size_t release_count;
 };
 
@@ -46,9 +54,14 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err);
 void facts_release(struct facts *facts);
 bool facts_has(const struct facts *facts, const char *release, enum release_state *state);
 
-/* What stands in the way of changing this node: 0, or ERR_REFUSED with a sentence that says what to do. `needed_bytes`: what staging
- * takes, 0 when nothing is staged. */
-int facts_check(const struct facts *facts, const struct service *service, bool become, uint64_t needed_bytes,
-                struct err *err);
+/* Both as a sentence, appended; nothing when there is none. */
+void facts_tell_timer(const struct facts *facts, struct strbuf *out);
+/* `reverted yes` of a node's reply, as a sentence: false when it is malformed. */
+bool reverted_sentence(const char *text, struct strbuf *out);
+
+/* What stands in the way of changing this node: 0, or ERR_REFUSED with a sentence that says what to
+ * do. `needed_bytes`: what staging takes, 0 when nothing is staged. */
+int facts_check(const struct facts *facts, const struct service *service, bool become,
+                uint64_t needed_bytes, struct err *err);
 
 #endif

@@ -30,6 +30,8 @@ struct session_settings {
 };
 /* NULL when out of memory. */
 struct session *session_create(const struct session_settings *settings);
+/* A second session to the same node, with a connection of its own. NULL when out of memory. */
+struct session *session_create_like(const struct session *session);
 /* Ends the connection at once and frees. No callback comes after. Not from one of its callbacks. */
 void session_free(struct session *session);
 

@@ -11,7 +11,7 @@
  *
  *   setup   connect, preflight, lock, baseline | stage | hooks after_stage
  *   change  hooks before_drain, drain, hooks before_activate, activate, hooks after_activate,
- *           gate, enable, hooks after_enable
+ *           gate, confirm, enable, hooks after_enable
  *   settle  (bake of the wave) | commit | release (of the lock, with the result)
  *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
  *
@@ -50,6 +50,15 @@
  * - The whole fleet commits once the last wave has baked: a release is good when the rollout is
  *   (Nomad's Stable). A failed commit undoes nothing: that node needs care. Pause and stop leave
  *   their nodes uncommitted. A failed release or on_failure hook is told and changes no outcome.
+ *
+ * Confirm (with `confirms`)
+ * - An activation of the change arms a timer on the node, which puts the previous release back
+ *   unless it is confirmed over a connection of its own. So a node that passed its gate is
+ *   confirmed before anything else, and one that cannot be is a failed node like one whose gate
+ *   closed. An
+ *   undo's activation ends the timer. A node that put its release back itself refuses to confirm.
+ * - A confirm goes over another connection than the node's: a lost one does not answer it. When the
+ *   node was lost meanwhile, or at first out of reach for the confirm, its gate opens once more.
  *
  * Failure and undo
  * - A failed node within the failure budget is undone alone, at once (when it still serves, as
@@ -118,6 +127,7 @@ enum step_kind {
     STEP_STAGE,
     STEP_DRAIN,
     STEP_ACTIVATE,
+    STEP_CONFIRM, /* over a connection of its own: ends the timer that the activation armed */
     STEP_ENABLE,
     STEP_HOOK,
     STEP_COMMIT,
@@ -140,6 +150,7 @@ enum node_phase {
     PHASE_DRAIN,
     PHASE_ACTIVATE,
     PHASE_GATE,
+    PHASE_CONFIRM,
     PHASE_ENABLE,
     PHASE_HOOK,
     PHASE_BAKE,
@@ -251,6 +262,7 @@ struct rollout_config {
     bool stages;       /* false for the verb rollback */
     bool balanced;     /* a balancer exists: drain and enable are steps */
     bool probed;       /* any health check exists */
+    bool confirms;     /* each activation of a change must be confirmed */
     struct health_rules health;
     int64_t bake_ms;
     int64_t progress_deadline_ms; /* from the last node that became healthy (Nomad); 0: none */

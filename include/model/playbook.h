@@ -57,6 +57,7 @@ struct strategy {
     struct amount max_unavailable; /* 25% */
     const char *spread;            /* an inventory variable, e.g. `zone`; NULL: no spreading */
     int64_t bake_ms;               /* 10 s */
+    int64_t confirm_ms; /* until a node puts an unconfirmed release back by itself; 0: never */
     enum order_kind order;
 };
 

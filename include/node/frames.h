@@ -18,7 +18,8 @@
  *             needs node_receive_command(1)), temporary, tool NAME yes|no *
  *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
  *             release ID good|staged|failed|incomplete *, disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
- *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP [60 s]
+ *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP, confirm armed|lost SECONDS
+ *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation [60 s]
  *   lock      rollout holder ttl release? token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
  *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result -> the journal's end, and unlocks
@@ -26,7 +27,11 @@
  *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]
  *   unpack R  release sha256 compression zstd|gzip manifest_sha256 [600 s];  discard R: release
- *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]
+ *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]; with `confirm SECONDS`, `previous ID|-`: first arms the
+ *             timer that puts `previous` back unless confirmed in that time (a failure to arm fails the step before the switch); without,
+ *             ends a timer that runs
+ *   confirm C   release: ends the timer; ok also when there is none for this release, or it was confirmed before; refused over the
+ *             connection that activated, and when it came too late (reverted EPOCH RELEASE PREVIOUS ROLLOUT ok|failed SENTENCE)
  *   run R     command name? release? (its folder; else current) env?* -> status N [600 s]; status failed when N is not 0
  *   probe     command release? env?* -> status N [60 s];  exec: command env?* -> status N, up to 256 KiB of output [no limit]
  *   unit      -> unit_load unit_active unit_sub unit_restarts unit_main_pid unit_result;  evidence: lines -> unit_status, rights?, output

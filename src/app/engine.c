@@ -216,6 +216,7 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
     for (int step = 0; step < STEP_KINDS; step++)
         config->timeout_ms[step] = quick_ms;
     config->timeout_ms[STEP_CONNECT] = retry->connect_timeout_ms * 2 + 5000;
+    config->timeout_ms[STEP_CONFIRM] = retry->connect_timeout_ms * 2 + 15000;
     config->timeout_ms[STEP_STAGE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
@@ -239,6 +240,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .unwinds = engine->settings->kind == RUN_ABORT,
         .stages = engine->settings->package != NULL,
         .probed = prober_has_checks(playbook),
+        .confirms = engine_confirms(engine),
         .health = {.rise = health->rise,
                    .fall = health->fall,
                    .interval_ms = health->interval_ms,

@@ -29,6 +29,9 @@ struct worker {
     bool busy;
     uint32_t request;      /* of the node's program, for cancel; 0: none */
     struct child *child;   /* a hook on the runner */
+    struct session *second; /* the connection that confirms */
+    bool unconfirmed;       /* as far as we know a confirm timer runs on the node */
+    struct timer *second_over; /* frees it, outside its own callback */
     struct timer *cancel_timer;
     struct timer *heartbeat;
     bool renewing;
@@ -72,6 +75,15 @@ void engine_notice(struct engine *engine, size_t node, const char *format, ...)
 void engine_carry(struct engine *engine, const struct action *action);
 /* Ends a hook on the runner that an engine left at once leaves behind, and waits for its end: seconds at most. */
 void engine_end_hook(struct worker *worker);
+/* Each activation of a change is to be confirmed: engine_confirm.c. */
+bool engine_confirms(const struct engine *engine);
+void engine_add_timer(struct worker *worker, struct session *session);
+void engine_carry_confirm(struct worker *worker);
+/* Ends the second connection, and by that the step: as if it had been lost. */
+void engine_cancel_confirm(struct worker *worker);
+void engine_confirm_release(struct worker *worker);
+/* Tells that the node went back by itself, when its reply says so. */
+void engine_tell_reverted(struct worker *worker, const struct reply *reply);
 /* Ends heartbeats, deliveries, probes of a worker. */
 void engine_worker_release(struct worker *worker);
 /* Last lines of the service's journal, as output records. */

@@ -128,6 +128,9 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     switch (view->outcome) {
     case NODE_NEEDS_CARE:
         strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
+        if (worker->unconfirmed)
+            strbuf_addf(out, "not confirmed: its own timer puts %s back; ",
+                        worker->previous ? worker->previous : "no release");
         if (engine->settings->kind == RUN_ROLLBACK)
             strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s --to %s",
                         service, node, worker->target ? worker->target : "RELEASE");

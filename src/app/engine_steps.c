@@ -97,11 +97,18 @@ static const char *release_of(const struct worker *worker, const struct action *
 /* --- connect, preflight, lock --- */
 
 /* Nothing new on a node before what ran there has ended: with the lock in hand the node's program ends it, or says that it cannot. */
+static void settled(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    engine_tell_reverted(worker, reply);
+    replied(worker, reply);
+}
+
 static void settle(struct worker *worker)
 {
     session_begin(worker->member->session, "settle");
     session_addu(worker->member->session, "fence", worker->fence);
-    submit(worker, QUICK_TIMEOUT_MS, replied);
+    submit(worker, QUICK_TIMEOUT_MS, settled);
 }
 
 static void connected(void *context, const struct err *error)
@@ -325,6 +332,8 @@ static void activated(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
     bool switched = !reply->error && (reply->status == REPLY_OK || reply_get(reply, "switched"));
+    if (switched && worker->action.undo)
+        worker->unconfirmed = false;
     if (switched)
         worker->serving = release_of(worker, &worker->action);
     replied(worker, reply);
@@ -337,6 +346,8 @@ static void carry_activate(struct worker *worker)
     worker->words.release = release ? release : "";
     session_add(session, "release", release ? release : "-");
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
+    if (!worker->action.undo)
+        engine_add_timer(worker, session);
     node_environment(worker->member, &worker->words, add_env, session);
     submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
@@ -546,6 +557,10 @@ static void cancel(struct worker *worker)
         child_stop(worker->child);
         return;
     }
+    if (worker->action.step == STEP_CONFIRM) {
+        engine_cancel_confirm(worker);
+        return;
+    }
     if (worker->action.step == STEP_PROBE) {
         prober_cancel(worker->prober);
         end_with(worker, DONE_CANCELLED, "cancelled");
@@ -583,7 +598,8 @@ static void carry_nothing(struct worker *worker)
 static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_CONNECT] = carry_connect,   [STEP_PREFLIGHT] = carry_preflight, [STEP_LOCK] = carry_lock,
     [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_nothing,
-    [STEP_ACTIVATE] = carry_activate, [STEP_ENABLE] = carry_nothing,      [STEP_HOOK] = carry_hook,
+    [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
+    [STEP_ENABLE] = carry_nothing,    [STEP_HOOK] = carry_hook,
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
 };
 
@@ -631,6 +647,7 @@ void engine_worker_release(struct worker *worker)
     timer_stop(worker->cancel_timer);
     worker->heartbeat = NULL;
     worker->cancel_timer = NULL;
+    engine_confirm_release(worker);
     prober_free(worker->prober);
     worker->prober = NULL;
     delivery_free(worker->delivery);

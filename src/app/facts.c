@@ -1,7 +1,9 @@
 #include "app/facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/units.h"
 
@@ -35,6 +37,8 @@ static const struct fact_key fact_keys[] = {
     {"lock_age", FACT_NUMBER, offsetof(struct facts, lock_age_s)},
     {"lock_ttl", FACT_NUMBER, offsetof(struct facts, lock_ttl_s)},
     {"lock_expired", FACT_YES, offsetof(struct facts, lock_expired)},
+    {"confirm", FACT_TEXT, offsetof(struct facts, confirm)},
+    {"reverted", FACT_TEXT, offsetof(struct facts, reverted)},
 };
 
 static int read_known(struct facts *facts, const struct reply_value *value, struct err *err)
@@ -132,8 +136,7 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
                        "sudo: %s; give the login user a NOPASSWD rule, or set become = no",
                        facts->sudo);
     if (!facts->writable)
-        return err_set(err, ERR_REFUSED,
-                       "%s is not writable for the login user; %s", service->root,
+        return err_set(err, ERR_REFUSED, "%s is not writable for the login user; %s", service->root,
                        become ? "sudo did not help" : "set become = yes, or give it the folder");
     if (service->unit && facts->unit_load && strcmp(facts->unit_load, "loaded") != 0)
         return err_set(err, ERR_REFUSED,
@@ -146,4 +149,57 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
     if (needed_bytes && facts->inodes_free == 0 && facts->disk_total)
         return err_set(err, ERR_REFUSED, "disk: %s has no free inode", service->root);
     return 0;
+}
+
+/* --- the confirm timer --- */
+
+/* A release id of a node's text, or `none`. */
+static const char *release_or_none(const char *id)
+{
+    return strcmp(id, "-") == 0 ? "no release" : id;
+}
+
+static void tell_running_timer(const char *text, struct strbuf *out)
+{
+    char state[8], release[65], previous[65];
+    unsigned seconds;
+    if (sscanf(text, "%7s %u %64s %64s", state, &seconds, release, previous) != 4)
+        return;
+    if (strcmp(state, "armed") == 0)
+        strbuf_addf(out, "release %s is not confirmed: the node puts %s back in %u s", release,
+                    release_or_none(previous), seconds);
+    else
+        strbuf_addf(out,
+                    "release %s was not confirmed, and a reboot ended the timer that would have "
+                    "put %s back",
+                    release, release_or_none(previous));
+}
+
+bool reverted_sentence(const char *text, struct strbuf *out)
+{
+    char release[65], previous[65], rollout[65], status[9], at[32] = "";
+    long long epoch;
+    int used = 0;
+    if (sscanf(text, "%lld %64s %64s %64s %8s %n", &epoch, release, previous, rollout, status,
+               &used) != 5)
+        return false;
+    time_t seconds = (time_t)epoch;
+    struct tm when;
+    if (gmtime_r(&seconds, &when))
+        strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S UTC", &when);
+    if (strcmp(status, "ok") == 0)
+        strbuf_addf(out, "reverted by its confirm timer at %s, release %s back to %s (rollout %s)",
+                    at, release, release_or_none(previous), rollout);
+    else
+        strbuf_addf(out, "its confirm timer could not put %s back at %s: %s",
+                    release_or_none(previous), at, used ? text + used : "");
+    return true;
+}
+
+void facts_tell_timer(const struct facts *facts, struct strbuf *out)
+{
+    if (facts->confirm)
+        tell_running_timer(facts->confirm, out);
+    else if (facts->reverted)
+        reverted_sentence(facts->reverted, out);
 }

@@ -25,6 +25,11 @@ struct session *session_create(const struct session_settings *settings)
     return session;
 }
 
+struct session *session_create_like(const struct session *session)
+{
+    return session_create(&session->settings);
+}
+
 static void close_connection(struct session *session)
 {
     if (session->channel)

@@ -114,8 +114,9 @@ static void say_milestone(struct lines_sink *lines, const struct record *record,
 {
     const char *evidence = seen && *seen->evidence ? seen->evidence : NULL;
     const char *colon = evidence ? ": " : "";
-    bool next = is_phase(record->phase, PHASE_ENABLE) || is_phase(record->phase, PHASE_HOOK) ||
-                is_phase(record->phase, PHASE_BAKE) || is_phase(record->phase, PHASE_COMMIT);
+    bool next = is_phase(record->phase, PHASE_CONFIRM) || is_phase(record->phase, PHASE_ENABLE) ||
+                is_phase(record->phase, PHASE_HOOK) || is_phase(record->phase, PHASE_BAKE) ||
+                is_phase(record->phase, PHASE_COMMIT);
     bool undone = is_phase(record->phase, PHASE_UNDO_ENABLE) ||
                   is_phase(record->phase, PHASE_UNDO_HOOK) || is_phase(record->phase, PHASE_ENDED);
     if (is_phase(record->phase, PHASE_STAGED))

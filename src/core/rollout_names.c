@@ -11,9 +11,10 @@ const char *step_name(enum step_kind kind)
 const char *node_phase_name(enum node_phase phase)
 {
     static const char *const names[NODE_PHASES] = {
-        "waiting", "connect",    "preflight",     "lock",      "baseline",    "stage",     "staged",
-        "drain",   "activate",   "gate",          "enable",    "hook",        "bake",      "commit",
-        "release", "undo drain", "undo activate", "undo gate", "undo enable", "undo hook", "ended",
+        "waiting",   "connect",     "preflight", "lock",    "baseline",   "stage",
+        "staged",    "drain",       "activate",  "gate",    "confirm",    "enable",
+        "hook",      "bake",        "commit",    "release", "undo drain", "undo activate",
+        "undo gate", "undo enable", "undo hook", "ended",
     };
 
     return NAME_IN(names, phase);

@@ -11,6 +11,7 @@ const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_STAGE] = {.name = "stage", .retry_failed = true, .counts = true, .connected = true},
     [STEP_DRAIN] = {.name = "drain", .counts = true, .touches = true},
     [STEP_ACTIVATE] = {.name = "activate", .counts = true, .connected = true, .touches = true},
+    [STEP_CONFIRM] = {.name = "confirm", .counts = true},
     [STEP_ENABLE] = {.name = "enable", .counts = true},
     [STEP_HOOK] = {.name = "hook", .counts = true, .connected = true},
     [STEP_COMMIT] = {.name = "commit", .retry_failed = true, .counts = true, .connected = true},
@@ -49,6 +50,18 @@ static bool is_probed(const struct rollout *rollout, const struct walker *walker
 {
     (void)walker;
     return rollout->config.probed && !mutant(MUTANT_NO_GATE);
+}
+
+static bool is_confirmed(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return rollout->config.confirms && !mutant(MUTANT_UNCONFIRMED);
+}
+
+/* The gate's word is old when the node was lost while it was confirmed. */
+static bool was_lost_since(const struct rollout *rollout, const struct walker *walker)
+{
+    return is_confirmed(rollout, walker) && is_probed(rollout, walker) && walker->unseen;
 }
 
 static bool still_serves(const struct rollout *rollout, const struct walker *walker)
@@ -121,6 +134,8 @@ static const struct track_step change_steps[] = {
     {.kind = STEP_ACTIVATE, .phase = PHASE_ACTIVATE},
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ACTIVATE},
     {.kind = STEP_PROBE, .phase = PHASE_GATE, .applies = is_probed, .watch = WATCH_GATE},
+    {.kind = STEP_CONFIRM, .phase = PHASE_CONFIRM, .applies = is_confirmed},
+    {.kind = STEP_PROBE, .phase = PHASE_CONFIRM, .applies = was_lost_since, .watch = WATCH_GATE},
     {.kind = STEP_ENABLE, .phase = PHASE_ENABLE, .applies = is_balanced, .in_service = true},
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ENABLE},
 };

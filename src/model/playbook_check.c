@@ -136,6 +136,20 @@ static void check_order(const struct check *check, const char *section, const ch
          duration_format(right, more_ms));
 }
 
+/* The timer runs while the node activates and passes its gate: a shorter one would take a node back
+ * that is only slow. */
+static void check_confirm(const struct check *check)
+{
+    char confirm[DURATION_TEXT_MAX], deadline[DURATION_TEXT_MAX];
+    int64_t confirm_ms = check->playbook->strategy.confirm_ms;
+    int64_t deadline_ms = check->playbook->health.healthy_deadline_ms;
+    if (confirm_ms && confirm_ms < deadline_ms)
+        TELL(check, "strategy", "confirm",
+             "key 'confirm' in [strategy] (%s) must be at least 'healthy_deadline' in [health] "
+             "(%s), or a node that is only slow goes back by itself",
+             duration_format(confirm, confirm_ms), duration_format(deadline, deadline_ms));
+}
+
 static void check_times(const struct check *check)
 {
     const struct health *health = &check->playbook->health;
@@ -248,6 +262,7 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     choose_health(&check);
     check_probes(&check);
     check_times(&check);
+    check_confirm(&check);
     check_hooks(&check);
     check_templates(&check);
 }

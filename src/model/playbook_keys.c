@@ -51,6 +51,8 @@ static const struct playbook_key keys[] = {
      .help = "one value of this inventory variable at a time, e.g. zone"},
     {"strategy", "bake", KEY_DURATION, AT(strategy.bake_ms), 0, 7 * DAY_MS, .fallback = "10s",
      .help = "how long a wave must stay healthy before the next"},
+    {"strategy", "confirm", KEY_DURATION, AT(strategy.confirm_ms), 5 * SECOND_MS, DAY_MS,
+     .help = "a node goes back by itself unless confirmed by then over a new connection"},
     {"strategy", "order", KEY_CHOICE, AT(strategy.order), .choices = "inventory|sorted|reverse",
      .fallback = "inventory", .help = "the order of the nodes"},
 

@@ -22,10 +22,17 @@
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   incoming/     received archives; reserve: 64 KiB, given up when the disk is full, so that going back is always possible
+#   confirm/      the confirm timer: `armed` is the last one, ID.end who ended it, `reverted` what a timer put back last
 #   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation
 #
 # Why a step of a lost session and a new session never both act: a leader writes its record first and looks at the lock after; a new
 # session takes the lock first and looks at the record (`settle`) after. One of the two sees the other.
+#
+# The confirm timer. With `confirm SECONDS` an activation first starts a process that outlives the session, the step and their
+# parents: a transient systemd timer where we may have one, else this program again under setsid. It puts the release before back
+# unless the timer's end was written before: by `confirm`, from another connection, or by the next activation. The end is made by
+# link(2), so that it has one author. While a newer generation holds the lock a timer that is due waits for what that one does. It
+# ends a step of its own generation that still runs; steps wait for a timer that has begun. A reboot loses it, and `facts` says so.
 #
 # Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
 # it, file or folder; what no release has is made as an empty folder.
@@ -34,7 +41,10 @@
 # shellcheck disable=SC2154
 
 # A leader of another process has the login's locale from its supervisor. `_` may be exported, and `read` writes to it.
-[ "$0" = deployctl-step ] || login_locale=${LC_ALL-}
+case $0 in
+deployctl-step | */.deployctl/confirm/*.run) ;;
+*) login_locale=${LC_ALL-} ;;
+esac
 unset _
 LC_ALL=C
 export LC_ALL
@@ -528,6 +538,8 @@ supervise() {
         # shellcheck disable=SC2086,SC2163
         export $session_names
         [ -z "$follow" ] || exec 4>&1
+        # What arms a timer hands the program on.
+        [ -z "$v_confirm" ] || export p
         setsid sh -c "$p" deployctl-step >"$out.out" 2>&1 3>"$out.val" </dev/null &
     fi
     leader=$!
@@ -625,7 +637,7 @@ launch_recorded() {
     answer_from_record && return
     ! is_busy || return
     read_record
-    if [ "$record_state" = running ]; then
+    if [ "$record_state" = running ] && [ "$record_verb" != revert ]; then
         reply refused "busy: $record_verb of an earlier session still runs on this node; settle it first"
         return
     fi
@@ -666,6 +678,7 @@ do_settle() {
     trap : HUP PIPE
     read_record
     settled="nothing runs"
+    await_revert
     case $record_state in
     running)
         if ! end_group "$record_pid"; then
@@ -688,7 +701,20 @@ do_settle() {
     value last_verb "${record_verb:--}"
     value last_state "$record_state"
     [ -z "$record_sentence" ] || value last_sentence "$record_sentence"
+    if read_armed && [ "$armed_generation" = "$lock_top" ] && first_line "$state/confirm/reverted"; then
+        value reverted "$line"
+    fi
     reply ok "$settled"
+}
+
+# A timer that has begun to put a release back is let end, unless it hangs.
+await_revert() {
+    tries=0
+    while [ "$record_state" = running ] && [ "$record_verb" = revert ] && [ "$tries" -lt 75 ]; do
+        tries=$((tries + 1))
+        sleep 0.2
+        read_record
+    done
 }
 
 # A killed step is to be done again, whatever its supervisor thought of it.
@@ -770,15 +796,22 @@ start_logs() {
 # What a leader of another process gets to know, by its environment.
 session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned v_since follow session_pid id tmp verb recorded lock_rollout'
+    v_bytes v_unpacked v_entries v_pinned v_since v_confirm follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
     in_step=yes
     [ -n "$recorded" ] || return 0
+    while [ "$verb" != revert ] && is_reverting; do sleep 0.2; done
     read_stat "$1"
     write_file "$state/step" "1 ${v_token:--} $verb $1 $stat_start $s_boot" || reply failed "disk: the step cannot be recorded in $state"
+    if [ "$verb" = revert ]; then
+        read_lock
+        [ "$lock_top" = "$v_fence" ] || [ "$lock_state" != held ] || reply refused "generation $lock_top holds the lock"
+        return
+    fi
     fence_holds "$v_fence" || reply refused "the lock of generation $v_fence is lost"
+    ! is_reverting || reply refused "the confirm timer puts release $armed_previous back at this moment"
 }
 
 # A step of this program's own, under setsid.
@@ -786,7 +819,7 @@ lead() {
     state=$s_root/.deployctl
     begin_record "$$"
     case $verb in
-    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | commit) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | revert | commit) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -842,7 +875,8 @@ command_in() {
         cd -- "$1" || exit 1
         plain_text=$2 plain_environment=$v_env plain_locale=$login_locale
         # shellcheck disable=SC2086
-        unset $session_names
+        unset $session_names p
+        # shellcheck disable=SC2030
         v_env=$plain_environment login_locale=$plain_locale
         give_environment
         exec /bin/sh -c "$plain_text" 3>&- >>"$log_target" 2>&1
@@ -1162,7 +1196,7 @@ deactivate() {
     fi
     rm -f -- "$s_root/current" || reply failed "the link $s_root/current cannot be removed"
     sync "$s_root" 2>/dev/null
-    reply ok "stopped, no release is current"
+    reply ok "${reason}stopped, no release is current"
 }
 
 # A service that runs no longer must not keep us from starting another.
@@ -1197,8 +1231,28 @@ restart_by_commands() {
 }
 
 lead_activate() {
+    reason=''
+    read_current
+    [ "$v_release" != - ] || { disarm_timer && deactivate; }
+    activate_release
+}
+
+# The timer's own step.
+lead_revert() {
+    read_armed || reply failed "the confirm timer's record is gone"
+    reason="release $armed_release was not confirmed within $armed_seconds s: "
     read_current
     [ "$v_release" != - ] || deactivate
+    activate_release
+}
+
+# What the timer does belongs to the verb: put in place just before the service is touched.
+change_timer() {
+    [ "$verb" = activate ] || return 0
+    if [ -n "$v_confirm" ]; then arm_timer; else disarm_timer; fi
+}
+
+activate_release() {
     need_release
     is_complete "$v_release" || reply failed "release $v_release is not complete on this node; stage it first"
     case $current_state in
@@ -1207,9 +1261,11 @@ lead_activate() {
     value was "${current:--}"
     if [ -n "$s_unit" ]; then
         need_unit
+        change_timer
         switch_current
         restart_unit
     else
+        change_timer
         # With nothing current there is nothing to stop; with a reload command a service that runs is not stopped.
         if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; }; then
             stop_by_command
@@ -1217,7 +1273,291 @@ lead_activate() {
         switch_current
         restart_by_commands
     fi
-    reply ok "release $v_release is current"
+    reply ok "${reason}release $v_release is current"
+}
+
+# --- the confirm timer ---------------------------------------------------------------------------------------------------------
+
+# The last timer as $armed_*; 1 when there is none.
+read_armed() {
+    armed_id='' armed_generation='' armed_rollout='' armed_release='' armed_previous='' armed_seconds=0 armed_until=0
+    armed_boot='' armed_session='' armed_unit=''
+    [ -s "$state/confirm/armed" ] || return 1
+    while read -r armed_key armed_text; do
+        case $armed_key in
+        id) armed_id=$armed_text ;;
+        generation) armed_generation=$armed_text ;;
+        rollout) armed_rollout=$armed_text ;;
+        release) armed_release=$armed_text ;;
+        previous) armed_previous=$armed_text ;;
+        seconds) armed_seconds=$armed_text ;;
+        until) armed_until=$armed_text ;;
+        boot) armed_boot=$armed_text ;;
+        session) armed_session=$armed_text ;;
+        unit) armed_unit=$armed_text ;;
+        esac
+    done <"$state/confirm/armed"
+    is_name "$armed_id" && is_number "$armed_until"
+}
+
+# Writes the end of timer $armed_id: 0 when it is ours, 1 when it had one, 2 when the disk is full.
+end_timer() {
+    claim=$state/confirm/.claim.$$
+    write_file "$claim" "$1" || return 2
+    ln -- "$claim" "$state/confirm/$armed_id.end" 2>/dev/null
+    claimed=$?
+    rm -f -- "$claim"
+    [ "$claimed" = 0 ] || return 1
+}
+
+# 0 while a timer puts a release back.
+is_reverting() {
+    read_armed && first_line "$state/confirm/$armed_id.end" || return 1
+    case $line in
+    'reverting '*) ;;
+    *) return 1 ;;
+    esac
+    [ ! -e "$state/confirm/$armed_id.done" ] || return 1
+    line=${line#reverting }
+    read_stat "${line% *}" && [ "$stat_start" = "${line#* }" ]
+}
+
+# What a timer that has its end still holds: a process, files.
+forget_timer() {
+    if [ -n "$armed_unit" ]; then
+        system_control stop -- "$armed_unit.timer" >/dev/null 2>&1
+    elif first_line "$state/confirm/$armed_id.pid"; then
+        read_stat "${line% *}" && [ "$stat_start" = "${line#* }" ] && signal_group TERM "${line% *}"
+    fi
+    rm -f -- "$state/confirm/$armed_id.run" "$state/confirm/$armed_id.program" "$state/confirm/$armed_id.pid"
+}
+
+# An activation ends the timer of the one before: it knows better.
+disarm_timer() {
+    rm -f -- "$state/confirm/reverted"
+    read_armed || return 0
+    end_timer superseded
+    case $? in
+    0) forget_timer ;;
+    2) reply failed "disk: the confirm timer of release $armed_release cannot be ended" ;;
+    esac
+    return 0
+}
+
+# $1 as one word of a shell's text: $quoted.
+quote() {
+    quoted='' unquoted=$1
+    while [ "${unquoted#*\'}" != "$unquoted" ]; do
+        quoted=$quoted${unquoted%%\'*}"'\\''"
+        unquoted=${unquoted#*\'}
+    done
+    quoted="'$quoted$unquoted'"
+}
+
+# $v_env as the release before has it: $env_before.
+give_release_before() {
+    # shellcheck disable=SC2031
+    env_before='' env_rest=$v_env
+    while [ -n "$env_rest" ]; do
+        line=${env_rest%%"$nl"*}
+        env_rest=${env_rest#*"$nl"}
+        case $line in
+        DEPLOYCTL_RELEASE=*) line=DEPLOYCTL_RELEASE=${v_previous#-} ;;
+        esac
+        env_before=$env_before$line$nl
+    done
+}
+
+# The watcher's text: the session as it is now, then the program.
+watcher_text() {
+    give_release_before
+    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale PATH HOME USER LOGNAME; do
+        eval "quote \"\${$watched-}\""
+        printf '%s=%s\n' "$watched" "$quoted"
+    done
+    quote "$env_before"
+    printf 'v_env=%s v_confirm=%s confirm_id=%s\n' "$quoted" "$v_confirm" "$armed_id"
+    # shellcheck disable=SC2016
+    printf '%s\n' 'export PATH HOME USER LOGNAME' 'p=$(cat "${0%.run}.program")' 'eval "$p"'
+}
+
+# Our own systemd may start a timer for us.
+may_use_systemd() {
+    [ -d /run/systemd/system ] && have systemd-run && { [ "$(id -u)" = 0 ] || [ -n "$s_sudo" ]; }
+}
+
+# A timer of systemd's: nothing of ours lives until it is due. What the service's own commands leave running stays.
+start_by_systemd() {
+    # shellcheck disable=SC2086
+    $s_sudo systemd-run --quiet --collect --unit="$armed_unit" --uid="$(id -u)" --gid="$(id -g)" \
+        --on-active="${v_confirm}s" --timer-property=AccuracySec=100ms --property=KillMode=process \
+        /bin/sh "$state/confirm/$armed_id.run" 2>&1 </dev/null
+}
+
+# A process of its own session, which says that it lives.
+start_detached() {
+    setsid sh "$state/confirm/$armed_id.run" </dev/null >/dev/null 2>&1 3>&- &
+    tries=0
+    while [ ! -s "$state/confirm/$armed_id.pid" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -le 100 ] || return 1
+        sleep 0.1
+    done
+}
+
+record_timer() {
+    replace_file "$state/confirm/armed" "id $armed_id${nl}generation $v_fence${nl}rollout ${lock_rollout:--}${nl}release $v_release${nl}previous $v_previous${nl}seconds $v_confirm${nl}until $armed_until${nl}boot $s_boot${nl}session $armed_session${nl}unit $armed_unit"
+}
+
+write_watcher() {
+    (
+        umask 077
+        printf '%s\n' "$p" >"$state/confirm/$armed_id.program" && watcher_text >"$state/confirm/$armed_id.run"
+    ) 2>/dev/null
+}
+
+# Before the switch. A release that is put back to itself needs no timer.
+arm_timer() {
+    disarm_timer
+    is_number "$v_confirm" && [ "$v_confirm" -gt 0 ] || reply failed "confirm needs a number of seconds"
+    [ -n "$v_previous" ] || v_previous=${current:--}
+    [ "$v_previous" != "$v_release" ] || return 0
+    if [ "$v_previous" != - ]; then
+        is_name "$v_previous" && is_complete "$v_previous" || reply failed "confirm: release $v_previous, to go back to, is not complete on this node"
+    fi
+    mkdir -p -- "$state/confirm" || reply failed "cannot make $state/confirm"
+    chmod 700 "$state/confirm"
+    read_stat "$session_pid"
+    armed_session=$session_pid.$stat_start
+    read_stat "$$"
+    armed_id=$v_fence.$$.$stat_start armed_unit='' armed_until=0
+    ! may_use_systemd || armed_unit=deployctl-confirm-$armed_id
+    uptime_now
+    armed_until=$((up + v_confirm))
+    write_watcher && record_timer || reply failed "disk: the confirm timer cannot be armed in $state"
+    forget_old_timers
+    if [ -n "$armed_unit" ] && ! start_by_systemd; then
+        armed_unit=''
+        record_timer || reply failed "disk: the confirm timer cannot be armed in $state"
+    fi
+    [ -n "$armed_unit" ] || start_detached || { end_timer superseded; reply failed "the confirm timer cannot be started"; }
+    journal confirm begin "$v_release" - "back to $v_previous unless confirmed within $v_confirm s" && return
+    end_timer superseded
+    forget_timer
+    reply failed "disk: the journal cannot be written"
+}
+
+# After `armed` names another one, none of these counts.
+forget_old_timers() {
+    for timer_file in "$state"/confirm/*; do
+        case ${timer_file##*/} in
+        armed | "$armed_id".*) ;;
+        *) rm -f -- "$timer_file" ;;
+        esac
+    done
+}
+
+# Only from another connection than the one that activated: that one may be the last that works.
+do_confirm() {
+    check_fence || return
+    if ! read_armed || [ "$armed_generation" != "$v_fence" ] || [ "$armed_release" != "$v_release" ]; then
+        read_current
+        if [ -n "$v_release" ] && [ "$current" = "$v_release" ]; then
+            reply ok "no timer runs for release $v_release"
+        else
+            reply refused "release $v_release is not current; there is nothing to confirm"
+        fi
+        return
+    fi
+    read_stat "$$"
+    if [ "$armed_session" = "$$.$stat_start" ]; then
+        reply refused "the connection that activated a release cannot confirm it; use a new one"
+        return
+    fi
+    epoch_now
+    end_timer "confirmed $epoch"
+    [ "$?" != 2 ] || { reply failed "disk: the confirmation cannot be written in $state"; return; }
+    first_line "$state/confirm/$armed_id.end"
+    case $line in
+    confirmed*) ;;
+    reverting*) refuse_reverted; return ;;
+    *) reply refused "the timer of release $armed_release was ended by another activation"; return ;;
+    esac
+    forget_timer
+    journal confirm end "$v_release" ok "confirmed over a new connection" || { reply failed "disk: the journal cannot be written"; return; }
+    reply ok "release $v_release is confirmed"
+}
+
+refuse_reverted() {
+    if first_line "$state/confirm/reverted"; then
+        value reverted "$line"
+        reply refused "it was too late: the node's confirm timer put release $armed_previous back after $armed_seconds s"
+    else
+        reply refused "it is too late: the node's confirm timer puts release $armed_previous back, after $armed_seconds s"
+    fi
+}
+
+# The watcher's life. Its settings come from its own file.
+watch() {
+    trap : HUP PIPE
+    state=$s_root/.deployctl in_step='' tmp=$state/confirm plain='' follow='' show='1 1 1' session_pid=$$ id=0
+    read_stat "$$"
+    watcher="$$ $stat_start"
+    read_armed && [ "$armed_id" = "$confirm_id" ] || exit 0
+    write_file "$state/confirm/$confirm_id.pid" "$watcher"
+    while uptime_now && [ "$up" -lt "$armed_until" ]; do sleep "$((armed_until - up))"; done
+    while timer_counts; do
+        read_lock
+        if [ "$lock_state" != held ] || [ "$lock_top" = "$armed_generation" ]; then
+            end_timer "reverting $watcher"
+            case $? in
+            0) ! timer_fires || break ;;
+            1) break ;;
+            esac
+        fi
+        sleep 1
+    done
+    rm -f -- "$state/confirm/$confirm_id.run" "$state/confirm/$confirm_id.program" "$state/confirm/$confirm_id.pid"
+}
+
+# 0 while this timer is the one that is armed, and nobody has put another release there by hand.
+timer_counts() {
+    read_armed && [ "$armed_id" = "$confirm_id" ] && [ ! -e "$state/confirm/$confirm_id.end" ] || return 1
+    read_current
+    [ "$current" = "$armed_release" ] || [ "${current:--}" = "$armed_previous" ]
+}
+
+# Puts the release before back; 1 when a newer generation came in between.
+timer_fires() {
+    read_armed && [ "$armed_id" = "$confirm_id" ] || return 0
+    said_status=failed said_sentence="disk: the journal cannot be written in $state"
+    if end_running_step; then
+        lock_top=$armed_generation lock_rollout=$armed_rollout recorded=yes verb=revert step_name=revert limit=600
+        v_fence=$armed_generation v_token='' v_release=$armed_previous id=$confirm_id.revert
+        supervise >/dev/null
+    fi
+    if [ "$said_status" = refused ]; then
+        rm -f -- "$state/confirm/$confirm_id.end"
+        return 1
+    fi
+    epoch_now
+    replace_file "$state/confirm/reverted" "$epoch $armed_release $armed_previous $armed_rollout $said_status $said_sentence"
+    write_file "$state/confirm/$confirm_id.done" "$said_status $said_sentence"
+    return 0
+}
+
+# A step of the activation's own run is over when the timer is due; 1 when it cannot be ended.
+end_running_step() {
+    read_record
+    [ "$record_state" = running ] || return 0
+    if ! end_group "$record_pid"; then
+        said_sentence="process group $record_pid of $record_verb cannot be ended: it is stuck in the kernel"
+        return 1
+    fi
+    sleep 0.2
+    read_record
+    record_end_of_lost killed
+    return 0
 }
 
 # --- what is kept --------------------------------------------------------------------------------------------------------------
@@ -1334,6 +1674,19 @@ facts_of_journal() {
     [ -z "$open_rollout" ] || value open_rollout "$open_rollout"
 }
 
+# The timer that runs, or that a reboot ended; and what a timer put back.
+facts_of_timer() {
+    if read_armed && [ ! -e "$state/confirm/$armed_id.end" ]; then
+        uptime_now
+        if [ "$armed_boot" = "$s_boot" ]; then
+            value confirm "armed $((armed_until > up ? armed_until - up : 0)) $armed_release $armed_previous"
+        else
+            value confirm "lost 0 $armed_release $armed_previous"
+        fi
+    fi
+    ! first_line "$state/confirm/reverted" || value reverted "$line"
+}
+
 lead_facts() {
     [ -n "$s_root" ] || reply failed "facts needs a root"
     epoch_now
@@ -1358,6 +1711,7 @@ lead_facts() {
         value lock_ttl "$lock_ttl"
     fi
     facts_of_journal
+    facts_of_timer
     reply ok facts
 }
 
@@ -1603,7 +1957,7 @@ read_request() {
     v_root='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
-    v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' fault=''
+    v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -1641,6 +1995,7 @@ read_request() {
         since) v_since=$text ;;
         follow) v_follow=$text ;;
         previous) v_previous=$text ;;
+        confirm) v_confirm=$text ;;
         kind) v_kind=$text ;;
         pinned) v_pinned=$text ;;
         target) v_target=$text ;;
@@ -1700,6 +2055,7 @@ dispatch() {
     stage | unpack | activate) launch_recorded 600 ;;
     discard | commit) launch_recorded 300 ;;
     failed) do_failed ;;
+    confirm) do_confirm ;;
     run) launch_recorded 600 plain ;;
     bye) return 1 ;;
     *) reply failed "unknown verb $verb; the node's program is of another version" ;;
@@ -1729,5 +2085,6 @@ serve() {
 
 case $0 in
 deployctl-step) lead ;;
+*/.deployctl/confirm/*.run) watch ;;
 *) serve ;;
 esac

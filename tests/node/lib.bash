@@ -110,6 +110,9 @@ stop_nodes() {
         read -r _ _ _ pid _ <"$root/.deployctl/step"
         kill -KILL -- "-$pid" 2>/dev/null
     fi
+    for pid in "$root"/.deployctl/confirm/*.pid; do
+        [ ! -s "$pid" ] || { read -r pid _ <"$pid" && kill -KILL -- "-$pid" 2>/dev/null; }
+    done
     return 0
 }
 

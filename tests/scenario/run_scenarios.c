@@ -63,10 +63,12 @@ static const struct number_setting settings[] = {
     TIME_SETTING("interrupt_grace", interrupt_grace_ms),
 };
 
-static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed"};
+static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
+                                       "confirms"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
-    offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed)};
+    offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
+    offsetof(struct rollout_config, confirms)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",
@@ -176,6 +178,11 @@ static void command_set(struct world_plan *plan, struct words *words)
     const char *value = need_word(words, name);
     char *config = (char *)&plan->config;
 
+    if (strcmp(name, "confirm") == 0) {
+        plan->config.confirms = true;
+        plan->confirm_ms = duration_of(value);
+        return;
+    }
     for (size_t i = 0; i < LENGTH(settings); i++) {
         if (strcmp(settings[i].name, name) != 0)
             continue;

@@ -10,7 +10,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
     static const int64_t durations[STEP_KINDS] = {
         [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 50,       [STEP_PROBE] = 20,
         [STEP_STAGE] = 2000,  [STEP_DRAIN] = 500,    [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100,
-        [STEP_HOOK] = 200,    [STEP_COMMIT] = 50,    [STEP_RELEASE] = 50,
+        [STEP_CONFIRM] = 150, [STEP_HOOK] = 200,     [STEP_COMMIT] = 50,     [STEP_RELEASE] = 50,
     };
 
     *plan = (struct world_plan){
@@ -35,6 +35,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
                 .interrupt_grace_ms = 3000,
                 .seed = 1,
             },
+        .confirm_ms = 60000,
         .seed = 1,
     };
     for (size_t i = 0; i < STEP_KINDS; i++) {
@@ -101,10 +102,26 @@ static void take_effect(struct world *world, struct flight *flight)
         truth->runs = flight->action.release == RELEASE_TARGET ? RUNS_TARGET : truth->ran_before;
         truth->activated_at = world->now;
         truth->fallen = false;
+        truth->put_back = false;
+        truth->confirm_by = world->config.confirms && !flight->action.undo
+                                ? world->now + world->plan->confirm_ms
+                                : 0;
+        break;
+    case STEP_CONFIRM:
+        if (truth->put_back)
+            flight->status = DONE_REFUSED;
+        truth->confirm_by = 0;
         break;
     default:
         break;
     }
+}
+
+/* What a node answers from its record when it is asked again. */
+static bool is_recorded(const struct action *action)
+{
+    return action->step != STEP_CONNECT && action->step != STEP_PROBE &&
+           action->step != STEP_CONFIRM;
 }
 
 static void end_work(struct world *world, struct flight *flight)
@@ -116,7 +133,7 @@ static void end_work(struct world *world, struct flight *flight)
         take_effect(world, flight);
     if (flight->action.step == STEP_PROBE && flight->status == DONE_OK)
         flight->status = is_healthy(world, flight->action.node) ? DONE_OK : DONE_FAILED;
-    if (flight->action.step == STEP_CONNECT || flight->action.step == STEP_PROBE)
+    if (!is_recorded(&flight->action))
         return;
     if (flight->status == DONE_UNREACHABLE && !flight->does)
         return; /* it never arrived */
@@ -220,8 +237,7 @@ static void prepare(struct world *world, struct flight *flight, const struct act
 
 static bool repeats_recorded_work(const struct node_truth *truth, const struct action *action)
 {
-    return action->step != STEP_CONNECT && action->step != STEP_PROBE &&
-           action->token == truth->token;
+    return is_recorded(action) && action->token == truth->token;
 }
 
 static void begin_work(struct world *world, const struct action *action)
@@ -364,6 +380,19 @@ static void node_dies(struct world *world, size_t node)
     }
 }
 
+/* Its confirm timer is due: nobody came. */
+static void node_puts_back(struct world *world, size_t node)
+{
+    struct node_truth *truth = &world->nodes[node];
+
+    story_say(world, "(web%zu puts its release back)", node + 1);
+    truth->confirm_by = 0;
+    truth->put_back = true;
+    truth->runs = truth->ran_before;
+    truth->activated_at = world->now;
+    truth->fallen = false;
+}
+
 /* The engine notices a lost connection: it tells, and answers for what was in flight over it. */
 static void connection_cut(struct world *world, size_t node)
 {
@@ -373,14 +402,16 @@ static void connection_cut(struct world *world, size_t node)
     for (size_t i = 0; i < world->flight_count; i++) {
         struct flight *flight = &world->flights[i];
 
-        if (flight->action.node != node || !world_over_connection(world, &flight->action))
+        if (flight->action.node != node || !world_over_connection(world, &flight->action) ||
+            flight->action.step == STEP_CONFIRM)
             continue;
         flight->status = DONE_UNREACHABLE;
         if (flight->answers_at != INT64_MAX)
             flight->answers_at = world->now + 10;
     }
     world->ledgers[node].unheard = true;
-    if (over.action.id != 0 && world_over_connection(world, &over.action))
+    if (over.action.id != 0 && over.action.step != STEP_CONFIRM &&
+        world_over_connection(world, &over.action))
         laws_see_answer(world, &over);
     step(world, &event);
 }
@@ -456,6 +487,10 @@ static bool next_moment(const struct world *world, int64_t *out)
     for (size_t i = 0; i < world->plan->happening_count; i++)
         if (!world->happened[i] && world->plan->happenings[i].at_ms < next)
             next = world->plan->happenings[i].at_ms;
+    for (size_t i = 0; i < world->plan->node_count; i++)
+        if (world->nodes[i].alive && world->nodes[i].confirm_by > 0 &&
+            world->nodes[i].confirm_by < next)
+            next = world->nodes[i].confirm_by;
     *out = next;
     return next != INT64_MAX;
 }
@@ -471,6 +506,14 @@ static bool do_due(struct world *world)
             end_work(world, flight);
             return true;
         }
+    }
+    for (size_t i = 0; i < world->plan->node_count; i++) {
+        const struct node_truth *truth = &world->nodes[i];
+
+        if (!truth->alive || truth->confirm_by == 0 || truth->confirm_by > world->now)
+            continue;
+        node_puts_back(world, i);
+        return true;
     }
     for (size_t i = 0; i < world->plan->happening_count; i++) {
         if (world->happened[i] || world->plan->happenings[i].at_ms > world->now)

@@ -85,6 +85,7 @@ struct world_plan {
     struct happening happenings[WORLD_HAPPENINGS_MAX];
     size_t happening_count;
     int64_t step_ms[STEP_KINDS];
+    int64_t confirm_ms; /* with config.confirms: until a node puts its release back itself */
     uint32_t chaos_per_mille; /* of the actions that meet a random effect */
     uint32_t jitter_percent;  /* of the durations */
     uint64_t seed;
@@ -110,6 +111,8 @@ struct node_truth {
     bool alive, fallen, enabled, drained;
     enum running runs, ran_before;
     int64_t activated_at;
+    int64_t confirm_by; /* of the timer that runs; 0: none */
+    bool put_back;      /* by its timer, since the last activation */
     uint32_t token; /* of the last work that ended here, with its result */
     enum done_status token_status;
     uint32_t strikes[STEP_KINDS][2];

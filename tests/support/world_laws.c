@@ -303,6 +303,15 @@ static bool same_work(const struct action *a, const struct action *b)
            a->release == b->release;
 }
 
+/* A node that counts as updated keeps its release: no timer of its own takes it away. */
+static void rule_confirmed(struct world *world, size_t node)
+{
+    if (world->nodes[node].confirm_by > 0)
+        law_broken(world, "confirm", "web%zu is called updated and was never confirmed", node + 1);
+    if (world->nodes[node].put_back)
+        law_broken(world, "confirm", "web%zu is called updated and put its release back", node + 1);
+}
+
 /* 8. The journal holds an action before it happens: ids grow, and a repeated action keeps its
  * token, so that nothing is done unrecorded. */
 static void law_8_journal(struct world *world, const struct action *action)
@@ -494,6 +503,8 @@ static void see_outcome(struct world *world, size_t node, enum node_outcome outc
     law_10_classes(world, node, outcome);
     if (outcome == NODE_RESTORED)
         law_4_restored(world, node);
+    if (outcome == NODE_UPDATED && world->config.confirms)
+        rule_confirmed(world, node);
     if (outcome == NODE_RESTORED || outcome == NODE_NEEDS_CARE)
         ledger->settled = true;
     if ((outcome == NODE_FAILED || outcome == NODE_UNREACHABLE) && world->state != ROLLOUT_SETUP)

@@ -209,6 +209,51 @@ static void a_file_system_that_counts_no_inodes_is_fine(void **state)
     assert_int_equal(facts_check(&facts, &shop, false, 1, &err), 0);
 }
 
+static void assert_timer_told(const char *confirm, const char *reverted, const char *expected)
+{
+    struct facts facts = {.confirm = confirm, .reverted = reverted};
+    struct strbuf out;
+    strbuf_init(&out, 1024);
+    facts_tell_timer(&facts, &out);
+    assert_string_equal(out.text, expected);
+    strbuf_release(&out);
+}
+
+static void a_confirm_timer_is_told_in_a_sentence(void **state)
+{
+    (void)state;
+    assert_timer_told(NULL, NULL, "");
+    assert_timer_told("armed 12 b a", NULL,
+                      "release b is not confirmed: the node puts a back in 12 s");
+    assert_timer_told("armed 0 b -", NULL,
+                      "release b is not confirmed: the node puts no release back in 0 s");
+    assert_timer_told(
+        "lost 0 b a", NULL,
+        "release b was not confirmed, and a reboot ended the timer that would have put a "
+        "back");
+    assert_timer_told(
+        NULL, "1700000000 b a r1 ok release a is current",
+        "reverted by its confirm timer at 2023-11-14 22:13:20 UTC, release b back to a "
+        "(rollout r1)");
+    assert_timer_told(
+        NULL, "1700000000 b a r1 failed start: exit status 3",
+        "its confirm timer could not put a back at 2023-11-14 22:13:20 UTC: start: exit "
+        "status 3");
+}
+
+static void a_malformed_timer_is_not_told(void **state)
+{
+    (void)state;
+    struct strbuf out;
+    strbuf_init(&out, 1024);
+    assert_false(reverted_sentence("yesterday b a r1 ok x", &out));
+    assert_false(reverted_sentence("1700000000 b", &out));
+    assert_false(reverted_sentence("", &out));
+    assert_int_equal(out.length, 0);
+    strbuf_release(&out);
+    assert_timer_told("armed soon b a", NULL, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +267,8 @@ int main(void)
         cmocka_unit_test(each_refusal_says_what_to_do),
         cmocka_unit_test(a_full_disk_stands_in_nobodys_way_when_nothing_is_staged),
         cmocka_unit_test(a_file_system_that_counts_no_inodes_is_fine),
+        cmocka_unit_test(a_confirm_timer_is_told_in_a_sentence),
+        cmocka_unit_test(a_malformed_timer_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

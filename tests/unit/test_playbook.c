@@ -205,6 +205,8 @@ static void bad_values_are_faults(void **state)
         {"strategy", "bake = -1s"},
         {"strategy", "bake = 8d"},
         {"strategy", "spread = a b"},
+        {"strategy", "confirm = 4s"},
+        {"strategy", "confirm = 59s"},
         {"strategy", "type = rollin"},
         {"health", "http = healthz"},
         {"health", "http = ftp://x/"},
