@@ -55,8 +55,8 @@
  * - An activation of the change arms a timer on the node, which puts the previous release back
  *   unless it is confirmed over a connection of its own. So a node that passed its gate is
  *   confirmed before anything else, and one that cannot be is a failed node like one whose gate
- *   closed. An
- *   undo's activation ends the timer. A node that put its release back itself refuses to confirm.
+ *   closed. An undo's activation ends the timer. A node that put its release back itself refuses
+ *   to confirm.
  * - A confirm goes over another connection than the node's: a lost one does not answer it. When the
  *   node was lost meanwhile, or at first out of reach for the confirm, its gate opens once more.
  *
