@@ -206,7 +206,7 @@ locked_node() {
 # Waits, by short looks, until a command succeeds.
 eventually() {
     local tries
-    for tries in {1..200}; do
+    for tries in {1..600}; do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.05
     done
