@@ -19,10 +19,11 @@
  *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
  *             release ID good|staged|failed|incomplete *, disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
  *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP, confirm armed|lost SECONDS
- *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation [60 s]
- *   lock      rollout holder ttl release? token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
+ *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
+ *             migration NAME running|done|failed|undone|unknown RELEASE KIND * [60 s]
+ *   lock      rollout holder ttl release? kind? reason? (why past a point of no return) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
- *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result -> the journal's end, and unlocks
+ *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
  *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,
  *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]
@@ -33,6 +34,8 @@
  *   confirm C   release: ends the timer; ok also when there is none for this release, or it was confirmed before; refused over the
  *             connection that activated, and when it came too late (reverted EPOCH RELEASE PREVIOUS ROLLOUT ok|failed SENTENCE)
  *   run R     command name? release? (its folder; else current) env?* -> status N [600 s]; status failed when N is not 0
+ *   migrate R command name release kind expand|contract|irreversible down yes? again yes? env?* -> as `run`. Once: one that is done answers ok and
+ *             runs nothing, one that began and has no end is refused unless `again`; `down` needs one that is done [600 s]
  *   probe     command release? env?* -> status N [60 s];  exec: command env?* -> status N, up to 256 KiB of output [no limit]
  *   unit      -> unit_load unit_active unit_sub unit_restarts unit_main_pid unit_result;  evidence: lines -> unit_status, rights?, output
  *   commit R  release kind rollback? previous? pinned yes|no? -> pruned ID *, warning *;  failed R: release

@@ -21,6 +21,8 @@
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
+#   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
+#                 does not live is what nobody knows the end of; never run again in silence
 #   incoming/     received archives; reserve: 64 KiB, given up when the disk is full, so that going back is always possible
 #   confirm/      the confirm timer: `armed` is the last one, ID.end who ended it, `reverted` what a timer put back last
 #   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation
@@ -268,7 +270,7 @@ describe_holder() {
 
 make_folders() {
     mkdir -p -- "$s_root/releases" "$s_root/shared" "$state/lock" "$state/manifests" "$state/good" "$state/failed" \
-        "$state/incoming" 2>&1 && chmod 700 "$state/incoming" 2>&1
+        "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state/incoming" 2>&1
 }
 
 # Claims the next generation by link(2). 1 when another session was faster.
@@ -334,6 +336,10 @@ do_lock() {
     mended=yes
     read_lock
     journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" || { reply failed "disk: the journal cannot be written"; return; }
+    if [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; then
+        reply failed "disk: the journal cannot be written"
+        return
+    fi
     [ -z "$was" ] || value taken_over "$was"
     value generation "$lock_top"
     reply ok "${was:-locked}"
@@ -384,6 +390,20 @@ do_failed() {
     reply ok "release $v_release is marked failed"
 }
 
+# Lines `NAME RELEASE KIND` of migrations that are done, wherever they ran: this node is to know it too.
+copy_migrations() {
+    while [ -n "$v_migration" ]; do
+        copied=${v_migration%%"$nl"*}
+        v_migration=${v_migration#*"$nl"}
+        name=${copied%% *}
+        copied=${copied#* }
+        if ! is_name "$name" || ! is_name "${copied%% *}"; then continue; fi
+        read_migration "$name"
+        [ "$migration_state" != 'done' ] || continue
+        write_migration "$name" "${copied%% *}" "${copied#* }" 'done' || return 1
+    done
+}
+
 # 0 while a changing step of this session runs; says so.
 is_busy() {
     [ -n "$busy" ] && [ ! -e "$tmp/$busy.end" ] || return 1
@@ -393,11 +413,101 @@ is_busy() {
 do_finish() {
     check_fence || return
     ! is_busy || return
+    copy_migrations || { reply failed "disk: the migrations cannot be recorded"; return; }
     finish_mark=end
     [ "$v_open" != yes ] || finish_mark=held
     journal rollout "$finish_mark" "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
     write_file "$state/lock/$v_fence.end" finished || { reply failed "disk: the lock cannot be given back"; return; }
     reply ok finished
+}
+
+# --- migrations ----------------------------------------------------------------------------------------------------------------
+
+# write_migration NAME RELEASE KIND STATE: on the disk when it returns 0.
+write_migration() {
+    epoch_now
+    write_file "$state/migration.new" "1 $epoch $2 $3 $4 ${lock_rollout:--}" || return 1
+    mv -f -- "$state/migration.new" "$state/migrations/$1" || return 1
+    sync "$state/migrations/$1" 2>/dev/null || sync
+}
+
+# $migration_state: none, running, done, failed, undone, or unknown: it began, and neither lives nor has an end.
+read_migration() {
+    migration_state=none migration_release=- migration_kind=-
+    [ -s "$state/migrations/$1" ] || return 0
+    read -r _ _ migration_release migration_kind migration_state _ <"$state/migrations/$1"
+    case $migration_state in
+    done | failed | undone) return 0 ;;
+    running) ;;
+    *) migration_state=unknown ;;
+    esac
+    read_record
+    [ "$record_state" = running ] && [ "$record_verb" = migrate ] || migration_state=unknown
+}
+
+# The record must allow it. 1: replied.
+check_migration() {
+    read_migration "$v_name"
+    case $migration_state in
+    running) reply refused "migration $v_name still runs on this node" ;;
+    unknown)
+        [ "$v_again" != yes ] || return 0
+        reply refused "migration $v_name began with release $migration_release and has no end on record"
+        ;;
+    done)
+        [ "$v_down" != yes ] || return 0
+        reply ok "migration $v_name was done with release $migration_release"
+        ;;
+    *)
+        [ "$v_down" = yes ] || return 0
+        reply refused "migration $v_name is not done"
+        ;;
+    esac
+    return 1
+}
+
+start_migrate() {
+    check_fence || return
+    is_name "$v_name" || { reply failed "migrate needs a name"; return; }
+    case $v_kind in
+    expand | contract | irreversible) ;;
+    *) reply failed "migrate needs a kind"; return ;;
+    esac
+    [ -n "$v_release" ] || { reply failed "migrate needs a release"; return; }
+    answer_from_record && return
+    check_migration || return
+    step_name=migrate.$v_name
+    [ "$v_down" != yes ] || step_name=unmigrate.$v_name
+    launch_recorded 600 plain
+}
+
+# How the step ended, from $said_status. Only a command that ended by itself is known to be done or failed.
+record_migration() {
+    migrated=running
+    case $said_status in
+    ok) migrated='done' ;;
+    refused) migrated=failed ;;
+    failed) [ -n "$late" ] || [ "$code" -gt 128 ] || migrated=failed ;;
+    esac
+    if [ "$v_down" = yes ]; then
+        case $migrated in
+        done) migrated=undone ;;
+        failed)
+            migrated=running
+            [ "$said_status" != refused ] || migrated='done'
+            ;;
+        esac
+    fi
+    [ "$migrated" = running ] || write_migration "$v_name" "$v_release" "$v_kind" "$migrated"
+}
+
+facts_of_migrations() {
+    for migration_file in "$state"/migrations/*; do
+        name=${migration_file##*/}
+        is_name "$name" || continue
+        read_migration "$name"
+        [ "$migration_state" = none ] || value migration "$name $migration_state $migration_release $migration_kind"
+    done
 }
 
 # --- steps: supervisor's side --------------------------------------------------------------------------------------------------
@@ -516,6 +626,7 @@ record_end() {
     "1 "*" $leader "*) ;;
     *) append_file "$state/step" "1 ${v_token:--} $verb $leader 0 $s_boot" ;;
     esac
+    [ "$verb" != migrate ] || record_migration
     append_file "$state/step" "${said_values}end $said_status $said_sentence"
     journal "$step_name" end "$v_release" "$said_status" "$said_sentence"
 }
@@ -530,6 +641,11 @@ supervise() {
     if [ -n "$recorded" ] && ! journal "$step_name" begin "$v_release" - "${v_token:--}"; then
         : >"$out.end"
         reply failed "disk: the journal cannot be written in $state"
+        return
+    fi
+    if [ -n "$recorded" ] && [ "$verb" = migrate ] && ! write_migration "$v_name" "$v_release" "$v_kind" running; then
+        : >"$out.end"
+        reply failed "disk: the migration cannot be recorded in $state"
         return
     fi
     if [ -n "$plain" ]; then
@@ -681,6 +797,12 @@ do_settle() {
     await_revert
     case $record_state in
     running)
+        if [ "$record_verb" = migrate ]; then
+            # Data half changed is worse than a rollout that waits.
+            : >"$tmp/$id.end"
+            reply failed "a migration of an earlier session still runs on this node; wait for its end"
+            return
+        fi
         if ! end_group "$record_pid"; then
             value unended "$record_pid"
             : >"$tmp/$id.end"
@@ -1712,6 +1834,7 @@ lead_facts() {
     fi
     facts_of_journal
     facts_of_timer
+    facts_of_migrations
     reply ok facts
 }
 
@@ -1958,6 +2081,7 @@ read_request() {
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
+    v_reason='' v_migration='' v_down='' v_again=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2001,6 +2125,10 @@ read_request() {
         target) v_target=$text ;;
         result) v_result=$text ;;
         open) v_open=$text ;;
+        reason) v_reason=$text ;;
+        migration) v_migration=$v_migration$text$nl ;;
+        down) v_down=$text ;;
+        again) v_again=$text ;;
         status) v_status=${text%% *} ;;
         *) fault="unknown key ${line%% *}; the node's program is of another version" ;;
         esac
@@ -2057,6 +2185,7 @@ dispatch() {
     failed) do_failed ;;
     confirm) do_confirm ;;
     run) launch_recorded 600 plain ;;
+    migrate) start_migrate ;;
     bye) return 1 ;;
     *) reply failed "unknown verb $verb; the node's program is of another version" ;;
     esac
