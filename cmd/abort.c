@@ -10,6 +10,12 @@ static int undo(struct run *run)
         printf("nothing to abort: no rollout of %s is open\n", run->inputs.playbook.service.name);
         return EXIT_DONE;
     }
+    for (size_t i = 0; i < run->survey.count; i++)
+        run->targets[i] =
+            run->survey.nodes[i].answered ? facts_release_before(&run->survey.nodes[i].facts) : NULL;
+    int code = run_check_targets(run, run->targets);
+    if (code)
+        return code;
     snprintf(text, sizeof(text), "undoing %s %.64s", run_kind_name(open.kind), open.rollout);
     return run_go(run, RUN_ABORT, true, text);
 }

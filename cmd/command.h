@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/migrations.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "core/waves.h"
@@ -44,6 +45,9 @@ struct options {
     const char *format;       /* report: text, json, junit, html; NULL: as `json` says */
     const char *const *arguments; /* what is left, without the verb */
     size_t argument_count;
+    const struct migration_word *migrations; /* --migration NAME=done|again */
+    size_t migration_count;
+    const char *past_reason; /* --past-point-of-no-return; NULL: not given */
     const char *const *command;   /* after `--` (exec) */
     size_t command_count;
 };

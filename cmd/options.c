@@ -24,6 +24,10 @@ const struct option_spec option_specs[] = {
      "refuse to run unless the plan is still this one"},
     {0, "supersede", NULL, OPTION_FLAG, AT(supersede), 0, 0, COMPLETE_NONE,
      "start over an earlier rollout that did not end"},
+    {0, "migration", "NAME=done|again", OPTION_MIGRATION, AT(migrations), 0, 0, COMPLETE_NONE,
+     "what a migration was whose end is unknown; repeatable"},
+    {0, "past-point-of-no-return", "REASON", OPTION_TEXT, AT(past_reason), 0, 0, COMPLETE_NONE,
+     "go back across an irreversible migration; recorded"},
     {'y', "yes", NULL, OPTION_FLAG, AT(yes), 0, 0, COMPLETE_NONE, "do not ask"},
     {'n', "count", "N", OPTION_WHOLE, AT(count), 1, 10000, COMPLETE_NONE, "at most N rollouts; 20"},
     {0, "timeout", "TIME", OPTION_DURATION, AT(timeout_ms), 1, DAY_MS, COMPLETE_NONE,
@@ -200,6 +204,25 @@ static int add_setting(struct options *options, const char *text, struct arena *
     return 0;
 }
 
+static int add_word(struct options *options, const char *text, struct arena *arena, struct err *err)
+{
+    const char *equals = strrchr(text, '=');
+    bool again = equals && strcmp(equals, "=again") == 0;
+    if (!equals || equals == text || (!again && strcmp(equals, "=done") != 0))
+        return err_set(err, ERR_INPUT, "--migration takes NAME=done or NAME=again, not '%s'", text);
+    struct migration_word *items =
+        arena_grow(arena, (void *)options->migrations, options->migration_count, sizeof *items);
+    if (!items)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    items[options->migration_count] = (struct migration_word){
+        .name = arena_strndup(arena, text, (size_t)(equals - text)), .again = again};
+    if (!items[options->migration_count].name)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    options->migrations = items;
+    options->migration_count++;
+    return 0;
+}
+
 static int store_output(struct options *options, const char *text, struct err *err)
 {
     static const char *const forms[] = {"text", "json"};
@@ -263,6 +286,8 @@ static int store(struct options *options, const struct option_spec *spec, const 
     switch (spec->kind) {
     case OPTION_SETTING:
         return add_setting(options, text, arena, err);
+    case OPTION_MIGRATION:
+        return add_word(options, text, arena, err);
     case OPTION_OUTPUT:
         return store_output(options, text, err);
     case OPTION_CHOICE:

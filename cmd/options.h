@@ -13,7 +13,8 @@ enum option_kind {
     OPTION_DURATION, /* int64_t milliseconds from minimum to maximum */
     OPTION_OUTPUT,   /* `text` or `json`: bool json */
     OPTION_CHOICE,   /* const char *, one of the words of `argument` */
-    OPTION_SETTING   /* `section.key=value`, may stand several times */
+    OPTION_SETTING,  /* `section.key=value`, may stand several times */
+    OPTION_MIGRATION /* `NAME=done` or `NAME=again`, may stand several times */
 };
 
 /* What a shell offers after it. */

@@ -65,7 +65,55 @@ static const char *wave_text(const struct run *run, size_t node, char out[24])
     return out;
 }
 
-static void print_text(const struct run *run, const struct planned *planned, const char *hash)
+static const char *moment_of(const struct migration *migration)
+{
+    return migration->kind == CHANGE_CONTRACT ? "after the last commit" : "before the first node changes";
+}
+
+static const char *place_of(const struct run *run, const struct data_change *change)
+{
+    if (strcmp(change->migration->on, "first") != 0)
+        return change->migration->on;
+    return run->waves.count && run->waves.items[0].count
+               ? run->fleet->members[run->waves.items[0].nodes[0]].node->name
+               : "first";
+}
+
+static void print_change(const struct run *run, const struct data_change *change)
+{
+    const struct migration *migration = change->migration;
+    printf("  %-20s %-12s ", migration->name, change_kind_name(migration->kind));
+    if (change->state == DATA_DONE)
+        printf("done with release %s\n", change->release);
+    else if (change->state == DATA_UNKNOWN)
+        printf("unknown: began on %s with release %s\n", change->where, change->release);
+    else
+        printf("pending: on %s, %s%s\n", place_of(run, change), moment_of(migration),
+               migration->backup ? ", behind its backup" : "");
+}
+
+/* In the order in which they would run. */
+static void print_data(const struct run *run, const struct err *refusal)
+{
+    size_t no_return = data_plan_no_return(&run->data);
+    if (run->data.count)
+        printf("migrations, once a fleet:\n");
+    for (int contract = 0; contract < 2; contract++)
+        for (size_t i = 0; i < run->data.count; i++) {
+            if ((run->data.changes[i].migration->kind == CHANGE_CONTRACT) != contract)
+                continue;
+            if (i == no_return)
+                printf("  -- point of no return: from here on nothing is rolled back\n");
+            print_change(run, &run->data.changes[i]);
+        }
+    if (run->data.no_way_back)
+        printf("some node would go back to before an irreversible migration: nothing would be rolled back\n");
+    if (refusal->code)
+        printf("would be refused: %s\n", refusal->message);
+}
+
+static void print_text(const struct run *run, const struct planned *planned, const char *hash,
+                       const struct err *refusal)
 {
     static const char *const headings[] = {"wave", "node", "current",  "change",
                                            "disk", "sudo", "rollback", "note"};
@@ -94,11 +142,34 @@ static void print_text(const struct run *run, const struct planned *planned, con
         }
     table_print(&table, stdout);
     table_release(&table);
+    print_data(run, refusal);
     printf("plan %s; hold a rollout to it with --require-plan %s\n", hash, hash);
 }
 
-static void print_json(const struct run *run, const struct planned *planned, const char *hash)
+static void dump(json_t *line)
 {
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+static void dump_data(const struct run *run)
+{
+    for (size_t i = 0; i < run->data.count; i++) {
+        const struct data_change *change = &run->data.changes[i];
+        const struct migration *migration = change->migration;
+        dump(json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:b}", "v", 1, "event", "plan_migration", "migration",
+                       migration->name, "kind", change_kind_name(migration->kind), "state",
+                       data_state_name(change->state), "node", place_of(run, change), "moment",
+                       migration->kind == CHANGE_CONTRACT ? "after" : "before", "release", change->release, "backup",
+                       migration->backup != NULL));
+    }
+}
+
+static void print_json(const struct run *run, const struct planned *planned, const char *hash,
+                       const struct err *refusal)
+{
+    size_t no_return = data_plan_no_return(&run->data);
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         char wave[24] = "0";
@@ -108,17 +179,17 @@ static void print_json(const struct run *run, const struct planned *planned, con
             planned[i].change, "current", node->facts.current, "target", run->targets[i],
             "rollback_to", rollback_to(node, planned[i].change), "disk_free", (json_int_t)node->facts.disk_free, "sudo",
             node->facts.sudo, "refusal", planned[i].refusal.code ? planned[i].refusal.message : NULL);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        dump(line);
     }
-    json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i}", "v", 1, "event", "plan", "service",
+    dump_data(run);
+    json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:s?, s:b, s:s?}", "v", 1, "event", "plan", "service",
                              run->inputs.playbook.service.name, "release",
                              package_release(run->package), "hash", hash, "waves",
-                             (int)run->waves.count);
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+                             (int)run->waves.count, "point_of_no_return",
+                             no_return == SIZE_MAX ? NULL : run->data.changes[no_return].migration->name,
+                             "no_way_back", run->data.no_way_back, "refusal",
+                             refusal->code ? refusal->message : NULL);
+    dump(line);
 }
 
 static int plan(struct run *run)
@@ -136,8 +207,13 @@ static int plan(struct run *run)
         if (!run->survey.nodes[i].answered && planned[i].refusal.code != ERR_REFUSED)
             code = EXIT_UNREACHABLE;
     }
+    struct err refusal;
+    err_clear(&refusal);
+    if (data_plan_check(&run->data, run->fleet, &run->survey, run->options->limit != NULL, &refusal) < 0 ||
+        data_check_targets(run->fleet, &run->survey, run->targets, &refusal) < 0)
+        code = code == EXIT_DONE ? EXIT_REFUSED : code;
     run_plan_hash(run, hash);
-    (run->options->json ? print_json : print_text)(run, planned, hash);
+    (run->options->json ? print_json : print_text)(run, planned, hash, &refusal);
     return code;
 }
 
@@ -149,6 +225,8 @@ int verb_plan(const struct options *options)
         code = run_pack(&run, NULL);
     if (!code)
         code = run_survey(&run, false);
+    if (!code)
+        code = run_data(&run);
     if (!code)
         code = plan(&run);
     run_release(&run);

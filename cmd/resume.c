@@ -46,6 +46,17 @@ static int resume(struct run *run)
             return code;
     }
     survey_resume_targets(&run->survey, &open, run->targets);
+    if (open.kind != RUN_ROLLOUT && run->options->migration_count) {
+        fprintf(stderr, "deployctl: a %s runs no migration; leave --migration out\n", run_kind_name(open.kind));
+        return EXIT_REFUSED;
+    }
+    if (open.kind == RUN_ROLLOUT) {
+        int code = run_data(run);
+        if (!code)
+            code = run_check_data(run);
+        if (code)
+            return code;
+    }
     snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open.kind), open.rollout);
     return run_go(run, open.kind, true, text);
 }

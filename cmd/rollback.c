@@ -59,6 +59,8 @@ int verb_rollback(const struct options *options)
         choose_targets(&run);
         code = run_require_plan(&run);
     }
+    if (!code)
+        code = run_check_targets(&run, run.targets);
     if (!code && !agreed(&run)) {
         fprintf(stderr, "deployctl: nothing was changed\n");
         code = EXIT_REFUSED;

@@ -127,6 +127,38 @@ int run_unreached(const struct run *run)
     return EXIT_UNREACHABLE;
 }
 
+/* --- the data --- */
+
+int run_data(struct run *run)
+{
+    const struct options *options = run->options;
+    struct err err;
+    int code = run->survey.nodes ? 0 : run_survey(run, false);
+    if (code)
+        return code;
+    if (data_plan_make(&run->data, &run->inputs.playbook, run->fleet, &run->survey, options->migrations,
+                       options->migration_count, &run->inputs.arena, &err) < 0)
+        return report_error(&err);
+    run->has_data = true;
+    return 0;
+}
+
+int run_check_data(struct run *run)
+{
+    struct err err;
+    if (data_plan_check(&run->data, run->fleet, &run->survey, run->options->limit != NULL, &err) < 0)
+        return report_error(&err);
+    return run_check_targets(run, run->targets);
+}
+
+int run_check_targets(struct run *run, const char *const *targets)
+{
+    struct err err;
+    if (!run->options->past_reason && data_check_targets(run->fleet, &run->survey, targets, &err) < 0)
+        return report_error(&err);
+    return 0;
+}
+
 /* --- the plan's hash --- */
 
 void run_plan_hash(const struct run *run, char out[13])
@@ -143,6 +175,9 @@ void run_plan_hash(const struct run *run, char out[13])
             strbuf_addf(&text, "%zu %s %s %s\n", wave, run->fleet->members[node].node->name,
                         current ? current : "-", run->targets[node] ? run->targets[node] : "-");
         }
+    for (size_t i = 0; run->has_data && i < run->data.count; i++)
+        strbuf_addf(&text, "%s %s\n", run->data.changes[i].migration->name,
+                    data_state_name(run->data.changes[i].state));
     digest_sha256_hex(text.text, text.length, hex);
     snprintf(out, 13, "%.12s", hex);
     strbuf_release(&text);
@@ -225,6 +260,8 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .description = description,
         .waves = run->waves,
         .forks = run->options->forks,
+        .data = run->has_data ? &run->data : NULL,
+        .past_reason = run->options->past_reason,
     };
     int rc = engine_run(&settings, &outcome, &err);
     sinks_finish(&sinks);

@@ -7,6 +7,7 @@
 
 #include "app/engine.h"
 #include "app/fleet.h"
+#include "app/migrations.h"
 #include "app/survey.h"
 #include "command.h"
 #include "core/waves.h"
@@ -19,6 +20,8 @@ struct run {
     struct package *package;
     struct fleet *fleet;
     struct survey survey;
+    struct data_plan data; /* of run_data */
+    bool has_data;
     const char **targets; /* one a node, NULL: unknown or none */
     char rollout[32];     /* this run's id */
     char holder[200];
@@ -33,6 +36,12 @@ int run_pack(struct run *run, const char *ref);
 int run_survey(struct run *run, bool probe);
 /* Says why no node could be reached. Returns 69. */
 int run_unreached(const struct run *run);
+/* Where the data stands; surveys when that was not done. Then run_go runs what is pending. */
+int run_data(struct run *run);
+/* 0, or 4 after saying why the pending migrations cannot be run. */
+int run_check_data(struct run *run);
+/* 0, or 4 when the targets lie before a point of no return and nobody gave a reason. */
+int run_check_targets(struct run *run, const char *const *targets);
 /* 12 hex digits over all that a plan decides by: service, waves, each node's current and target release. */
 void run_plan_hash(const struct run *run, char out[13]);
 /* 0, or 4 after saying that the plan is another one. Surveys when that was not done. */

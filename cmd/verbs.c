@@ -5,19 +5,25 @@
 
 const struct verb verbs[] = {
     {"rollout", "move the service to a release", "PLAYBOOK",
-     SELECT " ref require-plan supersede forks set " SHOW,
+     SELECT " ref require-plan supersede migration past-point-of-no-return forks set " SHOW,
      "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
      "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
      "only when its health gate is passed and the wave has baked. More failures than\n"
      "[failure] max_failures allows, and every touched node goes back to the release\n"
      "it had, newest first.\n"
      "\n"
+     "Each [migration] that is pending runs once, before the first node changes or\n"
+     "after the last commit. Once an irreversible one was run, nothing is rolled back\n"
+     "any more. One whose end nobody knows is asked about: --migration says what it\n"
+     "was.\n"
+     "\n"
      "Exit codes:\n"
      "  0    done and healthy, or nothing to do\n"
      "  1    failed; every touched node is back on its previous release and healthy\n"
      "  2    failed, and some node needs care: each is named, with what to do\n"
      "  3    held: [failure] action = pause\n"
-     "  4    refused before anything changed: lock held, plan differs, preflight\n"
+     "  4    refused before anything changed: lock held, plan differs, preflight, a\n"
+     "       migration whose end is unknown\n"
      "  69   nodes unreachable, nothing changed\n"
      "  130  interrupted (143: terminated); the state is safe and said\n"
      "\n"
@@ -27,7 +33,7 @@ const struct verb verbs[] = {
      "  deployctl rollout shop --set strategy.batch=1,10%,50%\n",
      verb_rollout},
     {"rollback", "move every node back to its previous good release", "PLAYBOOK",
-     SELECT " to require-plan yes forks set " SHOW,
+     SELECT " to require-plan past-point-of-no-return yes forks set " SHOW,
      "Moves each node back to its own previous good release, or all of them to the\n"
      "release that --to names, through the same waves and gates as a rollout. A\n"
      "rollback is never rolled back: a node that then fails needs care and is named.\n"
@@ -36,7 +42,8 @@ const struct verb verbs[] = {
      "Exit codes:\n"
      "  0    done and healthy, or nothing to do\n"
      "  2    some node needs care: each is named, with what to do\n"
-     "  4    refused before anything changed: lock held, plan differs, no such release\n"
+     "  4    refused before anything changed: lock held, plan differs, no such\n"
+     "       release, point of no return\n"
      "  69   nodes unreachable, nothing changed\n"
      "  130  interrupted (143: terminated); the state is safe and said\n"
      "\n"
@@ -44,7 +51,8 @@ const struct verb verbs[] = {
      "  deployctl rollback shop\n"
      "  deployctl rollback shop --to 20261120T101112Z-1a2b3c4d5e6f --yes\n",
      verb_rollback},
-    {"resume", "go on with a rollout that did not end", "PLAYBOOK", SELECT " forks set " SHOW,
+    {"resume", "go on with a rollout that did not end", "PLAYBOOK",
+     SELECT " migration past-point-of-no-return forks set " SHOW,
      "Reads from the nodes' journals which rollout or rollback did not end: it was\n"
      "interrupted, is held, or its runner died. Takes every node where that run would\n"
      "have taken it, through the same waves and gates. Needs nothing that the earlier\n"
@@ -56,7 +64,8 @@ const struct verb verbs[] = {
      "Example:\n"
      "  deployctl resume shop\n",
      verb_resume},
-    {"abort", "undo a rollout that did not end", "PLAYBOOK", SELECT " forks set " SHOW,
+    {"abort", "undo a rollout that did not end", "PLAYBOOK",
+     SELECT " past-point-of-no-return forks set " SHOW,
      "Every node that runs a release which was never committed goes back to the one\n"
      "committed last there, newest change first, and its health gate proves it. Nodes\n"
      "that were not touched stay as they are. Where nothing is open, nothing is done.\n"
@@ -64,7 +73,7 @@ const struct verb verbs[] = {
      "Exit codes:\n"
      "  0    every touched node is back and healthy, or there was nothing to undo\n"
      "  2    some node needs care: each is named, with what to do\n"
-     "  4    refused before anything changed: lock held, preflight\n"
+     "  4    refused before anything changed: lock held, preflight, point of no return\n"
      "  69   nodes unreachable, nothing changed\n"
      "  130  interrupted (143: terminated); abort again goes on\n"
      "\n"
@@ -76,11 +85,12 @@ const struct verb verbs[] = {
      "Connects to every node and reads: its current release and the target, drift,\n"
      "free disk, sudo, the lock, and whether it could go back. Prints the waves and a\n"
      "plan hash; `rollout --require-plan HASH` refuses to run when the plan is no\n"
-     "longer the same.\n"
+     "longer the same. Names the migrations that would run, and where the point of no\n"
+     "return lies.\n"
      "\n"
      "Exit codes:\n"
      "  0    the rollout could start, or has nothing to do\n"
-     "  4    it would be refused: lock held, preflight\n"
+     "  4    it would be refused: lock held, preflight, a migration\n"
      "  69   nodes unreachable\n"
      "\n"
      "Example:\n"

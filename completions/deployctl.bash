@@ -12,6 +12,8 @@ _deployctl_value()
     --ref) echo none ;;
     --to) echo none ;;
     --require-plan) echo none ;;
+    --migration) echo none ;;
+    --past-point-of-no-return) echo none ;;
     -n | --count) echo none ;;
     --timeout) echo none ;;
     --lines) echo none ;;
@@ -29,13 +31,13 @@ _deployctl_options()
     case $1 in
     '') echo --version --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     rollout)
-        echo --inventory --limit --ref --require-plan --supersede --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --ref --require-plan --supersede --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
-        echo --inventory --limit --to --require-plan --yes --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --to --require-plan --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
     resume)
-        echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     abort)
-        echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     plan)
         echo --inventory --limit --ref --forks --set --output --quiet --verbose --no-color --help ;;
     check)

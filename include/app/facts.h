@@ -23,6 +23,21 @@ struct release_fact {
     enum release_state state;
 };
 
+/* What a node's record says of a migration. */
+enum migration_record {
+    RECORDED_RUNNING, /* lives now */
+    RECORDED_DONE,
+    RECORDED_FAILED,  /* it ended by itself and failed */
+    RECORDED_UNDONE,
+    RECORDED_UNKNOWN  /* it began, and nobody knows its end */
+};
+struct migration_fact {
+    const char *name;
+    enum migration_record record;
+    const char *release; /* that brought it */
+    enum change_kind kind;
+};
+
 struct facts {
     struct arena arena;
     const char *current;  /* release id; NULL: none */
@@ -47,6 +62,8 @@ struct facts {
     const char *reverted;
     struct release_fact *releases; /* oldest sequence first */
     size_t release_count;
+    struct migration_fact *migrations;
+    size_t migration_count;
 };
 
 /* Always facts_release. ERR_PROTOCOL when a value is malformed. */
@@ -63,5 +80,12 @@ bool reverted_sentence(const char *text, struct strbuf *out);
  * do. `needed_bytes`: what staging takes, 0 when nothing is staged. */
 int facts_check(const struct facts *facts, const struct service *service, bool become,
                 uint64_t needed_bytes, struct err *err);
+
+/* What undoing goes back to: what runs, or what was committed last when an earlier run left something uncommitted. NULL: to no release. */
+const char *facts_release_before(const struct facts *facts);
+
+/* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. Releases are ordered by their ids, which
+ * begin with a time. */
+const struct migration_fact *facts_crossed(const struct facts *facts, const char *release);
 
 #endif

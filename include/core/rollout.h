@@ -10,9 +10,11 @@
  * `|` the whole fleet waits:
  *
  *   setup   connect, preflight, lock, baseline | stage | hooks after_stage
+ *   expand  (one migration after another, each: backup, migrate) |
  *   change  hooks before_drain, drain, hooks before_activate, activate, hooks after_activate,
  *           gate, confirm, enable, hooks after_enable
- *   settle  (bake of the wave) | commit | release (of the lock, with the result)
+ *   settle  (bake of the wave) | commit | contract (one migration after another) | release (of the
+ *           lock, with the result)
  *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
  *
  * What follows are the rules where the laws of the contract leave a choice.
@@ -59,6 +61,25 @@
  *   to confirm.
  * - A confirm goes over another connection than the node's: a lost one does not answer it. When the
  *   node was lost meanwhile, or at first out of reach for the confirm, its gate opens once more.
+ *
+ * Migrations (the config holds the pending ones only)
+ * - Each runs once, one at a time, in their order: expand and irreversible ones before the first
+ *   node changes, contract ones after the last commit. They run also when no node has anything to
+ *   do.
+ * - One that is for any node (NO_NODE) runs on the first node in the order of the waves that is
+ *   locked and has not failed. One whose own node is none of these fails.
+ * - A backup must succeed before its migration is sent.
+ * - A failed backup or migration spends the budget, whatever max_failures says, before any node is
+ *   touched. Those that were done in this rollout are undone in reverse order, if all of them can
+ *   be, no irreversible one was sent and nobody wonders about any; else none is.
+ * - One that failed is known not to have been done only when it says FAILED or REFUSED. After any
+ *   other answer nobody knows: the result is NEEDS_CARE; so it is when an irreversible one or an
+ *   undo fails. A repeated action has the same token, so that nothing is done twice.
+ * - Once an irreversible one was sent, or with config.no_way_back, nothing is rolled back: what
+ *   action = stop says holds instead, and the result is NEEDS_CARE, never HELD. No node arms a
+ *   timer that would put its release back, so none is confirmed.
+ * - Contract ones need every node on the target and committed; else they stay pending. One that
+ *   fails undoes nothing: NEEDS_CARE.
  *
  * Failure and undo
  * - A failed node within the failure budget is undone alone, at once (when it still serves, as
@@ -130,6 +151,9 @@ enum step_kind {
     STEP_CONFIRM, /* over a connection of its own: ends the timer that the activation armed */
     STEP_ENABLE,
     STEP_HOOK,
+    STEP_BACKUP, /* before an irreversible migration */
+    STEP_MIGRATE,
+    STEP_UNMIGRATE, /* a migration's way back */
     STEP_COMMIT,
     STEP_RELEASE, /* note the result in the node's journal and give back the lock */
     STEP_KINDS
@@ -147,6 +171,9 @@ enum node_phase {
     PHASE_BASELINE,
     PHASE_STAGE,
     PHASE_STAGED,
+    PHASE_BACKUP,
+    PHASE_MIGRATE,
+    PHASE_UNMIGRATE,
     PHASE_DRAIN,
     PHASE_ACTIVATE,
     PHASE_GATE,
@@ -215,9 +242,11 @@ enum rollout_state {
     ROLLOUT_SETUP,
     ROLLOUT_STAGING,
     ROLLOUT_STAGED_HOOKS,
+    ROLLOUT_EXPAND,
     ROLLOUT_WAVE,
     ROLLOUT_BAKE,
     ROLLOUT_COMMIT,
+    ROLLOUT_CONTRACT,
     ROLLOUT_UNDO,
     ROLLOUT_ON_FAILURE,
     ROLLOUT_RELEASE,
@@ -250,6 +279,15 @@ struct rollout_hook {
     bool ignore_failure;
 };
 
+enum migration_kind { MIGRATION_EXPAND, MIGRATION_CONTRACT, MIGRATION_IRREVERSIBLE };
+struct rollout_migration {
+    enum migration_kind kind;
+    size_t node;        /* NO_NODE: any */
+    int64_t timeout_ms; /* also of its backup and of its way back */
+    bool backed_up;     /* a backup comes first; irreversible ones only */
+    bool has_down;
+};
+
 struct rollout_config {
     size_t node_count;
     struct waves waves;       /* borrowed; together they hold every node once */
@@ -258,7 +296,7 @@ struct rollout_config {
     enum on_unreachable unreachable;
     enum on_failure action;
     bool undo_allowed; /* false for the verb rollback: what fails in it needs care */
-    bool unwinds;  /* abort: nothing goes forward; what an earlier run touched is undone */
+    bool unwinds;      /* abort: nothing goes forward; what an earlier run touched is undone */
     bool stages;       /* false for the verb rollback */
     bool balanced;     /* a balancer exists: drain and enable are steps */
     bool probed;       /* any health check exists */
@@ -274,7 +312,11 @@ struct rollout_config {
     int64_t cancel_grace_ms, interrupt_grace_ms;
     const struct rollout_hook *hooks; /* borrowed, in order */
     size_t hook_count;
-    uint64_t seed; /* jitter */
+    const struct rollout_migration *migrations; /* borrowed, in order: those still to be run */
+    size_t migration_count;
+    bool no_way_back; /* what some node would go back to is from before an irreversible migration
+                       * that an earlier rollout has run */
+    uint64_t seed;    /* jitter */
 };
 
 enum action_kind { ACTION_STEP, ACTION_CANCEL };
@@ -286,6 +328,7 @@ struct action {
     enum step_kind step;
     enum release_choice release;
     size_t hook;        /* index, for STEP_HOOK */
+    size_t migration;   /* index, for STEP_BACKUP, STEP_MIGRATE and STEP_UNMIGRATE */
     uint32_t token;     /* the same for a repeated action whose first answer was lost; else fresh */
     bool undo;          /* part of an undo track */
     int64_t timeout_ms; /* the node's or engine's own limit for the work */
@@ -319,8 +362,8 @@ struct event {
                               * the same way (credentials, host key), so none is made */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
-    bool has_release;  /* something is current; with unwinds: there is a release to go back to */
-    bool touched;      /* with unwinds: an earlier run has changed this node */
+    bool has_release; /* something is current; with unwinds: there is a release to go back to */
+    bool touched;     /* with unwinds: an earlier run has changed this node */
 };
 
 /* What happened, for the sinks; in order. */
@@ -334,13 +377,15 @@ enum note_kind {
     NOTE_OUTCOME,
     NOTE_BUDGET_SPENT,
     NOTE_BLOCKED,
+    NOTE_MIGRATION,
     NOTE_RESULT
 };
 enum spend_reason {
     SPENT_BY_FAILURES,
     SPENT_BY_PROGRESS_DEADLINE,
     SPENT_BY_CAPACITY,
-    SPENT_BY_HOOK
+    SPENT_BY_HOOK,
+    SPENT_BY_MIGRATION
 };
 const char *spend_reason_name(enum spend_reason reason);
 struct note {
@@ -348,9 +393,22 @@ struct note {
     size_t node; /* or NO_NODE */
     size_t wave; /* NOTE_WAVE: 0-based */
     int value;   /* the enum value that belongs to the kind: state, phase, trouble, outcome, result;
-                  * NOTE_BUDGET_SPENT: enum spend_reason;   NOTE_PROBE: 1 healthy, 0 not */
+                  * NOTE_BUDGET_SPENT: enum spend_reason;   NOTE_PROBE: 1 healthy, 0 not;
+                  * NOTE_MIGRATION: enum migration_state */
+    size_t migration; /* NOTE_MIGRATION */
     int64_t delay_ms; /* NOTE_RETRY */
 };
+
+/* What this rollout knows of a migration. */
+enum migration_state {
+    MIGRATION_PENDING,
+    MIGRATION_DONE,
+    MIGRATION_FAILED,  /* not done, and known not to be */
+    MIGRATION_UNKNOWN, /* sent, and nobody knows what became of it */
+    MIGRATION_UNDONE,
+    MIGRATION_STATES
+};
+const char *migration_state_name(enum migration_state state);
 
 struct rollout;
 
@@ -375,6 +433,10 @@ enum rollout_state rollout_state(const struct rollout *rollout);
 enum rollout_result
 rollout_result(const struct rollout *rollout); /* RESULT_RUNNING until it finished */
 size_t rollout_wave(const struct rollout *rollout);
+
+enum migration_state rollout_migration(const struct rollout *rollout, size_t migration);
+/* An irreversible migration was sent, or config.no_way_back: nothing is rolled back. */
+bool rollout_no_way_back(const struct rollout *rollout);
 
 /* One node as it stands. */
 struct node_view {

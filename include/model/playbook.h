@@ -121,6 +121,21 @@ struct hook {
     int line;
 };
 
+/* What happens to the fleet's data, once. Same order as enum migration_kind of core/rollout.h. */
+enum change_kind { CHANGE_EXPAND, CHANGE_CONTRACT, CHANGE_IRREVERSIBLE };
+#define MIGRATIONS_MAX 64
+struct migration {
+    const char *name; /* from [migration NAME]: what the nodes' records know it by */
+    enum change_kind kind; /* expand */
+    const char *run;       /* a shell command, like a hook's */
+    const char *down;      /* its way back; NULL: there is none; never of an irreversible one */
+    const char *backup;    /* runs before; irreversible only; NULL: none */
+    const char *on;        /* `first`, or a node of the inventory */
+    int64_t timeout_ms;    /* 10 min; of each command */
+    int line;
+};
+const char *change_kind_name(enum change_kind kind); /* "expand", ... static */
+
 /* Where a key stands that was given. */
 struct playbook_place {
     const char *section; /* `health`, `step migrate` */
@@ -139,12 +154,15 @@ struct playbook {
     struct retry retry;
     struct hook *hooks; /* file order */
     size_t hook_count;
+    struct migration *migrations; /* file order; at most MIGRATIONS_MAX */
+    size_t migration_count;
     struct playbook_place *places; /* every key that was given */
     size_t place_count;
 };
 
 /* One `--set section.key=value`; applied after the file by the same table, the last of a key wins;
- * its faults have the file `--set` and line 0. The section of a hook is `step NAME`, and must stand
+ * its faults have the file `--set` and line 0. The section of a hook is `step NAME`, of a
+ * migration `migration NAME`, and must stand
  * in the file. */
 struct playbook_override {
     const char *section, *key, *value;

@@ -209,6 +209,32 @@ static int make_hooks(struct engine *engine, struct err *err)
     return 0;
 }
 
+/* The machine gets what is pending; kinds have the same order in both headers. */
+static int make_migrations(struct engine *engine, struct err *err)
+{
+    const struct data_plan *data = engine->settings->data;
+    size_t count = data ? data->count : 0;
+    engine->migrations = arena_alloc(&engine->arena, (count + 1) * sizeof(*engine->migrations));
+    engine->changes = arena_alloc(&engine->arena, (count + 1) * sizeof(*engine->changes));
+    if (!engine->migrations || !engine->changes)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const struct data_change *change = &data->changes[i];
+        const struct migration *migration = change->migration;
+        if (change->state != DATA_PENDING)
+            continue;
+        engine->changes[engine->migration_count] = change;
+        engine->migrations[engine->migration_count++] = (struct rollout_migration){
+            .kind = (enum migration_kind)migration->kind,
+            .node = change->node == SIZE_MAX ? NO_NODE : change->node,
+            .timeout_ms = migration->timeout_ms,
+            .backed_up = migration->backup != NULL,
+            .has_down = migration->down != NULL,
+        };
+    }
+    return 0;
+}
+
 static void set_timeouts(struct rollout_config *config, const struct playbook *playbook)
 {
     const struct retry *retry = &playbook->retry;
@@ -257,6 +283,9 @@ static int make_machine(struct engine *engine, struct err *err)
         .interrupt_grace_ms = INTERRUPT_GRACE_MS,
         .hooks = engine->hooks,
         .hook_count = playbook->hook_count,
+        .migrations = engine->migrations,
+        .migration_count = engine->migration_count,
+        .no_way_back = engine->settings->data && engine->settings->data->no_way_back,
         .seed = clock_random(),
     };
     set_timeouts(&config, playbook);
@@ -325,7 +354,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->began_ms = loop_now_ms(settings->fleet->loop);
     arena_init(&engine->arena);
     if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
-        (rc = make_hooks(engine, err)) < 0 || (rc = make_machine(engine, err)) < 0)
+        (rc = make_hooks(engine, err)) < 0 || (rc = make_migrations(engine, err)) < 0 || (rc = make_machine(engine, err)) < 0)
         goto out;
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

@@ -13,7 +13,8 @@ bool engine_confirms(const struct engine *engine)
 
 void engine_add_timer(struct worker *worker, struct session *session)
 {
-    if (!engine_confirms(worker->engine))
+    /* Past a point of no return a node must not go back by itself either. */
+    if (!engine_confirms(worker->engine) || rollout_no_way_back(worker->engine->machine))
         return;
     session_add(session, "previous", worker->previous ? worker->previous : "-");
     session_addu(session, "confirm",

@@ -5,6 +5,7 @@
 #include "app/delivery.h"
 #include "app/engine.h"
 #include "app/facts.h"
+#include "app/migrations.h"
 #include "app/prober.h"
 #include "app/step.h"
 
@@ -51,6 +52,9 @@ struct engine {
     struct worker *workers;
     struct worker runner;  /* for hooks that belong to no node */
     struct rollout_hook *hooks;
+    struct rollout_migration *migrations;  /* what is pending, */
+    const struct data_change **changes;    /* and what each is in the plan */
+    size_t migration_count;
     struct roster roster;
     struct event *events;  /* a ring of what is still to be told to the machine */
     size_t event_first, event_count, event_capacity;

@@ -57,8 +57,27 @@ static void report_phase(struct engine *engine, const struct note *note)
 static void report_spent(struct engine *engine, enum spend_reason reason)
 {
     bool back = engine->settings->kind == RUN_ROLLOUT && engine->playbook->failure.action == FAILURE_ROLLBACK;
+    bool stays = reason == SPENT_BY_MIGRATION;
     engine_notice(engine, SIZE_MAX, "%s: %s", spend_reason_name(reason),
-                  back ? "going back to the previous release" : "no further node is touched");
+                  stays ? "no node is changed"
+                  : rollout_no_way_back(engine->machine)
+                      ? "past the point of no return nothing is rolled back, and no further node is touched"
+                  : back ? "going back to the previous release" : "no further node is touched");
+}
+
+static void report_migration(struct engine *engine, const struct note *note)
+{
+    const struct migration *migration = engine->changes[note->migration]->migration;
+    enum migration_state state = (enum migration_state)note->value;
+    size_t node = note->node == NO_NODE ? SIZE_MAX : note->node;
+    if (state == MIGRATION_UNKNOWN)
+        engine_notice(engine, node,
+                      "migration %s (%s): nobody knows whether it was done; look at the data, then say --migration "
+                      "%s=done or --migration %s=again",
+                      migration->name, change_kind_name(migration->kind), migration->name, migration->name);
+    else
+        engine_notice(engine, node, "migration %s (%s): %s", migration->name, change_kind_name(migration->kind),
+                      migration_state_name(state));
 }
 
 void engine_report_note(struct engine *engine, const struct note *note)
@@ -107,6 +126,9 @@ void engine_report_note(struct engine *engine, const struct note *note)
         record.node = SIZE_MAX;
         record.text = "waiting: max_unavailable allows no further node to be out of service";
         break;
+    case NOTE_MIGRATION:
+        report_migration(engine, note);
+        return;
     case NOTE_RESULT:
         return; /* engine_report_end tells it, after the nodes */
     }
@@ -179,6 +201,23 @@ static void list_counts(struct strbuf *out, const struct counts *counts)
                         node_outcome_name((enum node_outcome)outcome));
 }
 
+/* Which migrations of this run ended how, and what that means for going back. */
+static void add_data(struct strbuf *out, const struct engine *engine)
+{
+    enum rollout_result result = engine->outcome.result;
+    const char *lead = "; migrations: ";
+    for (size_t i = 0; i < engine->migration_count; i++) {
+        strbuf_addf(out, "%s%s %s", lead, engine->changes[i]->migration->name,
+                    migration_state_name(rollout_migration(engine->machine, i)));
+        lead = ", ";
+    }
+    if (result == RESULT_NEEDS_CARE && rollout_no_way_back(engine->machine))
+        strbuf_addf(out,
+                    "; past the point of no return nothing is rolled back: mend the release and roll out again, or "
+                    "`deployctl rollback %s --past-point-of-no-return REASON`",
+                    engine->playbook->service.name);
+}
+
 static void result_sentence(struct strbuf *out, const struct engine *engine, const struct counts *counts)
 {
     const char *service = engine->playbook->service.name;
@@ -216,6 +255,7 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
                     list.text, service, service, service);
         break;
     }
+    add_data(out, engine);
     strbuf_release(&list);
 }
 
@@ -223,7 +263,7 @@ void engine_report_end(struct engine *engine)
 {
     struct counts counts = {{0}};
     struct strbuf sentence;
-    strbuf_init(&sentence, 2048);
+    strbuf_init(&sentence, 8192);
     for (size_t i = 0; i < engine->fleet->count; i++)
         report_node(engine, &engine->workers[i], &counts);
     result_sentence(&sentence, engine, &counts);

@@ -159,6 +159,37 @@ static int check_open(const struct worker *worker, struct err *err)
                    facts->open_rollout, facts->open_step ? facts->open_step : "none", service, service);
 }
 
+/* What this node knows of the data must be what the run was planned by. */
+static int check_data(const struct worker *worker, struct err *err)
+{
+    const struct engine_settings *settings = worker->engine->settings;
+    const struct facts *facts = &worker->facts;
+    const struct migration_fact *crossed =
+        worker->target && settings->kind != RUN_ABORT && !settings->past_reason
+            ? facts_crossed(facts, worker->target)
+            : NULL;
+    if (crossed)
+        return err_set(err, ERR_REFUSED,
+                       "release %s is from before migration %s, which is irreversible and came with release %s; "
+                       "--past-point-of-no-return REASON goes there all the same",
+                       worker->target, crossed->name, crossed->release);
+    for (size_t i = 0; settings->data && i < settings->data->count; i++) {
+        const struct data_change *change = &settings->data->changes[i];
+        for (size_t j = 0; j < facts->migration_count; j++) {
+            const struct migration_fact *fact = &facts->migrations[j];
+            bool settled = fact->record == RECORDED_FAILED || fact->record == RECORDED_UNDONE;
+            if (strcmp(fact->name, change->migration->name) != 0 || settled || change->again ||
+                change->state == DATA_DONE)
+                continue;
+            return err_set(err, ERR_REFUSED,
+                           "migration %s is no longer pending: this node's record says otherwise since the rollout "
+                           "began; start it again",
+                           fact->name);
+        }
+    }
+    return 0;
+}
+
 static int check_facts(struct worker *worker, struct err *err)
 {
     const struct engine *engine = worker->engine;
@@ -175,6 +206,8 @@ static int check_facts(struct worker *worker, struct err *err)
         rc = check_lock(&worker->facts, err);
     if (rc == 0)
         rc = check_open(worker, err);
+    if (rc == 0)
+        rc = check_data(worker, err);
     if (rc < 0 || package || engine->settings->kind == RUN_ABORT)
         return rc;
     if (rollback && !worker->target)
@@ -186,13 +219,6 @@ static int check_facts(struct worker *worker, struct err *err)
                        "release %s is not on the node; `deployctl status --output json` lists what is",
                        worker->target ? worker->target : "(none)");
     return 0;
-}
-
-/* What undoing goes back to: what runs, or what was committed last when an earlier run left something uncommitted. */
-static const char *release_before(const struct facts *facts)
-{
-    bool half_done = facts->current && !facts->current_good && (facts->previous || facts->open_rollout);
-    return half_done ? facts->previous : facts->current;
 }
 
 static void facts_came(void *context, const struct reply *reply)
@@ -213,7 +239,7 @@ static void facts_came(void *context, const struct reply *reply)
         end_with(worker, DONE_REFUSED, err.message);
         return;
     }
-    worker->previous = release_before(&worker->facts);
+    worker->previous = facts_release_before(&worker->facts);
     worker->serving = worker->facts.current;
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = worker->facts.current;
@@ -289,6 +315,7 @@ static void carry_lock(struct worker *worker)
     session_add(session, "holder", worker->engine->settings->holder);
     session_add(session, "release", worker->target);
     session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
+    session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", LOCK_TTL_S);
     submit(worker, QUICK_TIMEOUT_MS, locked);
@@ -457,6 +484,65 @@ static void carry_hook(struct worker *worker)
     submit(worker, hook->timeout_ms + KILL_GRACE_MS, replied);
 }
 
+/* --- migrations --- */
+
+static const struct migration *migration_at_hand(const struct worker *worker)
+{
+    return worker->engine->changes[worker->action.migration]->migration;
+}
+
+/* In the new release's folder, whether or not it is current. */
+static void submit_command(struct worker *worker, struct session *session, const char *name, const char *command)
+{
+    const struct migration *migration = migration_at_hand(worker);
+    worker->words.release = worker->target;
+    session_add(session, "name", name);
+    session_add(session, "command", command);
+    session_add(session, "release", worker->target);
+    session_addu(session, "timeout_ms", (uint64_t)migration->timeout_ms);
+    node_environment(worker->member, &worker->words, add_env, session);
+    session_env(session, "DEPLOYCTL_MIGRATION", migration->name);
+    submit(worker, migration->timeout_ms + KILL_GRACE_MS, replied);
+}
+
+static void carry_backup(struct worker *worker)
+{
+    char name[80];
+    snprintf(name, sizeof(name), "backup.%s", migration_at_hand(worker)->name);
+    submit_command(worker, begin_change(worker, "run"), name, migration_at_hand(worker)->backup);
+}
+
+static void carry_migrate(struct worker *worker)
+{
+    const struct migration *migration = migration_at_hand(worker);
+    bool down = worker->action.step == STEP_UNMIGRATE;
+    struct session *session = begin_change(worker, "migrate");
+    session_add(session, "kind", change_kind_name(migration->kind));
+    session_add(session, "down", down ? "yes" : NULL);
+    session_add(session, "again", worker->engine->changes[worker->action.migration]->again ? "yes" : NULL);
+    submit_command(worker, session, migration->name, down ? migration->down : migration->run);
+}
+
+static void add_migration(struct session *session, const struct migration *migration, const char *release)
+{
+    char text[160];
+    snprintf(text, sizeof(text), "%s %s %s", migration->name, release, change_kind_name(migration->kind));
+    session_add(session, "migration", text);
+}
+
+/* Every node gets to know what is done, wherever it ran. */
+static void add_migrations(struct worker *worker, struct session *session)
+{
+    struct engine *engine = worker->engine;
+    const struct data_plan *data = engine->settings->data;
+    for (size_t i = 0; data && i < data->count; i++)
+        if (data->changes[i].state == DATA_DONE)
+            add_migration(session, data->changes[i].migration, data->changes[i].release);
+    for (size_t i = 0; i < engine->migration_count; i++)
+        if (rollout_migration(engine->machine, i) == MIGRATION_DONE)
+            add_migration(session, engine->changes[i]->migration, worker->target);
+}
+
 static void carry_commit(struct worker *worker)
 {
     struct session *session = begin_change(worker, "commit");
@@ -497,6 +583,7 @@ static void carry_release(struct worker *worker)
     session_add(session, "result", rollout_result_name(worker->action.result));
     bool open = worker->action.result == RESULT_INTERRUPTED || worker->action.result == RESULT_HELD;
     session_add(session, "open", open ? "yes" : NULL);
+    add_migrations(worker, session);
     submit(worker, QUICK_TIMEOUT_MS, released);
 }
 
@@ -600,6 +687,7 @@ static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_nothing,
     [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
     [STEP_ENABLE] = carry_nothing,    [STEP_HOOK] = carry_hook,
+    [STEP_BACKUP] = carry_backup,     [STEP_MIGRATE] = carry_migrate,     [STEP_UNMIGRATE] = carry_migrate,
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
 };
 

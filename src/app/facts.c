@@ -78,6 +78,32 @@ static int read_release(struct facts *facts, const char *text, struct err *err)
     return 0;
 }
 
+/* `NAME RECORD RELEASE KIND`. What is not known counts as unknown, and as irreversible: the careful reading. */
+static int read_migration(struct facts *facts, const char *text, struct err *err)
+{
+    static const char *const records[] = {"running", "done", "failed", "undone", "unknown"};
+    char name[65], record[16], release[65], kind[16];
+    struct migration_fact *grown =
+        arena_grow(&facts->arena, facts->migrations, facts->migration_count, sizeof(*facts->migrations));
+    if (!grown || sscanf(text, "%64s %15s %64s %15s", name, record, release, kind) != 4)
+        return err_set(err, ERR_PROTOCOL, "facts: migration: malformed value");
+    facts->migrations = grown;
+    struct migration_fact *fact = &grown[facts->migration_count++];
+    *fact = (struct migration_fact){.name = arena_strdup(&facts->arena, name),
+                                    .record = RECORDED_UNKNOWN,
+                                    .release = arena_strdup(&facts->arena, release),
+                                    .kind = CHANGE_IRREVERSIBLE};
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
+        if (strcmp(records[i], record) == 0)
+            fact->record = (enum migration_record)i;
+    for (int i = CHANGE_EXPAND; i <= CHANGE_IRREVERSIBLE; i++)
+        if (strcmp(change_kind_name((enum change_kind)i), kind) == 0)
+            fact->kind = (enum change_kind)i;
+    if (!fact->name || !fact->release)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    return 0;
+}
+
 /* `ROLLOUT STEP RELEASE KIND`; `-` stands for none. */
 static void read_open(struct facts *facts, const char *text)
 {
@@ -100,6 +126,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
         int rc = 0;
         if (strcmp(value->key, "release") == 0)
             rc = read_release(out, value->value, err);
+        else if (strcmp(value->key, "migration") == 0)
+            rc = read_migration(out, value->value, err);
         else if (strcmp(value->key, "open_rollout") == 0)
             read_open(out, value->value);
         else
@@ -125,6 +153,24 @@ bool facts_has(const struct facts *facts, const char *release, enum release_stat
         return true;
     }
     return false;
+}
+
+const char *facts_release_before(const struct facts *facts)
+{
+    bool half_done = facts->current && !facts->current_good && (facts->previous || facts->open_rollout);
+    return half_done ? facts->previous : facts->current;
+}
+
+const struct migration_fact *facts_crossed(const struct facts *facts, const char *release)
+{
+    for (size_t i = 0; i < facts->migration_count; i++) {
+        const struct migration_fact *fact = &facts->migrations[i];
+        bool ran = fact->record == RECORDED_DONE || fact->record == RECORDED_UNKNOWN ||
+                   fact->record == RECORDED_RUNNING;
+        if (ran && fact->kind == CHANGE_IRREVERSIBLE && strcmp(release, fact->release) < 0)
+            return fact;
+    }
+    return NULL;
 }
 
 int facts_check(const struct facts *facts, const struct service *service, bool become,

@@ -33,6 +33,16 @@ void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int
         (struct note){.kind = kind, .node = node, .wave = rollout->wave, .value = value};
 }
 
+void rollout_note_migration(struct rollout *rollout, size_t node, size_t migration,
+                            enum migration_state state)
+{
+    *add_note(rollout) = (struct note){.kind = NOTE_MIGRATION,
+                                       .node = node,
+                                       .wave = rollout->wave,
+                                       .value = (int)state,
+                                       .migration = migration};
+}
+
 void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms)
 {
     *add_note(rollout) = (struct note){
@@ -192,6 +202,11 @@ static void enter_finished(struct rollout *rollout)
     rollout_note(rollout, NOTE_RESULT, NO_NODE, (int)rollout->result);
 }
 
+static void enter_migrations(struct rollout *rollout)
+{
+    (void)rollout;
+}
+
 static void admit_nobody(struct rollout *rollout)
 {
     (void)rollout;
@@ -209,11 +224,37 @@ static enum rollout_state after_failure(struct rollout *rollout)
     return failure_rolls_back(rollout) ? ROLLOUT_UNDO : after_undo(rollout);
 }
 
+static enum rollout_state to_release(struct rollout *rollout)
+{
+    (void)rollout;
+    return ROLLOUT_RELEASE;
+}
+
+/* Old code may run as long as some node is not on the target: what contracts waits. */
+static enum rollout_state to_contract(struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        enum node_outcome outcome = rollout->walkers[i].outcome;
+
+        if (outcome != NODE_UPDATED && outcome != NODE_UNCHANGED &&
+            !mutant(MUTANT_CONTRACT_TOO_SOON))
+            return ROLLOUT_RELEASE;
+    }
+    return !rollout->spent && migration_waits(rollout, true) ? ROLLOUT_CONTRACT : ROLLOUT_RELEASE;
+}
+
 static enum rollout_state to_wave(struct rollout *rollout)
 {
     if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
         return after_failure(rollout);
     return next_wave(rollout) == SIZE_MAX ? ROLLOUT_COMMIT : ROLLOUT_WAVE;
+}
+
+static enum rollout_state to_expand(struct rollout *rollout)
+{
+    bool may = !rollout->spent && !mutant(MUTANT_EXPAND_TOO_LATE);
+
+    return may && migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_wave(rollout);
 }
 
 static enum rollout_state after_setup(struct rollout *rollout)
@@ -223,8 +264,8 @@ static enum rollout_state after_setup(struct rollout *rollout)
     if (rollout->config.unwinds)
         return ROLLOUT_UNDO;
     if (next_wave(rollout) == SIZE_MAX)
-        return ROLLOUT_RELEASE;
-    return rollout->config.stages ? ROLLOUT_STAGING : to_wave(rollout);
+        return migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_contract(rollout);
+    return rollout->config.stages ? ROLLOUT_STAGING : to_expand(rollout);
 }
 
 static enum rollout_state after_staging(struct rollout *rollout)
@@ -232,7 +273,7 @@ static enum rollout_state after_staging(struct rollout *rollout)
     bool hooks = rollout_has_hook(rollout, MOMENT_AFTER_STAGE);
 
     return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS
-                                                                      : to_wave(rollout);
+                                                                      : to_expand(rollout);
 }
 
 static bool someone_bakes(const struct rollout *rollout)
@@ -250,12 +291,6 @@ static enum rollout_state after_wave(struct rollout *rollout)
                : to_wave(rollout);
 }
 
-static enum rollout_state to_release(struct rollout *rollout)
-{
-    (void)rollout;
-    return ROLLOUT_RELEASE;
-}
-
 static enum rollout_state to_finished(struct rollout *rollout)
 {
     (void)rollout;
@@ -265,10 +300,12 @@ static enum rollout_state to_finished(struct rollout *rollout)
 static const struct fleet_state states[] = {
     [ROLLOUT_SETUP] = {enter_setup, admit_nobody, after_setup},
     [ROLLOUT_STAGING] = {enter_staging, admit_nobody, after_staging},
-    [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, admit_nobody, to_wave},
+    [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, admit_nobody, to_expand},
+    [ROLLOUT_EXPAND] = {enter_migrations, migration_admit_expand, to_wave},
     [ROLLOUT_WAVE] = {enter_wave, capacity_admit_wave, after_wave},
     [ROLLOUT_BAKE] = {enter_bake, capacity_admit_undo, to_wave},
-    [ROLLOUT_COMMIT] = {enter_commit, admit_nobody, to_release},
+    [ROLLOUT_COMMIT] = {enter_commit, admit_nobody, to_contract},
+    [ROLLOUT_CONTRACT] = {enter_migrations, migration_admit_contract, to_release},
     [ROLLOUT_UNDO] = {enter_undo, capacity_admit_undo, after_undo},
     [ROLLOUT_ON_FAILURE] = {enter_on_failure, admit_nobody, to_release},
     [ROLLOUT_RELEASE] = {enter_release, admit_nobody, to_finished},
@@ -297,7 +334,7 @@ static void settle(struct rollout *rollout)
         bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout) &&
                       !mutant(MUTANT_SPENT_GOES_ON);
 
-        if (undoes && rollout->state < ROLLOUT_UNDO)
+        if (undoes && rollout->state < ROLLOUT_UNDO && rollout->state != ROLLOUT_EXPAND)
             enter(rollout, ROLLOUT_UNDO);
         action_launch_ready(rollout);
         if (!rollout_halted(rollout))
@@ -373,6 +410,16 @@ enum rollout_state rollout_state(const struct rollout *rollout)
 enum rollout_result rollout_result(const struct rollout *rollout)
 {
     return rollout->result;
+}
+
+enum migration_state rollout_migration(const struct rollout *rollout, size_t migration)
+{
+    return rollout->migrations[migration];
+}
+
+bool rollout_no_way_back(const struct rollout *rollout)
+{
+    return rollout->no_way_back;
 }
 
 size_t rollout_wave(const struct rollout *rollout)

@@ -28,6 +28,8 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
         walker->activated = true;
     if (kind == STEP_ENABLE)
         walker->drained = false;
+    if (kind == STEP_BACKUP || kind == STEP_MIGRATE || kind == STEP_UNMIGRATE)
+        migration_sent(rollout, kind);
     if (kind == STEP_HOOK && rollout->config.hooks[walker->hook].place == PLACE_FIRST)
         rollout->hook_holder[walker->hook] = walker->node;
 }
@@ -35,8 +37,17 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
 static int64_t time_limit_ms(const struct rollout *rollout, const struct walker *walker,
                              enum step_kind kind)
 {
+    if (kind == STEP_BACKUP || kind == STEP_MIGRATE || kind == STEP_UNMIGRATE)
+        return rollout->config.migrations[rollout->migration].timeout_ms;
     return kind == STEP_HOOK ? rollout->config.hooks[walker->hook].timeout_ms
                              : rollout->config.timeout_ms[kind];
+}
+
+static size_t migration_of(const struct rollout *rollout, enum step_kind kind)
+{
+    return kind == STEP_BACKUP || kind == STEP_MIGRATE || kind == STEP_UNMIGRATE
+               ? rollout->migration
+               : 0;
 }
 
 static void send_step(struct rollout *rollout, struct walker *walker, enum step_kind kind)
@@ -63,6 +74,7 @@ static void send_step(struct rollout *rollout, struct walker *walker, enum step_
         .step = kind,
         .release = track->release,
         .hook = kind == STEP_HOOK ? walker->hook : 0,
+        .migration = migration_of(rollout, kind),
         .token = kind == STEP_CONNECT ? rollout->tokens : walker->token,
         .undo = track->undo,
         .timeout_ms = timeout_ms,
@@ -132,6 +144,7 @@ void action_cancel(struct rollout *rollout, struct walker *walker)
         .step = walker->flying,
         .release = tracks[walker->track].release,
         .hook = walker->flying == STEP_HOOK ? walker->hook : 0,
+        .migration = migration_of(rollout, walker->flying),
         .token = walker->token,
         .undo = tracks[walker->track].undo,
         .result = rollout->planned,
@@ -188,8 +201,7 @@ static void connect_answered(struct rollout *rollout, struct walker *walker,
         walker_advance(rollout, walker);
     } else if (!walker_may_go_on(rollout, walker)) {
         walker_rest(rollout, walker);
-    } else if ((silent || event->retryable) && !event->hopeless &&
-               walker->track != TRACK_RELEASE &&
+    } else if ((silent || event->retryable) && !event->hopeless && walker->track != TRACK_RELEASE &&
                back_off(rollout, walker, &walker->connect_tries)) {
         return;
     } else {

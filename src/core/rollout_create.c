@@ -25,6 +25,12 @@ static int check_numbers(const struct rollout_config *config, struct err *err)
         if (config->timeout_ms[i] <= 0)
             return err_set(err, ERR_INPUT, "step %s has no time limit",
                            step_name((enum step_kind)i));
+    for (size_t i = 0; i < config->migration_count; i++)
+        if (config->migrations[i].timeout_ms <= 0 ||
+            (config->migrations[i].node != NO_NODE &&
+             config->migrations[i].node >= config->node_count))
+            return err_set(err, ERR_INPUT, "migration %zu has no time limit or no such node",
+                           i + 1);
     for (size_t i = 0; i < config->hook_count; i++)
         if (config->hooks[i].timeout_ms <= 0)
             return err_set(err, ERR_INPUT, "hook %zu has no time limit", i + 1);
@@ -69,10 +75,14 @@ static int allocate(struct rollout *rollout, struct arena *arena, struct err *er
     rollout->undo_order = arena_alloc(arena, nodes * sizeof(*rollout->undo_order));
     rollout->hook_holder = arena_alloc(arena, (hooks + 1) * sizeof(*rollout->hook_holder));
     rollout->hook_ended = arena_alloc(arena, (hooks + 1) * sizeof(*rollout->hook_ended));
+    rollout->migrations =
+        arena_alloc(arena, (rollout->config.migration_count + 1) * sizeof(*rollout->migrations));
+    rollout->no_way_back = rollout->config.no_way_back;
     rollout->actions = arena_alloc(arena, rollout->action_capacity * sizeof(*rollout->actions));
     rollout->notes = arena_alloc(arena, rollout->note_capacity * sizeof(*rollout->notes));
     if (!rollout->walkers || !rollout->order || !rollout->touch_order || !rollout->undo_order ||
-        !rollout->hook_holder || !rollout->hook_ended || !rollout->actions || !rollout->notes)
+        !rollout->hook_holder || !rollout->hook_ended || !rollout->migrations ||
+        !rollout->actions || !rollout->notes)
         return err_set(err, ERR_MEMORY, "out of memory for a rollout of %zu nodes", nodes);
     for (size_t i = 0; i <= nodes; i++)
         rollout->walkers[i].node = i < nodes ? i : NO_NODE;

@@ -1,8 +1,14 @@
 #include "rollout_internal.h"
 
+bool failure_may_undo(const struct rollout *rollout)
+{
+    return rollout->config.undo_allowed &&
+           (!rollout->no_way_back || mutant(MUTANT_BACK_PAST_NO_RETURN));
+}
+
 bool failure_rolls_back(const struct rollout *rollout)
 {
-    return rollout->config.action == ON_FAILURE_ROLLBACK && rollout->config.undo_allowed;
+    return rollout->config.action == ON_FAILURE_ROLLBACK && failure_may_undo(rollout);
 }
 
 void failure_spend(struct rollout *rollout, enum spend_reason reason)
@@ -132,7 +138,7 @@ void failure_in_change(struct rollout *rollout, struct walker *walker, enum node
         capacity_set_out(rollout, walker, true);
     walker->outcome = NODE_PENDING;
     count_failure(rollout, walker);
-    if (!rollout->config.undo_allowed || (rollout->spent && !failure_rolls_back(rollout)))
+    if (!failure_may_undo(rollout) || (rollout->spent && !failure_rolls_back(rollout)))
         walker_outcome(rollout, walker, NODE_NEEDS_CARE);
     else
         walker->undo_due = true;
@@ -156,12 +162,16 @@ void failure_freeze(struct rollout *rollout)
 static enum rollout_result result_of_failure(const struct rollout *rollout, const size_t *count)
 {
     bool touched = rollout->touched_count > 0;
+    bool past_no_return = rollout->irreversible_sent || (rollout->no_way_back && touched);
 
+    if (rollout->data_needs_care || past_no_return)
+        return RESULT_NEEDS_CARE;
     if (rollout->config.action == ON_FAILURE_PAUSE && rollout->spent)
         return RESULT_HELD;
     if (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0)
         return RESULT_NEEDS_CARE;
-    if (!touched && count[NODE_UNREACHABLE] > 0 && count[NODE_FAILED] == 0)
+    if (!touched && !rollout->migration_failed && count[NODE_UNREACHABLE] > 0 &&
+        count[NODE_FAILED] == 0)
         return RESULT_UNREACHABLE;
     return RESULT_ROLLED_BACK;
 }
@@ -176,7 +186,8 @@ enum rollout_result failure_result(const struct rollout *rollout)
     if (rollout->interrupted)
         return RESULT_INTERRUPTED;
     if (rollout->lease_lost)
-        return rollout->touched_count > 0 ? RESULT_NEEDS_CARE : RESULT_REFUSED;
+        return rollout->touched_count > 0 || migration_any_sent(rollout) ? RESULT_NEEDS_CARE
+                                                                         : RESULT_REFUSED;
     if (rollout->setup_refused)
         return RESULT_REFUSED;
     if (rollout->setup_unreachable)
@@ -185,9 +196,9 @@ enum rollout_result failure_result(const struct rollout *rollout)
         return count[NODE_RESTORED] > 0 ? RESULT_DONE : RESULT_NOTHING;
     failed = count[NODE_NEEDS_CARE] + count[NODE_FAILED] + count[NODE_RESTORED] +
              count[NODE_UNREACHABLE];
-    if (rollout->spent || failed > 0)
+    if (rollout->spent || rollout->migration_failed || failed > 0)
         return result_of_failure(rollout, count);
-    if (count[NODE_UPDATED] > 0)
+    if (count[NODE_UPDATED] > 0 || migration_any_done(rollout))
         return RESULT_DONE;
     return count[NODE_UNCHANGED] > 0 || count[NODE_SKIPPED] == 0 ? RESULT_NOTHING
                                                                  : RESULT_UNREACHABLE;

@@ -17,9 +17,12 @@ enum track_kind {
     TRACK_SETUP,
     TRACK_STAGE,
     TRACK_STAGED,
+    TRACK_EXPAND,
     TRACK_CHANGE,
     TRACK_BAKE,
     TRACK_COMMIT,
+    TRACK_CONTRACT,
+    TRACK_UNMIGRATE,
     TRACK_UNDO,
     TRACK_FAILURE,
     TRACK_RELEASE,
@@ -106,6 +109,13 @@ struct rollout {
     size_t undone_count;
     size_t *hook_holder; /* who runs a hook that runs once, or NO_NODE */
     bool *hook_ended;
+    enum migration_state *migrations;
+    size_t migration;         /* the one under way; only one is */
+    uint32_t migration_sends; /* of its migrate */
+    bool migration_failed;    /* no further one is run */
+    bool data_needs_care;
+    bool irreversible_sent; /* in this rollout */
+    bool no_way_back;
 
     enum rollout_state state;
     enum rollout_result result;  /* what rollout_result tells */
@@ -163,6 +173,23 @@ void capacity_admit_wave(struct rollout *rollout);
 /* Lets due undos begin, as the rules order them. */
 void capacity_admit_undo(struct rollout *rollout);
 
+/* rollout_migration.c: the fleet's data */
+bool migration_waits(const struct rollout *rollout, bool contract);
+void migration_admit_expand(struct rollout *rollout);
+void migration_admit_contract(struct rollout *rollout);
+void migration_sent(struct rollout *rollout, enum step_kind kind);
+void migration_ended(struct rollout *rollout, struct walker *walker);
+void migration_undone(struct rollout *rollout, struct walker *walker);
+void failure_in_migration(struct rollout *rollout, struct walker *walker,
+                          enum node_trouble trouble);
+void failure_in_unmigration(struct rollout *rollout, struct walker *walker,
+                            enum node_trouble trouble);
+bool migration_has_backup(const struct rollout *rollout, const struct walker *walker);
+/* Whether the data may have been changed by this rollout; whether a migration was done, and stands.
+ */
+bool migration_any_sent(const struct rollout *rollout);
+bool migration_any_done(const struct rollout *rollout);
+
 /* rollout_failure.c: failures, the budget and what comes of it all */
 void walker_failed(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
@@ -172,6 +199,7 @@ void failure_untouched(struct rollout *rollout, struct walker *walker, enum node
 void failure_in_change(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_spend(struct rollout *rollout, enum spend_reason reason);
+bool failure_may_undo(const struct rollout *rollout);
 bool failure_rolls_back(const struct rollout *rollout);
 void failure_freeze(struct rollout *rollout);
 enum rollout_result failure_result(const struct rollout *rollout);
@@ -186,6 +214,8 @@ bool rollout_has_hook(const struct rollout *rollout, enum hook_moment moment);
 /* Once a rollout on the runner, not once a node. */
 bool rollout_hook_is_fleetwide(const struct rollout *rollout, const struct rollout_hook *hook);
 void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int value);
+void rollout_note_migration(struct rollout *rollout, size_t node, size_t migration,
+                            enum migration_state state);
 void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms);
 
 /* Deliberate faults for tests/property/mutants.sh: each must be found by the law it breaks. None
@@ -211,6 +241,12 @@ enum mutant {
     MUTANT_UNREPEATABLE,
     MUTANT_PASSES_UNSEEN,
     MUTANT_UNCONFIRMED,
+    MUTANT_BACK_PAST_NO_RETURN,
+    MUTANT_MIGRATE_TWICE,
+    MUTANT_CONTRACT_TOO_SOON,
+    MUTANT_EXPAND_TOO_LATE,
+    MUTANT_NO_BACKUP,
+    MUTANT_MIGRATION_UNDONE_IN_ORDER,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

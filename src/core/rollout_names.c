@@ -11,10 +11,10 @@ const char *step_name(enum step_kind kind)
 const char *node_phase_name(enum node_phase phase)
 {
     static const char *const names[NODE_PHASES] = {
-        "waiting",   "connect",     "preflight", "lock",    "baseline",   "stage",
-        "staged",    "drain",       "activate",  "gate",    "confirm",    "enable",
-        "hook",      "bake",        "commit",    "release", "undo drain", "undo activate",
-        "undo gate", "undo enable", "undo hook", "ended",
+        "waiting",    "connect",       "preflight", "lock",           "baseline",  "stage",
+        "staged",     "backup",        "migrate",   "undo migration", "drain",     "activate",
+        "gate",       "confirm",       "enable",        "hook",      "bake",           "commit",    "release",
+        "undo drain", "undo activate", "undo gate", "undo enable",    "undo hook", "ended",
     };
 
     return NAME_IN(names, phase);
@@ -53,8 +53,8 @@ const char *rollout_result_name(enum rollout_result result)
 const char *rollout_state_name(enum rollout_state state)
 {
     static const char *const names[] = {
-        "setup",  "staging", "staged hooks", "wave",    "bake",
-        "commit", "undo",    "on failure",   "release", "finished",
+        "setup",  "staging",  "staged hooks", "expand",     "wave",    "bake",
+        "commit", "contract", "undo",         "on failure", "release", "finished",
     };
 
     return NAME_IN(names, state);
@@ -63,11 +63,18 @@ const char *rollout_state_name(enum rollout_state state)
 const char *spend_reason_name(enum spend_reason reason)
 {
     static const char *const names[] = {
-        "too many failures",
-        "progress deadline",
-        "no capacity left",
-        "a hook that runs once failed",
+        "too many failures",  "progress deadline",
+        "no capacity left",   "a hook that runs once failed",
+        "a migration failed",
     };
 
     return NAME_IN(names, reason);
+}
+
+const char *migration_state_name(enum migration_state state)
+{
+    static const char *const names[MIGRATION_STATES] = {"pending", "done", "failed", "unknown",
+                                                        "undone"};
+
+    return NAME_IN(names, state);
 }

@@ -14,6 +14,9 @@ const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_CONFIRM] = {.name = "confirm", .counts = true},
     [STEP_ENABLE] = {.name = "enable", .counts = true},
     [STEP_HOOK] = {.name = "hook", .counts = true, .connected = true},
+    [STEP_BACKUP] = {.name = "backup", .counts = true, .connected = true},
+    [STEP_MIGRATE] = {.name = "migrate", .counts = true, .connected = true},
+    [STEP_UNMIGRATE] = {.name = "unmigrate", .counts = true, .connected = true},
     [STEP_COMMIT] = {.name = "commit", .retry_failed = true, .counts = true, .connected = true},
     [STEP_RELEASE] = {.name = "release", .counts = true, .connected = true},
 };
@@ -55,7 +58,7 @@ static bool is_probed(const struct rollout *rollout, const struct walker *walker
 static bool is_confirmed(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
-    return rollout->config.confirms && !mutant(MUTANT_UNCONFIRMED);
+    return rollout->config.confirms && !rollout->no_way_back && !mutant(MUTANT_UNCONFIRMED);
 }
 
 /* The gate's word is old when the node was lost while it was confirmed. */
@@ -127,6 +130,15 @@ static const struct track_step staged_steps[] = {
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_STAGE},
 };
 
+static const struct track_step migrate_steps[] = {
+    {.kind = STEP_BACKUP, .phase = PHASE_BACKUP, .applies = migration_has_backup},
+    {.kind = STEP_MIGRATE, .phase = PHASE_MIGRATE},
+};
+
+static const struct track_step unmigrate_steps[] = {
+    {.kind = STEP_UNMIGRATE, .phase = PHASE_UNMIGRATE},
+};
+
 static const struct track_step change_steps[] = {
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_DRAIN},
     {.kind = STEP_DRAIN, .phase = PHASE_DRAIN, .applies = drains},
@@ -177,10 +189,16 @@ const struct track tracks[TRACKS] = {
                      .failed = failure_in_setup},
     [TRACK_STAGE] = {STEPS(stage_steps), .forward = true, .failed = failure_untouched},
     [TRACK_STAGED] = {STEPS(staged_steps), .forward = true, .failed = failure_untouched},
+    [TRACK_EXPAND] = {STEPS(migrate_steps), .forward = true, .ended = migration_ended,
+                      .failed = failure_in_migration},
     [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended,
                       .failed = failure_in_change},
     [TRACK_BAKE] = {STEPS(bake_steps), .forward = true, .failed = failure_in_change},
     [TRACK_COMMIT] = {STEPS(commit_steps), .failed = failure_needs_care},
+    [TRACK_CONTRACT] = {STEPS(migrate_steps), .ended = migration_ended,
+                        .failed = failure_in_migration},
+    [TRACK_UNMIGRATE] = {STEPS(unmigrate_steps), .ended = migration_undone,
+                         .failed = failure_in_unmigration},
     [TRACK_UNDO] = {STEPS(undo_steps), .release = RELEASE_PREVIOUS, .undo = true,
                     .ended = undo_ended, .failed = failure_needs_care},
     [TRACK_FAILURE] = {STEPS(failure_steps)},

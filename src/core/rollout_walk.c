@@ -123,9 +123,12 @@ void walker_rest(struct rollout *rollout, struct walker *walker)
 static void track_ended(struct rollout *rollout, struct walker *walker)
 {
     static const enum node_phase phase_after[TRACKS] = {
-        [TRACK_SETUP] = PHASE_WAITING, [TRACK_STAGE] = PHASE_STAGED,  [TRACK_STAGED] = PHASE_STAGED,
-        [TRACK_CHANGE] = PHASE_BAKE,   [TRACK_BAKE] = PHASE_BAKE,     [TRACK_COMMIT] = PHASE_COMMIT,
-        [TRACK_UNDO] = PHASE_ENDED,    [TRACK_FAILURE] = PHASE_ENDED, [TRACK_RELEASE] = PHASE_ENDED,
+        [TRACK_SETUP] = PHASE_WAITING,    [TRACK_STAGE] = PHASE_STAGED,
+        [TRACK_STAGED] = PHASE_STAGED,    [TRACK_EXPAND] = PHASE_MIGRATE,
+        [TRACK_CONTRACT] = PHASE_MIGRATE, [TRACK_UNMIGRATE] = PHASE_UNMIGRATE,
+        [TRACK_CHANGE] = PHASE_BAKE,      [TRACK_BAKE] = PHASE_BAKE,
+        [TRACK_COMMIT] = PHASE_COMMIT,    [TRACK_UNDO] = PHASE_ENDED,
+        [TRACK_FAILURE] = PHASE_ENDED,    [TRACK_RELEASE] = PHASE_ENDED,
     };
     const struct track *track = &tracks[walker->track];
 

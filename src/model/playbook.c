@@ -137,17 +137,23 @@ static void apply_defaults(struct parse *parse, const char *section, void *base)
             parse->out_of_memory = true;
 }
 
+static bool is_labelled(struct parse *parse, const struct ini_section *section, const char *example)
+{
+    if (section->label && text_is_name(section->label))
+        return true;
+    faults_add(parse->faults, parse->file, section->line,
+               "section [%s%s%s] needs a name: letters, digits, '.', '_' and '-', as in [%s %s]",
+               section->name, section->label ? " " : "", section->label ? section->label : "",
+               section->name, example);
+    return false;
+}
+
 /* A new hook for [step NAME]; NULL when it cannot be. */
 static struct hook *add_hook(struct parse *parse, const struct ini_section *section)
 {
     struct playbook *playbook = parse->playbook;
-    if (!section->label || !text_is_name(section->label)) {
-        faults_add(parse->faults, parse->file, section->line,
-                   "section [step%s%s] needs a name: letters, digits, '.', '_' and '-', as in "
-                   "[step migrate]",
-                   section->label ? " " : "", section->label ? section->label : "");
+    if (!is_labelled(parse, section, "migrate"))
         return NULL;
-    }
     struct hook *hooks =
         arena_grow(parse->arena, playbook->hooks, playbook->hook_count, sizeof(*hooks));
     if (!hooks) {
@@ -161,6 +167,36 @@ static struct hook *add_hook(struct parse *parse, const struct ini_section *sect
     return hook;
 }
 
+/* A new migration for [migration NAME]; NULL when it cannot be. */
+static struct migration *add_migration(struct parse *parse, const struct ini_section *section)
+{
+    struct playbook *playbook = parse->playbook;
+    struct migration *migrations;
+    if (!is_labelled(parse, section, "add-price"))
+        return NULL;
+    if (playbook->migration_count == MIGRATIONS_MAX) {
+        faults_add(parse->faults, parse->file, section->line,
+                   "more than %d migrations; remove old ones that ran everywhere", MIGRATIONS_MAX);
+        return NULL;
+    }
+    migrations = arena_grow(parse->arena, playbook->migrations, playbook->migration_count,
+                            sizeof(*migrations));
+    if (!migrations) {
+        parse->out_of_memory = true;
+        return NULL;
+    }
+    playbook->migrations = migrations;
+    struct migration *migration = &migrations[playbook->migration_count++];
+    *migration = (struct migration){.name = section->label, .line = section->line};
+    apply_defaults(parse, "migration", migration);
+    return migration;
+}
+
+static bool section_is_named(const char *name)
+{
+    return strcmp(name, "step") == 0 || strcmp(name, "migration") == 0;
+}
+
 static void apply_section(struct parse *parse, const struct ini_section *section)
 {
     const char *whole_name = section->name;
@@ -169,9 +205,11 @@ static void apply_section(struct parse *parse, const struct ini_section *section
         tell_unknown_section(parse, section->name, section->label, section->line);
         return;
     }
-    if (strcmp(section->name, "step") == 0) {
-        base = add_hook(parse, section);
-        whole_name = base ? arena_printf(parse->arena, "step %s", section->label) : NULL;
+    if (section_is_named(section->name)) {
+        base = strcmp(section->name, "step") == 0 ? (void *)add_hook(parse, section)
+                                                  : (void *)add_migration(parse, section);
+        whole_name =
+            base ? arena_printf(parse->arena, "%s %s", section->name, section->label) : NULL;
         if (base && !whole_name)
             parse->out_of_memory = true;
         if (!whole_name)
@@ -208,6 +246,14 @@ static struct hook *find_hook(struct playbook *playbook, const char *name)
     return NULL;
 }
 
+static struct migration *find_migration(struct playbook *playbook, const char *name)
+{
+    for (size_t i = 0; i < playbook->migration_count; i++)
+        if (strcmp(playbook->migrations[i].name, name) == 0)
+            return &playbook->migrations[i];
+    return NULL;
+}
+
 static void apply_override(struct parse *parse, const struct playbook_override *override)
 {
     const char *section = arena_strdup(parse->arena, override->section);
@@ -216,15 +262,17 @@ static void apply_override(struct parse *parse, const struct playbook_override *
         parse->out_of_memory = true;
         return;
     }
-    if (strncmp(section, "step ", 5) == 0) {
-        struct hook *hook = find_hook(parse->playbook, section + 5);
-        if (hook)
-            apply_entry(parse, section, "step", hook, &entry);
+    bool step = strncmp(section, "step ", 5) == 0;
+    if (step || strncmp(section, "migration ", 10) == 0) {
+        void *named = step ? (void *)find_hook(parse->playbook, section + 5)
+                           : (void *)find_migration(parse->playbook, section + 10);
+        if (named)
+            apply_entry(parse, section, step ? "step" : "migration", named, &entry);
         else
             faults_add(parse->faults, parse->file, 0, "there is no [%s] in the playbook", section);
         return;
     }
-    if (!section_exists(section) || strcmp(section, "step") == 0) {
+    if (!section_exists(section) || section_is_named(section)) {
         tell_unknown_section(parse, section, NULL, 0);
         return;
     }
@@ -259,7 +307,7 @@ int playbook_parse(struct playbook *out, const char *file, const char *text, siz
     arena_init(&out->arena);
     const char *section;
     for (size_t i = 0; (section = playbook_section_at(i)); i++)
-        if (strcmp(section, "step") != 0)
+        if (!section_is_named(section))
             apply_defaults(&parse, section, out);
     out->file = arena_strdup(&out->arena, file);
     int code = out->file && !parse.out_of_memory
@@ -305,4 +353,10 @@ const char *hook_when_name(enum hook_when when)
                                         "after_activate", "after_enable", "before_rollback",
                                         "after_rollback", "on_failure"};
     return names[when];
+}
+
+const char *change_kind_name(enum change_kind kind)
+{
+    static const char *const names[] = {"expand", "contract", "irreversible"};
+    return names[kind];
 }

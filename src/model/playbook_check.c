@@ -177,6 +177,48 @@ static void check_hooks(const struct check *check)
     }
 }
 
+static bool inventory_has(const struct inventory *inventory, const char *name)
+{
+    for (size_t i = 0; i < inventory->node_count; i++)
+        if (strcmp(inventory->nodes[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void check_migration(const struct check *check, const struct migration *migration,
+                            const char *section)
+{
+    bool irreversible = migration->kind == CHANGE_IRREVERSIBLE;
+    if (!playbook_has(check->playbook, section, "run"))
+        faults_add(check->faults, check->playbook->file, migration->line,
+                   "key 'run' is missing in [%s]", section);
+    if (irreversible && migration->down)
+        TELL(check, section, "down", "key 'down' in [%s]: what is irreversible has no way back",
+             section);
+    if (!irreversible && migration->backup)
+        TELL(check, section, "backup",
+             "key 'backup' in [%s] has a meaning with kind = irreversible only", section);
+    if (migration->kind == CHANGE_CONTRACT && migration->down)
+        TELL(check, section, "down",
+             "key 'down' in [%s]: what runs after the last commit is never undone", section);
+    if (check->inventory && migration->on && strcmp(migration->on, "first") != 0 &&
+        !inventory_has(check->inventory, migration->on))
+        TELL(check, section, "on",
+             "key 'on' in [%s]: '%.100s' is neither first nor a node of the inventory", section,
+             migration->on);
+}
+
+static void check_migrations(const struct check *check)
+{
+    for (size_t i = 0; i < check->playbook->migration_count; i++) {
+        const struct migration *migration = &check->playbook->migrations[i];
+        const char *section =
+            arena_printf(&check->playbook->arena, "migration %s", migration->name);
+        if (section)
+            check_migration(check, migration, section);
+    }
+}
+
 /* What every template may use; the rest are inventory variables. The service's own values may not use the last two, which come of them. */
 static const char *const built_in[] = {"node", "address", "port", "service", "release", "root"};
 #define BUILT_IN_COUNT (sizeof(built_in) / sizeof(built_in[0]))
@@ -264,5 +306,6 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_times(&check);
     check_confirm(&check);
     check_hooks(&check);
+    check_migrations(&check);
     check_templates(&check);
 }

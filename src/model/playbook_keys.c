@@ -9,6 +9,7 @@
 #define DAY_MS (24 * HOUR_MS)
 #define AT(member) offsetof(struct playbook, member)
 #define AT_HOOK(member) offsetof(struct hook, member)
+#define AT_MIGRATION(member) offsetof(struct migration, member)
 
 static const struct playbook_key keys[] = {
     {"service", "name", KEY_NAME, AT(service.name), .help = "the service's name; required"},
@@ -124,12 +125,29 @@ static const struct playbook_key keys[] = {
      .help = "after which it is stopped and has failed"},
     {"step", "ignore_failure", KEY_YES_NO, AT_HOOK(ignore_failure), .fallback = "no",
      .help = "go on when it fails"},
+
+    {"migration", "run", KEY_COMMAND, AT_MIGRATION(run),
+     .help = "a shell command, run once a fleet in the new release's folder; gets what a step gets; "
+             "required"},
+    {"migration", "kind", KEY_CHOICE, AT_MIGRATION(kind),
+     .choices = "expand|contract|irreversible", .fallback = "expand",
+     .help = "before the first node changes and the old release lives with it, after the last "
+             "commit, or before with no way back"},
+    {"migration", "down", KEY_COMMAND, AT_MIGRATION(down),
+     .help = "a command that undoes it, when a later one of the same rollout fails; not for "
+             "irreversible"},
+    {"migration", "backup", KEY_COMMAND, AT_MIGRATION(backup),
+     .help = "a command that must succeed on the same node before; irreversible only"},
+    {"migration", "on", KEY_TEXT, AT_MIGRATION(on), .fallback = "first",
+     .help = "the node that runs it, or first: of the first wave"},
+    {"migration", "timeout", KEY_DURATION, AT_MIGRATION(timeout_ms), 100, 7 * DAY_MS,
+     .fallback = "10m", .help = "after which a command of it is stopped"},
 };
 
 static const char *const sections[] = {"service", "source", "strategy", "health",
-                                       "failure", "retry",  "step"};
+                                       "failure", "retry",  "step",     "migration"};
 
-static const char *const planned[] = {"slot",    "balancer", "discovery", "analysis", "migration",
+static const char *const planned[] = {"slot",    "balancer", "discovery", "analysis",
                                       "breaker", "lock",     "notify",    "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)

@@ -121,6 +121,24 @@ static void choose_hooks(struct world_plan *plan, struct random *random)
         };
 }
 
+static void choose_migrations(struct world_plan *plan, struct random *random)
+{
+    plan->migration_count = chance(random, 60) ? 0 : (size_t)between(random, 1, 5);
+    if (!plan->config.undo_allowed)
+        plan->migration_count = 0; /* the verb rollback runs none */
+    for (size_t i = 0; i < plan->migration_count; i++) {
+        struct rollout_migration *migration = &plan->migrations[i];
+
+        migration->kind = (enum migration_kind)random_below(random, MIGRATION_IRREVERSIBLE + 1);
+        migration->node =
+            chance(random, 70) ? NO_NODE : (size_t)random_below(random, plan->node_count);
+        migration->timeout_ms = (int64_t)between(random, 1000, 10000);
+        migration->has_down = chance(random, 70);
+        migration->backed_up = migration->kind == MIGRATION_IRREVERSIBLE && chance(random, 50);
+    }
+    plan->config.no_way_back = chance(random, 5);
+}
+
 static void choose_faults(struct world_plan *plan, struct random *random)
 {
     plan->fault_count = (size_t)between(random, 0, 5);
@@ -134,6 +152,19 @@ static void choose_faults(struct world_plan *plan, struct random *random)
             .effect = (enum effect)random_below(random, EFFECTS),
             .ms = chance(random, 30) ? 0 : (int64_t)between(random, 1, 25000),
         };
+}
+
+/* One of several fails after others were done: by chance alone that is rare. */
+static void choose_migration_fault(struct world_plan *plan, struct random *random)
+{
+    if (plan->migration_count < 2 || chance(random, 60))
+        return;
+    plan->faults[plan->fault_count++] = (struct fault){
+        .step = STEP_MIGRATE,
+        .skip = (uint32_t)between(random, 1, 3),
+        .times = 1,
+        .effect = EFFECT_FAIL,
+    };
 }
 
 static void choose_happenings(struct world_plan *plan, struct random *random)
@@ -164,7 +195,9 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     choose_health(plan, &random);
     choose_natures(plan, &random);
     choose_hooks(plan, &random);
+    choose_migrations(plan, &random);
     choose_faults(plan, &random);
+    choose_migration_fault(plan, &random);
     choose_happenings(plan, &random);
     plan->chaos_per_mille = chance(&random, 50) ? 0 : (uint32_t)between(&random, 1, 60);
     plan->jitter_percent = chance(&random, 50) ? 0 : 80;
@@ -198,6 +231,7 @@ static const char *broken_law(struct world *world, const struct world_plan *plan
 static bool smaller(struct world_plan *plan, size_t attempt)
 {
     size_t faults = plan->fault_count, happenings = plan->happening_count, hooks = plan->hook_count;
+    size_t nodes_from = 2 + faults + happenings + hooks;
 
     if (attempt == 0) {
         plan->chaos_per_mille = plan->jitter_percent = 0;
@@ -209,14 +243,20 @@ static bool smaller(struct world_plan *plan, size_t attempt)
         plan->happenings[attempt - 2 - faults] = plan->happenings[--plan->happening_count];
     } else if (attempt - 2 - faults - happenings < hooks) {
         plan->hooks[attempt - 2 - faults - happenings] = plan->hooks[--plan->hook_count];
-    } else if (attempt - 2 - faults - happenings - hooks < plan->node_count) {
-        plan->natures[attempt - 2 - faults - happenings - hooks] = (struct nature){.boot_ms = 500};
+    } else if (attempt - nodes_from < plan->node_count) {
+        plan->natures[attempt - nodes_from] = (struct nature){.boot_ms = 500};
+    } else if (attempt - nodes_from - plan->node_count < plan->migration_count) {
+        plan->migrations[attempt - nodes_from - plan->node_count] =
+            plan->migrations[--plan->migration_count];
     } else {
         return false;
     }
     for (size_t i = 0; i < plan->fault_count; i++)
         if (plan->faults[i].node != NO_NODE && plan->faults[i].node >= plan->node_count)
             plan->faults[i].node = 0;
+    for (size_t i = 0; i < plan->migration_count; i++)
+        if (plan->migrations[i].node != NO_NODE && plan->migrations[i].node >= plan->node_count)
+            plan->migrations[i].node = NO_NODE;
     for (size_t i = 0; i < plan->happening_count; i++)
         if (plan->happenings[i].node >= plan->node_count)
             plan->happenings[i].node = 0;

@@ -64,11 +64,12 @@ static const struct number_setting settings[] = {
 };
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
-                                       "confirms"};
+                                       "confirms", "no_way_back"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
-    offsetof(struct rollout_config, confirms)};
+    offsetof(struct rollout_config, confirms),
+    offsetof(struct rollout_config, no_way_back)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",
@@ -261,6 +262,21 @@ static void command_hook(struct world_plan *plan, struct words *words)
     hook->ignore_failure = accept_word(words, "ignored");
 }
 
+static void command_migration(struct world_plan *plan, struct words *words)
+{
+    static const char *const kinds[] = {"expand", "contract", "irreversible"};
+    struct rollout_migration *migration = &plan->migrations[plan->migration_count];
+
+    if (++plan->migration_count > WORLD_MIGRATIONS_MAX)
+        wrong("too many", "migrations");
+    *migration = (struct rollout_migration){.node = NO_NODE, .timeout_ms = 5000};
+    migration->kind = (enum migration_kind)one_of(kinds, LENGTH(kinds), need_word(words, "kind"));
+    if (accept_word(words, "on"))
+        migration->node = node_of(plan, need_word(words, "node"));
+    migration->has_down = accept_word(words, "down");
+    migration->backed_up = accept_word(words, "backup");
+}
+
 static void command_fault(struct world_plan *plan, struct words *words)
 {
     struct fault *fault = &plan->faults[plan->fault_count];
@@ -315,10 +331,10 @@ static const struct command {
     const char *name;
     void (*run)(struct world_plan *plan, struct words *words);
 } commands[] = {
-    {"nodes", command_nodes},     {"batch", command_batch}, {"set", command_set},
-    {"timeout", command_timeout}, {"zone", command_zone},   {"node", command_node},
-    {"hook", command_hook},       {"fault", command_fault}, {"at", command_at},
-    {"tell", command_tell},
+    {"nodes", command_nodes},     {"batch", command_batch},         {"set", command_set},
+    {"timeout", command_timeout}, {"zone", command_zone},           {"node", command_node},
+    {"hook", command_hook},       {"fault", command_fault},         {"at", command_at},
+    {"tell", command_tell},       {"migration", command_migration},
 };
 
 static void cut_words(struct words *words, char *line)

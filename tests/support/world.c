@@ -11,6 +11,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
         [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 50,       [STEP_PROBE] = 20,
         [STEP_STAGE] = 2000,  [STEP_DRAIN] = 500,    [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100,
         [STEP_CONFIRM] = 150, [STEP_HOOK] = 200,     [STEP_COMMIT] = 50,     [STEP_RELEASE] = 50,
+        [STEP_BACKUP] = 300,  [STEP_MIGRATE] = 1500, [STEP_UNMIGRATE] = 700,
     };
 
     *plan = (struct world_plan){
@@ -103,7 +104,8 @@ static void take_effect(struct world *world, struct flight *flight)
         truth->activated_at = world->now;
         truth->fallen = false;
         truth->put_back = false;
-        truth->confirm_by = world->config.confirms && !flight->action.undo
+        truth->confirm_by = world->config.confirms && !flight->action.undo &&
+                                    !world->past_no_return && !world->config.no_way_back
                                 ? world->now + world->plan->confirm_ms
                                 : 0;
         break;
@@ -111,6 +113,12 @@ static void take_effect(struct world *world, struct flight *flight)
         if (truth->put_back)
             flight->status = DONE_REFUSED;
         truth->confirm_by = 0;
+        break;
+    case STEP_MIGRATE:
+        world->migrations[flight->action.migration].runs++;
+        break;
+    case STEP_UNMIGRATE:
+        world->migrations[flight->action.migration].runs--;
         break;
     default:
         break;
@@ -302,15 +310,15 @@ static void fingerprint(struct world *world, const struct update *update)
     for (size_t i = 0; i < update->action_count; i++) {
         const struct action *a = &update->actions[i];
         const int64_t fields[] = {
-            a->kind,          a->id,    (int64_t)a->node, a->step,       a->release,
-            (int64_t)a->hook, a->token, a->undo,          a->timeout_ms, a->result};
+            a->kind,  a->id,   (int64_t)a->node, a->step,   a->release,           (int64_t)a->hook,
+            a->token, a->undo, a->timeout_ms,    a->result, (int64_t)a->migration};
 
         hash_bytes(&world->fingerprint, fields, sizeof(fields));
     }
     for (size_t i = 0; i < update->note_count; i++) {
         const struct note *n = &update->notes[i];
-        const int64_t fields[] = {n->kind, (int64_t)n->node, (int64_t)n->wave, n->value,
-                                  n->delay_ms};
+        const int64_t fields[] = {n->kind,  (int64_t)n->node, (int64_t)n->wave,
+                                  n->value, n->delay_ms,      (int64_t)n->migration};
 
         hash_bytes(&world->fingerprint, fields, sizeof(fields));
     }
@@ -566,6 +574,8 @@ static int create(struct world *world, struct err *err)
     world->config.node_count = plan->node_count;
     world->config.hooks = plan->hooks;
     world->config.hook_count = plan->hook_count;
+    world->config.migrations = plan->migrations;
+    world->config.migration_count = plan->migration_count;
     for (size_t i = 0; i < plan->node_count; i++)
         zones[i] = plan->natures[i].zone;
     result = waves_compile(&world->config.waves, plan->node_count, plan->spread ? zones : NULL,

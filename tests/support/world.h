@@ -18,6 +18,7 @@
 #define WORLD_HAPPENINGS_MAX 24
 #define WORLD_HOOKS_MAX 8
 #define WORLD_BATCH_MAX 4
+#define WORLD_MIGRATIONS_MAX 6
 #define WORLD_FLIGHTS_MAX (3 * WORLD_NODES_MAX)
 
 enum effect {
@@ -80,6 +81,8 @@ struct world_plan {
     struct nature natures[WORLD_NODES_MAX];
     struct rollout_hook hooks[WORLD_HOOKS_MAX];
     size_t hook_count;
+    struct rollout_migration migrations[WORLD_MIGRATIONS_MAX];
+    size_t migration_count;
     struct fault faults[WORLD_FAULTS_MAX];
     size_t fault_count;
     struct happening happenings[WORLD_HAPPENINGS_MAX];
@@ -128,6 +131,13 @@ struct record {
     uint32_t tries;
 };
 
+/* What the laws have seen of a migration, and how often it was really done. */
+struct migration_ledger {
+    uint32_t token, undo_token;
+    bool backed_up, done, undone;
+    int runs;
+};
+
 /* What the laws have seen of a node: from actions, answers and notes alone. */
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
@@ -155,6 +165,8 @@ struct world {
     struct ledger ledgers[WORLD_NODES_MAX + 1];
     uint32_t last_id, retries, steps, results, failures;
     uint32_t hook_token[WORLD_HOOKS_MAX];
+    struct migration_ledger migrations[WORLD_MIGRATIONS_MAX];
+    bool past_no_return;
     size_t touched_count;
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;

@@ -35,7 +35,8 @@ static enum node_outcome outcome_of(const struct world *world, size_t node)
 
 static bool rolls_back(const struct world *world)
 {
-    return world->config.action == ON_FAILURE_ROLLBACK && world->config.undo_allowed;
+    return world->config.action == ON_FAILURE_ROLLBACK && world->config.undo_allowed &&
+           !world->past_no_return && !world->config.no_way_back;
 }
 
 static bool touches(const struct action *action)
@@ -91,7 +92,8 @@ static void law_1_finishes_once(struct world *world)
     int64_t step_ms = 10000 + config->cancel_grace_ms + 4000 + 16000;
     int64_t node_ms =
         60 * (int64_t)config->attempts * step_ms + 4 * (config->health.healthy_deadline_ms + 60000);
-    int64_t limit_ms = (int64_t)config->node_count * (node_ms + config->bake_ms);
+    int64_t data_ms = 3 * (int64_t)config->migration_count * config->attempts * 2 * step_ms;
+    int64_t limit_ms = (int64_t)config->node_count * (node_ms + config->bake_ms) + data_ms;
 
     if (world->stuck)
         law_broken(world, "law 1", "stuck in state %s after %u steps",
@@ -300,7 +302,7 @@ static void law_7_traffic(struct world *world, const struct action *action)
 static bool same_work(const struct action *a, const struct action *b)
 {
     return a->step == b->step && a->undo == b->undo && a->hook == b->hook &&
-           a->release == b->release;
+           a->release == b->release && a->migration == b->migration;
 }
 
 /* A node that counts as updated keeps its release: no timer of its own takes it away. */
@@ -345,6 +347,111 @@ static void law_9_once(struct world *world, const struct action *action)
     if (world->hook_token[action->hook] != 0 && world->hook_token[action->hook] != action->token)
         law_broken(world, "law 9", "hook %zu runs a second time", action->hook + 1);
     world->hook_token[action->hook] = action->token;
+}
+
+static bool is_contract(const struct world *world, size_t migration)
+{
+    return world->plan->migrations[migration].kind == MIGRATION_CONTRACT;
+}
+
+/* ... a migration before the first activation (expand) or after the last commit (contract), in
+ * order, after its backup... */
+static void law_9_migrate(struct world *world, const struct action *action)
+{
+    size_t this = action->migration;
+    struct migration_ledger *ledger = &world->migrations[this];
+    bool contract = is_contract(world, this);
+
+    if (world->state != (contract ? ROLLOUT_CONTRACT : ROLLOUT_EXPAND))
+        law_broken(world, "law 9", "migration %zu in state %s", this + 1,
+                   rollout_state_name(world->state));
+    if (!contract && world->touched_count > 0)
+        law_broken(world, "law 9", "migration %zu after a node changed", this + 1);
+    for (size_t i = 0; contract && i < world->config.node_count; i++)
+        if (outcome_of(world, i) != NODE_UPDATED && outcome_of(world, i) != NODE_UNCHANGED)
+            law_broken(world, "law 9", "migration %zu while web%zu is %s", this + 1, i + 1,
+                       node_outcome_name(outcome_of(world, i)));
+    for (size_t i = 0; i < world->plan->migration_count; i++) {
+        if (i < this && is_contract(world, i) == contract && !world->migrations[i].done)
+            law_broken(world, "law 9", "migration %zu before %zu", this + 1, i + 1);
+        if (world->migrations[i].undo_token != 0)
+            law_broken(world, "law 9", "migration %zu after one was undone", this + 1);
+    }
+    if (action->step == STEP_BACKUP)
+        return;
+    if (ledger->done || (ledger->token != 0 && ledger->token != action->token))
+        law_broken(world, "law 9", "migration %zu runs a second time", this + 1);
+    if (world->plan->migrations[this].backed_up && !ledger->backed_up)
+        law_broken(world, "law 9", "migration %zu runs without its backup", this + 1);
+    ledger->token = action->token;
+    world->past_no_return |= world->plan->migrations[this].kind == MIGRATION_IRREVERSIBLE;
+}
+
+/* ... those of a failed expand go back in reverse order, when all can... */
+static void law_9_unmigrate(struct world *world, const struct action *action)
+{
+    size_t this = action->migration;
+    struct migration_ledger *ledger = &world->migrations[this];
+
+    if (!world->spent || world->touched_count > 0 || world->past_no_return)
+        law_broken(world, "law 9", "migration %zu is undone though it must stay", this + 1);
+    if (!ledger->done || (ledger->undo_token != 0 && ledger->undo_token != action->token))
+        law_broken(world, "law 9", "migration %zu is undone and was not done", this + 1);
+    for (size_t i = 0; i < world->plan->migration_count; i++) {
+        if (world->migrations[i].done && !world->plan->migrations[i].has_down)
+            law_broken(world, "law 9", "migration %zu is undone and %zu cannot be", this + 1,
+                       i + 1);
+        if (i > this && world->migrations[i].done && !world->migrations[i].undone)
+            law_broken(world, "law 9", "migration %zu is undone before %zu", this + 1, i + 1);
+    }
+    ledger->undo_token = action->token;
+}
+
+/* ... and past an irreversible one nothing goes back to before it. */
+static void law_9_no_return(struct world *world, const struct action *action)
+{
+    if (action->step == STEP_BACKUP || action->step == STEP_MIGRATE)
+        law_9_migrate(world, action);
+    if (action->step == STEP_UNMIGRATE)
+        law_9_unmigrate(world, action);
+    if (action->undo && (world->past_no_return || world->config.no_way_back))
+        law_broken(world, "law 9", "web%zu goes back past the point of no return",
+                   action->node + 1);
+    for (size_t i = 0; touches(action) && i < world->plan->migration_count; i++)
+        if (!is_contract(world, i) && !world->migrations[i].done)
+            law_broken(world, "law 9", "web%zu is touched before migration %zu", action->node + 1,
+                       i + 1);
+}
+
+/* Nothing is done twice, and the result says how the data stands. */
+static void law_9_at_the_end(struct world *world, enum rollout_result result)
+{
+    bool good = result == RESULT_DONE || result == RESULT_ROLLED_BACK || result == RESULT_NOTHING;
+    bool whole = true;
+
+    for (size_t i = 0; i < world->config.node_count; i++)
+        whole &= outcome_of(world, i) == NODE_UPDATED || outcome_of(world, i) == NODE_UNCHANGED;
+    for (size_t i = 0; i < world->plan->migration_count; i++) {
+        const struct migration_ledger *ledger = &world->migrations[i];
+        enum migration_state state = rollout_migration(world->rollout, i);
+        bool really = ledger->runs > 0;
+
+        if (ledger->runs < 0 || ledger->runs > 1)
+            law_broken(world, "law 9", "migration %zu was done %d times", i + 1, ledger->runs);
+        if ((state == MIGRATION_DONE) != (ledger->done && !ledger->undo_token) ||
+            (state != MIGRATION_UNKNOWN && really != (state == MIGRATION_DONE)))
+            law_broken(world, "law 9", "migration %zu is called %s", i + 1,
+                       migration_state_name(state));
+        if (good && state == MIGRATION_UNKNOWN)
+            law_broken(world, "law 9", "%s, and nobody knows about migration %zu",
+                       rollout_result_name(result), i + 1);
+        if (result == RESULT_DONE && state != MIGRATION_DONE && (whole || !is_contract(world, i)))
+            law_broken(world, "law 9", "done, and migration %zu is %s", i + 1,
+                       migration_state_name(state));
+    }
+    if (world->past_no_return && result != RESULT_DONE && result != RESULT_NEEDS_CARE &&
+        result != RESULT_INTERRUPTED)
+        law_broken(world, "law 9", "%s past the point of no return", rollout_result_name(result));
 }
 
 /* 10. Unreachable, failed, unhealthy and unhealthy-before are four classes. */
@@ -460,6 +567,7 @@ static void check_action(struct world *world, const struct action *action)
     law_11_lease(world, action);
     law_8_journal(world, action);
     law_9_once(world, action);
+    law_9_no_return(world, action);
     if (action->node != NO_NODE) {
         law_3_budget(world, action);
         law_4_newest_first(world, action);
@@ -540,6 +648,7 @@ static void see_note(struct world *world, const struct note *note)
     case NOTE_PHASE:
     case NOTE_PROBE:
     case NOTE_BLOCKED:
+    case NOTE_MIGRATION:
         break;
     }
 }
@@ -575,6 +684,15 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
     case STEP_PREFLIGHT:
         ledger->empty = ok && world->nodes[flight->action.node].runs == RUNS_NOTHING;
         ledger->out |= ledger->empty;
+        break;
+    case STEP_BACKUP:
+        world->migrations[flight->action.migration].backed_up |= ok;
+        break;
+    case STEP_MIGRATE:
+        world->migrations[flight->action.migration].done |= ok;
+        break;
+    case STEP_UNMIGRATE:
+        world->migrations[flight->action.migration].undone |= ok;
         break;
     case STEP_DRAIN:
         ledger->drain_over |= ok || flight->status == DONE_TIMED_OUT || cut;
@@ -657,7 +775,8 @@ static void rule_result(struct world *world)
     }
     bad = count[NODE_FAILED] + count[NODE_NEEDS_CARE] + count[NODE_RESTORED] +
           count[NODE_UNREACHABLE] + count[NODE_REFUSED];
-    if (result == RESULT_DONE && (bad > 0 || count[NODE_PENDING] > 0 || count[NODE_UPDATED] == 0))
+    if (result == RESULT_DONE && (bad > 0 || count[NODE_PENDING] > 0 ||
+                                  (count[NODE_UPDATED] == 0 && world->plan->migration_count == 0)))
         law_broken(world, "result", "done, and %zu nodes are not", bad);
     if (result == RESULT_ROLLED_BACK && (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0))
         law_broken(world, "result", "rolled back, and some node is not");
@@ -679,4 +798,5 @@ void laws_check_end(struct world *world)
     law_4_all_came_back(world);
     law_10_unhealthy_before(world);
     rule_result(world);
+    law_9_at_the_end(world, rollout_result(world->rollout));
 }

@@ -105,6 +105,10 @@ static void tell_note(struct world *world, const struct note *note)
     case NOTE_BLOCKED:
         story_say(world, "blocked: no node may be taken out of service");
         break;
+    case NOTE_MIGRATION:
+        story_say(world, "migration %zu %s", note->migration + 1,
+                  migration_state_name((enum migration_state)note->value));
+        break;
     case NOTE_RESULT:
         story_say(world, "result: %s", rollout_result_name((enum rollout_result)note->value));
         break;
@@ -120,6 +124,9 @@ static void tell_action(struct world *world, const struct action *action)
         return;
     if (action->step == STEP_HOOK)
         snprintf(hook, sizeof(hook), " %zu", action->hook + 1);
+    if (action->step == STEP_BACKUP || action->step == STEP_MIGRATE ||
+        action->step == STEP_UNMIGRATE)
+        snprintf(hook, sizeof(hook), " %zu", action->migration + 1);
     if (action->step == STEP_ACTIVATE)
         release = action->release == RELEASE_TARGET ? " target" : " previous";
     if (action->step == STEP_RELEASE)

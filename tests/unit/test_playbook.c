@@ -119,6 +119,57 @@ static void unknown_names_are_told_with_the_nearest(void **state)
                 "shop.ini:7: unknown key 'wehn' in [step a]; did you mean 'when'?\n");
 }
 
+static void migrations_keep_their_order_and_have_defaults(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, BASE "[migration b]\nrun = x ; y\ndown = z\n"
+                        "[migration a]\nkind = irreversible\nrun = x\nbackup = y\non = web3\n"
+                        "timeout = 2h\n");
+    const struct playbook *playbook = &parsed.playbook;
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(playbook->migration_count, 2);
+    assert_string_equal(playbook->migrations[0].name, "b");
+    assert_int_equal(playbook->migrations[0].kind, CHANGE_EXPAND);
+    assert_string_equal(playbook->migrations[0].run, "x ; y");
+    assert_string_equal(playbook->migrations[0].on, "first");
+    assert_int_equal(playbook->migrations[0].timeout_ms, 600000);
+    assert_int_equal(playbook->migrations[1].kind, CHANGE_IRREVERSIBLE);
+    assert_string_equal(playbook->migrations[1].on, "web3");
+    assert_int_equal(playbook->migrations[1].timeout_ms, 7200000);
+    parsed_release(&parsed);
+}
+
+static void migrations_that_make_no_sense_are_faults(void **state)
+{
+    (void)state;
+    assert_told(BASE "[migration a]\nkind = contract\ndown = x\n"
+                     "[migration b]\nrun = x\nbackup = x\n"
+                     "[migration c]\nkind = irreversible\nrun = x\ndown = x\n"
+                     "[migration]\nrun = x\n",
+                "shop.ini:6: key 'run' is missing in [migration a]\n"
+                "shop.ini:8: key 'down' in [migration a]: what runs after the last commit is never "
+                "undone\n"
+                "shop.ini:11: key 'backup' in [migration b] has a meaning with kind = irreversible "
+                "only\n"
+                "shop.ini:15: key 'down' in [migration c]: what is irreversible has no way back\n"
+                "shop.ini:16: section [migration] needs a name: letters, digits, '.', '_' and '-', "
+                "as in [migration add-price]\n");
+}
+
+static void there_are_at_most_64_migrations(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    char text[8192] = BASE;
+    for (int i = 0; i <= MIGRATIONS_MAX; i++)
+        snprintf(text + strlen(text), 64, "[migration m%d]\nrun = x\n", i);
+    parse(&parsed, text);
+    assert_string_equal(parsed.told, "shop.ini:134: more than 64 migrations; remove old ones that "
+                                     "ran everywhere\n");
+    parsed_release(&parsed);
+}
+
 static void sections_of_later_versions_are_named(void **state)
 {
     (void)state;
@@ -402,6 +453,9 @@ int main(void)
         cmocka_unit_test(three_lines_make_a_sane_rollout),
         cmocka_unit_test(every_value_reaches_its_field),
         cmocka_unit_test(unknown_names_are_told_with_the_nearest),
+        cmocka_unit_test(migrations_keep_their_order_and_have_defaults),
+        cmocka_unit_test(migrations_that_make_no_sense_are_faults),
+        cmocka_unit_test(there_are_at_most_64_migrations),
         cmocka_unit_test(sections_of_later_versions_are_named),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
