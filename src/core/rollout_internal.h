@@ -113,6 +113,7 @@ struct rollout {
     size_t migration;         /* the one under way; only one is */
     uint32_t migration_sends; /* of its migrate */
     bool migration_failed;    /* no further one is run */
+    bool undo_given_up;       /* what was done stays */
     bool data_needs_care;
     bool irreversible_sent; /* in this rollout */
     bool no_way_back;

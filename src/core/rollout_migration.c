@@ -92,7 +92,7 @@ static bool begin_undo(struct rollout *rollout)
     size_t count = rollout->config.migration_count;
     struct walker *walker;
 
-    if (!all_can_be_undone(rollout))
+    if (rollout->undo_given_up || !all_can_be_undone(rollout))
         return false;
     for (size_t i = 0; i < count; i++) {
         size_t index = mutant(MUTANT_MIGRATION_UNDONE_IN_ORDER) ? i : count - 1 - i;
@@ -100,13 +100,13 @@ static bool begin_undo(struct rollout *rollout)
         if (rollout->migrations[index] != MIGRATION_DONE)
             continue;
         rollout->migration = index;
+        rollout->migration_sends = 0;
         walker = walker_for(rollout, index);
         if (walker) {
             walker_begin(rollout, walker, TRACK_UNMIGRATE);
             action_launch(rollout, walker);
         } else {
-            rollout->data_needs_care = true;
-            set_state(rollout, NO_NODE, MIGRATION_UNKNOWN);
+            rollout->undo_given_up = rollout->data_needs_care = true;
         }
         return true;
     }
@@ -172,8 +172,9 @@ void failure_in_unmigration(struct rollout *rollout, struct walker *walker,
                             enum node_trouble trouble)
 {
     (void)trouble;
-    rollout->data_needs_care = true;
-    set_state(rollout, walker->node, MIGRATION_UNKNOWN);
+    rollout->undo_given_up = rollout->data_needs_care = true;
+    if (rollout->migration_sends > 0)
+        set_state(rollout, walker->node, MIGRATION_UNKNOWN);
 }
 
 bool migration_any_sent(const struct rollout *rollout)

@@ -123,17 +123,21 @@ static void choose_hooks(struct world_plan *plan, struct random *random)
 
 static void choose_migrations(struct world_plan *plan, struct random *random)
 {
+    static const enum migration_kind kinds[] = {MIGRATION_EXPAND, MIGRATION_EXPAND,
+                                                MIGRATION_EXPAND, MIGRATION_CONTRACT,
+                                                MIGRATION_IRREVERSIBLE};
+
     plan->migration_count = chance(random, 60) ? 0 : (size_t)between(random, 1, 5);
     if (!plan->config.undo_allowed)
         plan->migration_count = 0; /* the verb rollback runs none */
     for (size_t i = 0; i < plan->migration_count; i++) {
         struct rollout_migration *migration = &plan->migrations[i];
 
-        migration->kind = (enum migration_kind)random_below(random, MIGRATION_IRREVERSIBLE + 1);
+        migration->kind = kinds[random_below(random, sizeof(kinds) / sizeof(kinds[0]))];
         migration->node =
             chance(random, 70) ? NO_NODE : (size_t)random_below(random, plan->node_count);
         migration->timeout_ms = (int64_t)between(random, 1000, 10000);
-        migration->has_down = chance(random, 70);
+        migration->has_down = chance(random, 90);
         migration->backed_up = migration->kind == MIGRATION_IRREVERSIBLE && chance(random, 50);
     }
     plan->config.no_way_back = chance(random, 5);
