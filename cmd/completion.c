@@ -96,7 +96,7 @@ static void print_settings(void)
 {
     const struct playbook_key *key;
     for (size_t i = 0; (key = playbook_key_at(i)); i++)
-        if (strcmp(key->section, "step") != 0 && strcmp(key->section, "migration") != 0)
+        if (!playbook_section_has_name(key->section))
             printf("%s.%s=\n", key->section, key->key);
 }
 

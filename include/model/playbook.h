@@ -136,6 +136,21 @@ struct migration {
 };
 const char *change_kind_name(enum change_kind kind); /* "expand", ... static */
 
+/* BALANCER_HAPROXY alone is known to this version. */
+enum balancer_kind { BALANCER_HAPROXY };
+struct balancer {
+    const char *name; /* from [balancer NAME] */
+    enum balancer_kind kind;
+    const char *nodes;        /* an inventory pattern: where it runs; required */
+    const char *backend;      /* HAProxy's name of the servers' group; required */
+    const char *socket;       /* `address:port` of its Runtime API, as its own node reaches it */
+    const char *host;         /* of `socket`, without brackets */
+    uint16_t port;            /* of `socket` */
+    const char *server;       /* template: how it calls a node; `{node}` by default */
+    int64_t drain_timeout_ms; /* 30 s */
+    int line;
+};
+
 /* Where a key stands that was given. */
 struct playbook_place {
     const char *section; /* `health`, `step migrate` */
@@ -156,14 +171,15 @@ struct playbook {
     size_t hook_count;
     struct migration *migrations; /* file order; at most MIGRATIONS_MAX */
     size_t migration_count;
+    struct balancer *balancers; /* file order */
+    size_t balancer_count;
     struct playbook_place *places; /* every key that was given */
     size_t place_count;
 };
 
 /* One `--set section.key=value`; applied after the file by the same table, the last of a key wins;
  * its faults have the file `--set` and line 0. The section of a hook is `step NAME`, of a
- * migration `migration NAME`, and must stand
- * in the file. */
+ * migration `migration NAME`, of a balancer `balancer NAME`, and must stand in the file. */
 struct playbook_override {
     const char *section, *key, *value;
 };

@@ -137,64 +137,90 @@ static void apply_defaults(struct parse *parse, const char *section, void *base)
             parse->out_of_memory = true;
 }
 
-static bool is_labelled(struct parse *parse, const struct ini_section *section, const char *example)
+/* The name of a section that is written with one; NULL, and told, when it is none. */
+static const char *section_label(struct parse *parse, const struct ini_section *section)
 {
+    static const char *const examples[][2] = {
+        {"step", "migrate"}, {"migration", "add-price"}, {"balancer", "front"}};
+    const char *example = "";
     if (section->label && text_is_name(section->label))
-        return true;
+        return section->label;
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++)
+        if (strcmp(section->name, examples[i][0]) == 0)
+            example = examples[i][1];
     faults_add(parse->faults, parse->file, section->line,
                "section [%s%s%s] needs a name: letters, digits, '.', '_' and '-', as in [%s %s]",
                section->name, section->label ? " " : "", section->label ? section->label : "",
                section->name, example);
-    return false;
+    return NULL;
 }
 
-/* A new hook for [step NAME]; NULL when it cannot be. */
-static struct hook *add_hook(struct parse *parse, const struct ini_section *section)
+static struct hook *add_hook(struct parse *parse, const struct ini_section *section,
+                             const char *name)
 {
     struct playbook *playbook = parse->playbook;
-    if (!is_labelled(parse, section, "migrate"))
-        return NULL;
     struct hook *hooks =
         arena_grow(parse->arena, playbook->hooks, playbook->hook_count, sizeof(*hooks));
-    if (!hooks) {
-        parse->out_of_memory = true;
+    if (!hooks)
         return NULL;
-    }
     playbook->hooks = hooks;
     struct hook *hook = &hooks[playbook->hook_count++];
-    *hook = (struct hook){.name = section->label, .line = section->line};
-    apply_defaults(parse, "step", hook);
+    *hook = (struct hook){.name = name, .line = section->line};
     return hook;
 }
 
-/* A new migration for [migration NAME]; NULL when it cannot be. */
-static struct migration *add_migration(struct parse *parse, const struct ini_section *section)
+/* The caller has seen that there is room for one more. */
+static struct migration *add_migration(struct parse *parse, const struct ini_section *section,
+                                       const char *name)
 {
     struct playbook *playbook = parse->playbook;
-    struct migration *migrations;
-    if (!is_labelled(parse, section, "add-price"))
+    struct migration *migrations = arena_grow(parse->arena, playbook->migrations,
+                                              playbook->migration_count, sizeof(*migrations));
+    if (!migrations)
         return NULL;
-    if (playbook->migration_count == MIGRATIONS_MAX) {
-        faults_add(parse->faults, parse->file, section->line,
-                   "more than %d migrations; remove old ones that ran everywhere", MIGRATIONS_MAX);
-        return NULL;
-    }
-    migrations = arena_grow(parse->arena, playbook->migrations, playbook->migration_count,
-                            sizeof(*migrations));
-    if (!migrations) {
-        parse->out_of_memory = true;
-        return NULL;
-    }
     playbook->migrations = migrations;
     struct migration *migration = &migrations[playbook->migration_count++];
-    *migration = (struct migration){.name = section->label, .line = section->line};
-    apply_defaults(parse, "migration", migration);
+    *migration = (struct migration){.name = name, .line = section->line};
     return migration;
 }
 
-static bool section_is_named(const char *name)
+static struct balancer *add_balancer(struct parse *parse, const struct ini_section *section,
+                                     const char *name)
 {
-    return strcmp(name, "step") == 0 || strcmp(name, "migration") == 0;
+    struct playbook *playbook = parse->playbook;
+    struct balancer *balancers =
+        arena_grow(parse->arena, playbook->balancers, playbook->balancer_count, sizeof(*balancers));
+    if (!balancers)
+        return NULL;
+    playbook->balancers = balancers;
+    struct balancer *balancer = &balancers[playbook->balancer_count++];
+    *balancer = (struct balancer){.name = name, .line = section->line};
+    return balancer;
+}
+
+/* A new element for [step NAME], [migration NAME], [balancer NAME]; NULL when it cannot be. */
+static void *add_named(struct parse *parse, const struct ini_section *section)
+{
+    const char *name = section_label(parse, section);
+    void *base;
+    if (!name)
+        return NULL;
+    if (strcmp(section->name, "step") == 0) {
+        base = add_hook(parse, section, name);
+    } else if (strcmp(section->name, "balancer") == 0) {
+        base = add_balancer(parse, section, name);
+    } else if (parse->playbook->migration_count == MIGRATIONS_MAX) {
+        faults_add(parse->faults, parse->file, section->line,
+                   "more than %d migrations; remove old ones that ran everywhere", MIGRATIONS_MAX);
+        return NULL;
+    } else {
+        base = add_migration(parse, section, name);
+    }
+    if (base)
+        apply_defaults(parse, section->name, base);
+    else
+        parse->out_of_memory = true;
+    return base;
 }
 
 static void apply_section(struct parse *parse, const struct ini_section *section)
@@ -205,9 +231,8 @@ static void apply_section(struct parse *parse, const struct ini_section *section
         tell_unknown_section(parse, section->name, section->label, section->line);
         return;
     }
-    if (section_is_named(section->name)) {
-        base = strcmp(section->name, "step") == 0 ? (void *)add_hook(parse, section)
-                                                  : (void *)add_migration(parse, section);
+    if (playbook_section_has_name(section->name)) {
+        base = add_named(parse, section);
         whole_name =
             base ? arena_printf(parse->arena, "%s %s", section->name, section->label) : NULL;
         if (base && !whole_name)
@@ -238,19 +263,21 @@ static void tell_two_sources(struct parse *parse)
     }
 }
 
-static struct hook *find_hook(struct playbook *playbook, const char *name)
+/* What `--set "step NAME.key=..."` and the like are about. */
+static void *find_named(struct playbook *playbook, const char *section, const char **kind)
 {
-    for (size_t i = 0; i < playbook->hook_count; i++)
-        if (strcmp(playbook->hooks[i].name, name) == 0)
+    *kind = "step";
+    for (size_t i = 0; strncmp(section, "step ", 5) == 0 && i < playbook->hook_count; i++)
+        if (strcmp(playbook->hooks[i].name, section + 5) == 0)
             return &playbook->hooks[i];
-    return NULL;
-}
-
-static struct migration *find_migration(struct playbook *playbook, const char *name)
-{
-    for (size_t i = 0; i < playbook->migration_count; i++)
-        if (strcmp(playbook->migrations[i].name, name) == 0)
+    *kind = "migration";
+    for (size_t i = 0; strncmp(section, "migration ", 10) == 0 && i < playbook->migration_count; i++)
+        if (strcmp(playbook->migrations[i].name, section + 10) == 0)
             return &playbook->migrations[i];
+    *kind = "balancer";
+    for (size_t i = 0; strncmp(section, "balancer ", 9) == 0 && i < playbook->balancer_count; i++)
+        if (strcmp(playbook->balancers[i].name, section + 9) == 0)
+            return &playbook->balancers[i];
     return NULL;
 }
 
@@ -262,17 +289,17 @@ static void apply_override(struct parse *parse, const struct playbook_override *
         parse->out_of_memory = true;
         return;
     }
-    bool step = strncmp(section, "step ", 5) == 0;
-    if (step || strncmp(section, "migration ", 10) == 0) {
-        void *named = step ? (void *)find_hook(parse->playbook, section + 5)
-                           : (void *)find_migration(parse->playbook, section + 10);
-        if (named)
-            apply_entry(parse, section, step ? "step" : "migration", named, &entry);
+    if (strncmp(section, "step ", 5) == 0 || strncmp(section, "migration ", 10) == 0 ||
+        strncmp(section, "balancer ", 9) == 0) {
+        const char *kind;
+        void *base = find_named(parse->playbook, section, &kind);
+        if (base)
+            apply_entry(parse, section, kind, base, &entry);
         else
             faults_add(parse->faults, parse->file, 0, "there is no [%s] in the playbook", section);
         return;
     }
-    if (!section_exists(section) || section_is_named(section)) {
+    if (!section_exists(section) || playbook_section_has_name(section)) {
         tell_unknown_section(parse, section, NULL, 0);
         return;
     }
@@ -307,7 +334,7 @@ int playbook_parse(struct playbook *out, const char *file, const char *text, siz
     arena_init(&out->arena);
     const char *section;
     for (size_t i = 0; (section = playbook_section_at(i)); i++)
-        if (!section_is_named(section))
+        if (!playbook_section_has_name(section))
             apply_defaults(&parse, section, out);
     out->file = arena_strdup(&out->arena, file);
     int code = out->file && !parse.out_of_memory

@@ -219,6 +219,35 @@ static void check_migrations(const struct check *check)
     }
 }
 
+/* `host:port` becomes its two parts; the form was checked when it was stored. */
+static void split_socket(const struct check *check, struct balancer *balancer)
+{
+    const char *colon = balancer->socket ? strrchr(balancer->socket, ':') : NULL;
+    if (!colon)
+        return;
+    bool brackets = *balancer->socket == '[';
+    balancer->host = arena_strndup(&check->playbook->arena, balancer->socket + brackets,
+                                   (size_t)(colon - balancer->socket) - 2 * brackets);
+    uint64_t port = 0;
+    if (whole_parse(&port, colon + 1, 1, UINT16_MAX, NULL) == 0)
+        balancer->port = (uint16_t)port;
+}
+
+static void check_balancers(const struct check *check)
+{
+    static const char *const required[] = {"type", "nodes", "backend"};
+    for (size_t i = 0; i < check->playbook->balancer_count; i++) {
+        struct balancer *balancer = &check->playbook->balancers[i];
+        const char *section =
+            arena_printf(&check->playbook->arena, "balancer %s", balancer->name);
+        for (size_t j = 0; section && j < 3; j++)
+            if (!playbook_has(check->playbook, section, required[j]))
+                faults_add(check->faults, check->playbook->file, balancer->line,
+                           "key '%s' is missing in [%s]", required[j], section);
+        split_socket(check, balancer);
+    }
+}
+
 /* What every template may use; the rest are inventory variables. The service's own values may not use the last two, which come of them. */
 static const char *const built_in[] = {"node", "address", "port", "service", "release", "root"};
 #define BUILT_IN_COUNT (sizeof(built_in) / sizeof(built_in[0]))
@@ -292,6 +321,12 @@ static void check_templates(const struct check *check)
     check_template(check, "health", "host", health->host);
     for (size_t i = 0; i < health->headers.count; i++)
         check_template(check, "health", "headers", health->headers.items[i]);
+    for (size_t i = 0; i < check->playbook->balancer_count; i++) {
+        const struct balancer *balancer = &check->playbook->balancers[i];
+        const char *section = arena_printf(&check->playbook->arena, "balancer %s", balancer->name);
+        if (section)
+            check_template(check, section, "server", balancer->server);
+    }
 }
 
 void playbook_check(struct playbook *playbook, const struct inventory *inventory,
@@ -307,5 +342,6 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_confirm(&check);
     check_hooks(&check);
     check_migrations(&check);
+    check_balancers(&check);
     check_templates(&check);
 }

@@ -10,6 +10,7 @@
 #define AT(member) offsetof(struct playbook, member)
 #define AT_HOOK(member) offsetof(struct hook, member)
 #define AT_MIGRATION(member) offsetof(struct migration, member)
+#define AT_BALANCER(member) offsetof(struct balancer, member)
 
 static const struct playbook_key keys[] = {
     {"service", "name", KEY_NAME, AT(service.name), .help = "the service's name; required"},
@@ -142,12 +143,25 @@ static const struct playbook_key keys[] = {
      .help = "the node that runs it, or first: of the first wave"},
     {"migration", "timeout", KEY_DURATION, AT_MIGRATION(timeout_ms), 100, 7 * DAY_MS,
      .fallback = "10m", .help = "after which a command of it is stopped"},
+
+    {"balancer", "type", KEY_CHOICE, AT_BALANCER(kind), .choices = "haproxy",
+     .help = "what it is; required; this version knows haproxy"},
+    {"balancer", "nodes", KEY_TEXT, AT_BALANCER(nodes),
+     .help = "an inventory pattern: where it runs, several are kept in step; required"},
+    {"balancer", "backend", KEY_NAME, AT_BALANCER(backend),
+     .help = "the backend whose servers are the service's nodes; required"},
+    {"balancer", "socket", KEY_ENDPOINT, AT_BALANCER(socket), .fallback = "127.0.0.1:9999",
+     .help = "its stats socket (level admin) as host:port, reached from its own node"},
+    {"balancer", "server", KEY_TEMPLATE, AT_BALANCER(server), .fallback = "{node}",
+     .help = "the name that it has for a node"},
+    {"balancer", "drain_timeout", KEY_DURATION, AT_BALANCER(drain_timeout_ms), 0, HOUR_MS,
+     .fallback = "30s", .help = "how long a node's sessions are waited for"},
 };
 
-static const char *const sections[] = {"service", "source", "strategy", "health",
-                                       "failure", "retry",  "step",     "migration"};
+static const char *const sections[] = {"service", "source", "strategy",  "health",  "failure",
+                                       "retry",   "step",   "migration", "balancer"};
 
-static const char *const planned[] = {"slot",    "balancer", "discovery", "analysis",
+static const char *const planned[] = {"slot",    "discovery", "analysis",
                                       "breaker", "lock",     "notify",    "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
@@ -166,6 +180,12 @@ const struct playbook_key *playbook_key_find(const char *section, const char *ke
 const char *playbook_section_at(size_t index)
 {
     return index < sizeof(sections) / sizeof(sections[0]) ? sections[index] : NULL;
+}
+
+bool playbook_section_has_name(const char *section)
+{
+    return strcmp(section, "step") == 0 || strcmp(section, "migration") == 0 ||
+           strcmp(section, "balancer") == 0;
 }
 
 bool playbook_section_is_planned(const char *section)
@@ -193,6 +213,7 @@ const char *key_kind_name(enum key_kind kind)
         [KEY_YES_NO] = "yes or no",
         [KEY_WHOLE] = "whole number",
         [KEY_PORT] = "port",
+        [KEY_ENDPOINT] = "host:port",
         [KEY_DURATION] = "duration",
         [KEY_AMOUNT] = "count or percent",
         [KEY_AMOUNTS] = "list of counts or percents",

@@ -227,6 +227,25 @@ static int store_whole(const struct target *target)
     return code;
 }
 
+/* `host:port` or `[2001:db8::1]:port`; the host is passed on as it is, so blanks and signs stay out. */
+static int store_endpoint(const struct target *target)
+{
+    const char *colon = strrchr(target->text, ':');
+    size_t host = colon ? (size_t)(colon - target->text) : 0;
+    bool brackets = *target->text == '[';
+    const char *begin = target->text + brackets;
+    size_t length = brackets && host > 2 && target->text[host - 1] == ']' ? host - 2 : host;
+    size_t fine = strspn(begin, brackets ? "0123456789abcdefABCDEF:." : NAME_BYTES "-.");
+    uint64_t port;
+    if (length == 0 || length > 253 || fine != length || *begin == '-' ||
+        whole_parse(&port, colon + 1, 1, UINT16_MAX, NULL) < 0)
+        return err_set(target->err, ERR_INPUT,
+                       "'%.100s' is not host:port; write it like 127.0.0.1:9999 (a socket's path is "
+                       "not supported: give the balancer a second socket, on its loopback)",
+                       target->text);
+    return store_string(target);
+}
+
 static int store_port(const struct target *target)
 {
     uint64_t value;
@@ -363,6 +382,8 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_yes_no(&target);
     case KEY_WHOLE:
         return store_whole(&target);
+    case KEY_ENDPOINT:
+        return store_endpoint(&target);
     case KEY_PORT:
         return store_port(&target);
     case KEY_DURATION:

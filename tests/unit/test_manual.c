@@ -148,8 +148,7 @@ static void write_keys(struct strbuf *out)
     const char *section;
     for (size_t s = 0; (section = playbook_section_at(s)); s++) {
         strbuf_addf(out, ".Ss [%s%s]\\&\n.Bl -tag -width Ds\n", section,
-                    strcmp(section, "step") == 0 || strcmp(section, "migration") == 0
-                        ? " NAME" : "");
+                    playbook_section_has_name(section) ? " NAME" : "");
         for (size_t i = 0; (key = playbook_key_at(i)); i++)
             if (strcmp(key->section, section) == 0)
                 write_key(out, key);

@@ -173,8 +173,8 @@ static void there_are_at_most_64_migrations(void **state)
 static void sections_of_later_versions_are_named(void **state)
 {
     (void)state;
-    assert_told(BASE "[balancer x]\na=1\n[slot blue]\na=1\n[observe]\na=1\n",
-                "shop.ini:6: section [balancer x] is not supported by this version\n"
+    assert_told(BASE "[discovery x]\na=1\n[slot blue]\na=1\n[observe]\na=1\n",
+                "shop.ini:6: section [discovery x] is not supported by this version\n"
                 "shop.ini:8: section [slot blue] is not supported by this version\n"
                 "shop.ini:10: section [observe] is not supported by this version\n");
     assert_told(BASE "[strategy]\ntype = canary\n",
@@ -183,6 +183,50 @@ static void sections_of_later_versions_are_named(void **state)
     assert_told(BASE "[strategy]\ntype = blue-green\n",
                 "shop.ini:7: key 'type' in [strategy]: blue-green is not supported by this "
                 "version; use rolling\n");
+}
+
+static void a_balancer_has_its_defaults(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, BASE "[balancer front]\ntype = haproxy\nnodes = lb\nbackend = web\n"
+                        "[balancer v6]\ntype = haproxy\nnodes = lb\nbackend = web\n"
+                        "socket = [::1]:77\nserver = srv-{node}\ndrain_timeout = 5s\n");
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(parsed.playbook.balancer_count, 2);
+    const struct balancer *front = &parsed.playbook.balancers[0], *v6 = &parsed.playbook.balancers[1];
+    assert_string_equal(front->name, "front");
+    assert_string_equal(front->host, "127.0.0.1");
+    assert_int_equal(front->port, 9999);
+    assert_string_equal(front->server, "{node}");
+    assert_int_equal(front->drain_timeout_ms, 30000);
+    assert_string_equal(v6->host, "::1");
+    assert_int_equal(v6->port, 77);
+    assert_string_equal(v6->server, "srv-{node}");
+    parsed_release(&parsed);
+}
+
+static void what_a_balancer_lacks_is_told(void **state)
+{
+    (void)state;
+    static const char *const sockets[] = {"/run/haproxy.sock", "127.0.0.1", "a b:1", ":9999", "::1:9",
+                                          "[::1]", "[]:9", "h:0", "h:65536", "-h:1", "h;:1"};
+    for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+        struct parsed parsed;
+        char text[400];
+        snprintf(text, sizeof(text), BASE "[balancer b]\ntype = haproxy\nnodes = lb\nbackend = x\nsocket = %s\n",
+                 sockets[i]);
+        parse(&parsed, text);
+        if (parsed.faults.total != 1 || parsed.faults.items[0].line != 10)
+            fail_msg("socket = %s: %s", sockets[i], parsed.told);
+        parsed_release(&parsed);
+    }
+    assert_told(BASE "[balancer front]\nnodes = lb\n",
+                "shop.ini:6: key 'type' is missing in [balancer front]\n"
+                "shop.ini:6: key 'backend' is missing in [balancer front]\n");
+    assert_told(BASE "[balancer]\ntype = haproxy\n",
+                "shop.ini:6: section [balancer] needs a name: letters, digits, '.', '_' and '-', "
+                "as in [balancer front]\n");
 }
 
 static void all_faults_come_in_one_run_in_the_files_order(void **state)
@@ -277,6 +321,7 @@ static void bad_values_are_faults(void **state)
         {"health", "progress_deadline = 30s"},
         {"health", "timeout = 61s"},
         {"step", "run = x"},
+        {"balancer a/b", "type = haproxy"},
         {"step a/b", "run = x"},
         {"service x", "keep = 1"},
     };
@@ -456,6 +501,8 @@ int main(void)
         cmocka_unit_test(migrations_keep_their_order_and_have_defaults),
         cmocka_unit_test(migrations_that_make_no_sense_are_faults),
         cmocka_unit_test(there_are_at_most_64_migrations),
+        cmocka_unit_test(a_balancer_has_its_defaults),
+        cmocka_unit_test(what_a_balancer_lacks_is_told),
         cmocka_unit_test(sections_of_later_versions_are_named),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
