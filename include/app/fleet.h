@@ -25,6 +25,15 @@ struct member {
     struct session *session;
 };
 
+/* One balancer of the playbook on one node that it runs on, with a session of its own: the node may run the service too. */
+struct front {
+    const struct balancer *balancer;
+    const struct node *node;
+    struct session *session;
+};
+
+struct balancers;
+
 struct fleet {
     struct arena arena;
     struct loop *loop;
@@ -33,6 +42,9 @@ struct fleet {
     const struct playbook *playbook; /* NULL: commands only */
     struct member *members;
     size_t count;
+    struct front *fronts;
+    size_t front_count;
+    struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
 };
 
 /* `nodes`: indices into the inventory. Inventory and playbook are borrowed for the fleet's life. */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "app/balancer.h"
 #include "base/text.h"
+#include "model/pattern.h"
 
 #define JUMP_DEPTH_MAX 4
 
@@ -81,6 +83,46 @@ static int add_jump(struct ssh_target *target, const struct node *node,
 
 /* --- life --- */
 
+static int add_front(struct fleet *fleet, const struct inventory *inventory,
+                     const struct balancer *balancer, const struct node *node, struct err *err)
+{
+    struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
+    struct front *fronts =
+        arena_grow(&fleet->arena, fleet->fronts, fleet->front_count, sizeof(*fronts));
+    if (!fronts)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    fleet->fronts = fronts;
+    settings.become = false;
+    target_of(&settings.target, node);
+    int rc = add_jump(&settings.target, node, inventory, &fleet->arena, 0, err);
+    if (rc < 0)
+        return rc;
+    struct session *session = session_create(&settings);
+    if (!session)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    fronts[fleet->front_count++] = (struct front){balancer, node, session};
+    return 0;
+}
+
+static int add_fronts(struct fleet *fleet, const struct inventory *inventory, struct err *err)
+{
+    const struct playbook *playbook = fleet->playbook;
+    for (size_t i = 0; playbook && i < playbook->balancer_count; i++) {
+        const struct balancer *balancer = &playbook->balancers[i];
+        size_t *nodes, count = 0;
+        int rc = pattern_resolve(&nodes, &count, inventory, balancer->nodes, &fleet->arena, err);
+        if (rc == 0 && count == 0)
+            rc = err_set(err, ERR_NOT_FOUND, "no node");
+        if (rc < 0)
+            return err_prefix(err, "balancer %s: nodes = %s", balancer->name, balancer->nodes);
+        for (size_t k = 0; k < count && rc == 0; k++)
+            rc = add_front(fleet, inventory, balancer, &inventory->nodes[nodes[k]], err);
+        if (rc < 0)
+            return rc;
+    }
+    return fleet->front_count ? balancers_create(&fleet->balancers, fleet, err) : 0;
+}
+
 int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes,
                  size_t count, const struct playbook *playbook, struct err *err)
 {
@@ -120,6 +162,7 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
         }
         fleet->count++;
     }
+    rc = add_fronts(fleet, inventory, err);
 out:
     if (rc < 0)
         fleet_free(fleet);
@@ -133,6 +176,9 @@ void fleet_free(struct fleet *fleet)
     if (!fleet)
         return;
     http_client_free(fleet->http); /* its calls may go through the sessions */
+    balancers_free(fleet->balancers);
+    for (size_t i = 0; i < fleet->front_count; i++)
+        session_free(fleet->fronts[i].session);
     for (size_t i = 0; i < fleet->count; i++)
         session_free(fleet->members[i].session);
     ssh_context_free(fleet->ssh);

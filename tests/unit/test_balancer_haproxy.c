@@ -1,0 +1,220 @@
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/balancer_haproxy.h"
+#include "base/random.h"
+
+/* As HAProxy 2.6 answers, shortened at the right. */
+#define STATES                                                                                     \
+    "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n"
+#define STATS "# pxname,svname,qcur,qmax,scur,smax,status,last_chk,weight\n"
+#define ANSWER                                                                                     \
+    "admin\n\n" STATES "3 shop 1 node1 127.0.0.11 2 0 100\n3 shop 2 node2 127.0.0.12 0 8 50\n"     \
+    "3 shop 3 node3 127.0.0.13 2 1 1\n\n" STATS                                                    \
+    "shop,node1,1,2,3,9,UP,\"L7OK, fine\",100,\nshop,node2,0,0,0,0,DOWN,,50,\n"                    \
+    "shop,node3,0,0,7,9,MAINT,,1,\n\n"
+
+static int read_text(struct traffic_view *view, enum haproxy_order order, const char *server,
+                     const char *text, struct err *err)
+{
+    /* exactly so many bytes, so that a read past them is found */
+    size_t length = strlen(text);
+    char *copy = malloc(length ? length : 1);
+    assert_non_null(copy);
+    memcpy(copy, text, length);
+    memset(err, 0, sizeof(*err));
+    int rc = haproxy_answer(view, order, "shop", server, copy, length, err);
+    free(copy);
+    return rc;
+}
+
+static void a_view_is_read_from_both_tables(void **state)
+{
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    assert_int_equal(read_text(&view, HAPROXY_LOOK, "node1", ANSWER, &err), 0);
+    assert_int_equal(view.state, TRAFFIC_READY);
+    assert_true(view.up);
+    assert_int_equal(view.weight, 100);
+    assert_int_equal(view.sessions, 4); /* current and queued */
+    assert_int_equal(read_text(&view, HAPROXY_LOOK, "node2", ANSWER, &err), 0);
+    assert_int_equal(view.state, TRAFFIC_DRAIN);
+    assert_false(view.up);
+    assert_int_equal(read_text(&view, HAPROXY_LOOK, "node3", ANSWER, &err), 0);
+    assert_int_equal(view.state, TRAFFIC_MAINT);
+    assert_int_equal(view.sessions, 7);
+}
+
+static void columns_are_found_by_name(void **state)
+{
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    assert_int_equal(
+        read_text(
+            &view, HAPROXY_LOOK, "a",
+            "admin\n\n1\n# be_id srv_uweight new srv_admin_state srv_op_state srv_name be_name\n"
+            "1 7 x 16 1 a shop\n\n# pxname,scur,svname,qcur\nshop,5,a,0\n",
+            &err),
+        0);
+    assert_int_equal(view.state, TRAFFIC_DRAIN);
+    assert_true(view.up);
+    assert_int_equal(view.weight, 7);
+    assert_int_equal(view.sessions, 5);
+}
+
+static void what_was_set_is_compared(void **state)
+{
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    assert_int_equal(read_text(&view, HAPROXY_DRAIN, "node2", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, HAPROXY_MAINT, "node3", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, HAPROXY_READY, "node1", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, HAPROXY_MAINT, "node1", ANSWER, &err), ERR_FAILED);
+    assert_string_equal(err.message, "server shop/node1 was set to maint and is in ready");
+}
+
+static void what_haproxy_says_instead_is_told(void **state)
+{
+    static const struct {
+        const char *server, *text;
+        int code;
+        const char *sentence;
+    } cases[] = {
+        {"node1", "admin\n\nCan't find backend.\n\n", ERR_REFUSED,
+         "HAProxy says: Can't find backend."},
+        {"node1", "admin\n\nNo such \x1b[31mserver.\n\n" STATES "\n" STATS, ERR_REFUSED,
+         "backend shop has no server node1"},
+        {"node9", ANSWER, ERR_REFUSED, "backend shop has no server node9"},
+        {"node1", "operator\n\nPermission denied\n\n", ERR_REFUSED, "level operator"},
+        {"node1", "user\n", ERR_REFUSED, "level user"},
+        {"node1", "HTTP/1.0 400 Bad request\r\n\r\n", ERR_PROTOCOL, "not HAProxy's"},
+        {"node1", "", ERR_PROTOCOL, "not HAProxy's"},
+        {"node1", "admin\n", ERR_PROTOCOL, "not HAProxy's"},
+        {"node1", "admin\n\n" STATES "3 shop 1 node1 x two 0 1\n\n" STATS, ERR_PROTOCOL,
+         "not HAProxy's"},
+        {"node1", "admin\n\n" STATES "3 shop 1 node1 x 2 0 1\n\n", ERR_PROTOCOL, "cut off"},
+        {"node1",
+         "admin\n\n" STATES "3 shop 1 node1 x 2 0 1\n\n" STATS "shop,node1,,,99999999999999,0\n",
+         ERR_PROTOCOL, "not HAProxy's"},
+        {"node1", "admin\n\n" STATES "3 shop 1 node1\n", ERR_PROTOCOL, "not HAProxy's"},
+    };
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(read_text(&view, HAPROXY_LOOK, cases[i].server, cases[i].text, &err),
+                         cases[i].code);
+        if (!strstr(err.message, cases[i].sentence))
+            fail_msg("'%s' does not hold '%s'", err.message, cases[i].sentence);
+    }
+}
+
+static void control_bytes_of_an_answer_are_not_shown(void **state)
+{
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    assert_int_equal(read_text(&view, HAPROXY_DRAIN, "node1", "admin\n\nNo \x1b[31mway\n\n", &err),
+                     ERR_REFUSED);
+    assert_string_equal(err.message, "HAProxy says: No \\x1b[31mway");
+}
+
+/* A write that was refused is told even when the state happens to be the wanted one. */
+static void an_error_before_the_tables_is_an_error(void **state)
+{
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    assert_int_equal(read_text(&view, HAPROXY_READY, "node1",
+                               "admin\n\nsomething is wrong\n\n" STATES
+                               "3 shop 1 node1 x 2 0 1\n\n" STATS "shop,node1,0,0,0,0\n",
+                               &err),
+                     ERR_REFUSED);
+    assert_string_equal(err.message, "HAProxy says: something is wrong");
+}
+
+static void an_answer_cut_anywhere_is_never_taken(void **state)
+{
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    const char *complete =
+        strstr(ANSWER, "shop,node3,0,0,7") + strlen("shop,node3,0,0,7,9,MAINT,,1,\n");
+    for (size_t length = 0; length < (size_t)(complete - ANSWER); length++) {
+        char text[sizeof(ANSWER)];
+        memcpy(text, ANSWER, length);
+        text[length] = '\0';
+        assert_true(read_text(&view, HAPROXY_LOOK, "node3", text, &err) < 0);
+    }
+}
+
+static void broken_answers_are_bounded(void **state)
+{
+    struct random random;
+    struct traffic_view view;
+    struct err err;
+    (void)state;
+    random_init(&random, 7);
+    for (int round = 0; round < 20000; round++) {
+        char text[sizeof(ANSWER)];
+        memcpy(text, ANSWER, sizeof(ANSWER));
+        for (int hits = 0; hits < 6; hits++)
+            text[random_below(&random, sizeof(ANSWER) - 1)] = " ,\n\"#\x01\xff"
+                                                              "7"[random_below(&random, 8)];
+        read_text(&view, (enum haproxy_order)random_below(&random, 4), "node2", text, &err);
+    }
+    char *wide = malloc(200001);
+    assert_non_null(wide);
+    memset(wide, ',', 200000);
+    memcpy(wide, "admin\n# be_id ", 14);
+    wide[199999] = '\n';
+    wide[200000] = '\0';
+    assert_true(read_text(&view, HAPROXY_LOOK, "node2", wide, &err) < 0);
+    free(wide);
+}
+
+static void a_request_is_one_line_that_ends_with_a_look(void **state)
+{
+    struct strbuf text;
+    (void)state;
+    strbuf_init(&text, 4096);
+    haproxy_request(&text, HAPROXY_DRAIN, "shop", "node1");
+    assert_string_equal(text.text, "show cli level; set server shop/node1 state drain; "
+                                   "show servers state shop; show stat shop 4 -1\n");
+    strbuf_reset(&text);
+    haproxy_request(&text, HAPROXY_LOOK, "shop", "node1");
+    assert_null(strstr(text.text, "set "));
+    strbuf_release(&text);
+}
+
+static void names_that_would_say_more_are_none(void **state)
+{
+    static const char *const bad[] = {"", "a;b", "a b", "a\nb", "a/b", "a,b", "\"a"};
+    (void)state;
+    assert_true(haproxy_is_name("web-1.example_x:80"));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(haproxy_is_name(bad[i]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_view_is_read_from_both_tables),
+        cmocka_unit_test(columns_are_found_by_name),
+        cmocka_unit_test(what_was_set_is_compared),
+        cmocka_unit_test(what_haproxy_says_instead_is_told),
+        cmocka_unit_test(control_bytes_of_an_answer_are_not_shown),
+        cmocka_unit_test(an_error_before_the_tables_is_an_error),
+        cmocka_unit_test(an_answer_cut_anywhere_is_never_taken),
+        cmocka_unit_test(broken_answers_are_bounded),
+        cmocka_unit_test(a_request_is_one_line_that_ends_with_a_look),
+        cmocka_unit_test(names_that_would_say_more_are_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
