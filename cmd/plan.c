@@ -10,6 +10,7 @@
 struct planned {
     const char *change; /* none, update, first, finish, unknown */
     struct err refusal; /* code 0: nothing stands in the way */
+    char note[ERR_MESSAGE_MAX + 512];
 };
 
 static const char *change_of(const struct surveyed *node, const char *target)
@@ -42,6 +43,8 @@ static void judge(const struct run *run, size_t index, struct planned *out)
                 node->facts.lock_rollout ? node->facts.lock_rollout : "unknown");
     else
         facts_check(&node->facts, service, become, needed, &out->refusal);
+    if (!out->refusal.code && node->traffic_error.code)
+        out->refusal = node->traffic_error;
 }
 
 /* Where this node would go back to, after this rollout or in it; NULL: nowhere. */
@@ -54,6 +57,13 @@ static const char *rollback_to(const struct surveyed *node, const char *change)
 static bool sudo_fine(const struct facts *facts)
 {
     return !facts->sudo || strcmp(facts->sudo, "ok") == 0;
+}
+
+static void add_note(struct planned *planned, const struct surveyed *node)
+{
+    const char *refusal = planned->refusal.code ? planned->refusal.message : "";
+    snprintf(planned->note, sizeof(planned->note), "%s%s%s", refusal,
+             *refusal && node->traffic[0] ? "; " : "", node->traffic);
 }
 
 static const char *wave_text(const struct run *run, size_t node, char out[24])
@@ -137,7 +147,7 @@ static void print_text(const struct run *run, const struct planned *planned, con
                                    !node->answered                          ? NULL
                                    : rollback_to(node, planned[index].change) ? "yes"
                                                                               : "no",
-                                   planned[index].refusal.code ? planned[index].refusal.message : ""};
+                                   planned[index].note};
             table_row(&table, cells);
         }
     table_print(&table, stdout);
@@ -174,11 +184,12 @@ static void print_json(const struct run *run, const struct planned *planned, con
         const struct surveyed *node = &run->survey.nodes[i];
         char wave[24] = "0";
         json_t *line = json_pack(
-            "{s:i, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:I, s:s?, s:s?}", "v", 1, "event", "plan_node",
+            "{s:i, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:I, s:s?, s:s?, s:s?}", "v", 1, "event", "plan_node",
             "node", run->fleet->members[i].node->name, "wave", wave_text(run, i, wave), "change",
             planned[i].change, "current", node->facts.current, "target", run->targets[i],
             "rollback_to", rollback_to(node, planned[i].change), "disk_free", (json_int_t)node->facts.disk_free, "sudo",
-            node->facts.sudo, "refusal", planned[i].refusal.code ? planned[i].refusal.message : NULL);
+            node->facts.sudo, "refusal", planned[i].refusal.code ? planned[i].refusal.message : NULL, "traffic",
+            node->traffic[0] ? node->traffic : NULL);
         dump(line);
     }
     dump_data(run);
@@ -202,6 +213,7 @@ static int plan(struct run *run)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
     for (size_t i = 0; i < run->fleet->count; i++) {
         judge(run, i, &planned[i]);
+        add_note(&planned[i], &run->survey.nodes[i]);
         if (planned[i].refusal.code && code == EXIT_DONE)
             code = EXIT_REFUSED;
         if (!run->survey.nodes[i].answered && planned[i].refusal.code != ERR_REFUSED)

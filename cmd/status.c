@@ -22,7 +22,7 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
 {
     const struct facts *facts = &node->facts;
     if (!node->answered) {
-        strbuf_adds(out, node->error.message);
+        strbuf_addf(out, "%s%s%s", node->error.message, node->traffic[0] ? "; " : "", node->traffic);
         return;
     }
     if (node->probed && !node->healthy)
@@ -40,6 +40,8 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
     if (facts->open_rollout && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
                     facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
+    if (node->traffic[0])
+        strbuf_addf(out, "%s%s", out->length ? "; " : "", node->traffic);
 }
 
 static void print_text(const struct run *run)
@@ -82,12 +84,13 @@ static void print_json(const struct run *run)
         strbuf_init(&note, 2048);
         note_of(&note, node);
         json_t *line = json_pack(
-            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:o}", "v", 1,
+            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:o}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
             node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
             node->facts.previous, "lock_holder", node->facts.lock_holder, "open_rollout",
             node->facts.open_rollout, "confirm", node->facts.confirm, "reverted",
-            node->facts.reverted, "note", note.text, "releases", releases_json(&node->facts));
+            node->facts.reverted, "note", note.text, "traffic",
+            node->traffic[0] ? node->traffic : NULL, "releases", releases_json(&node->facts));
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);

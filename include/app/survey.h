@@ -17,6 +17,8 @@ struct surveyed {
     struct facts facts;
     bool probed, healthy;
     char evidence[400];
+    char traffic[400]; /* what the balancers think of it, whether it answered or not; "" without balancers */
+    struct err traffic_error; /* code not 0: some balancer cannot be asked, or does not know the node */
 };
 
 struct survey {

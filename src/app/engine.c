@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/balancer.h"
 #include "base/strbuf.h"
 #include "engine_internal.h"
 
@@ -113,7 +114,9 @@ void engine_answer(struct worker *worker, const struct step_result *result)
     if (worker->has_facts) {
         const char *current = worker->facts.current;
         bool unwinds = engine->settings->kind == RUN_ABORT;
-        event.touched = unwinds && current && !worker->facts.current_good;
+        bool held_out = engine->fleet->balancers &&
+                        balancers_holds_out(engine->fleet->balancers, worker->index);
+        event.touched = unwinds && current && (!worker->facts.current_good || held_out);
         event.has_release = unwinds ? worker->previous != NULL : current != NULL;
         event.at_target = current && worker->facts.current_good && worker->target &&
                           strcmp(current, worker->target) == 0;
@@ -249,6 +252,17 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
     config->timeout_ms[STEP_PROBE] = playbook->health.timeout_ms + 5000;
 }
 
+/* The balancers' own limits come first: they end with a word, and leave nothing half done. */
+static void set_balancer_timeouts(struct rollout_config *config, const struct balancers *balancers)
+{
+    static const int64_t later_ms = 10000;
+    if (!balancers)
+        return;
+    config->timeout_ms[STEP_PREFLIGHT] += balancers_limit_ms(balancers, BALANCER_LOOK);
+    config->timeout_ms[STEP_DRAIN] = balancers_limit_ms(balancers, BALANCER_OUT) + later_ms;
+    config->timeout_ms[STEP_ENABLE] = balancers_limit_ms(balancers, BALANCER_IN) + later_ms;
+}
+
 static int make_machine(struct engine *engine, struct err *err)
 {
     const struct playbook *playbook = engine->playbook;
@@ -265,6 +279,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .undo_allowed = engine->settings->kind == RUN_ROLLOUT,
         .unwinds = engine->settings->kind == RUN_ABORT,
         .stages = engine->settings->package != NULL,
+        .balanced = engine->fleet->balancers != NULL,
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
         .health = {.rise = health->rise,
@@ -289,6 +304,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .seed = clock_random(),
     };
     set_timeouts(&config, playbook);
+    set_balancer_timeouts(&config, engine->fleet->balancers);
     return rollout_create(&engine->machine, &config, &engine->arena, err);
 }
 

@@ -28,6 +28,7 @@ struct worker {
     struct node_words words; /* of the release at hand */
     struct action action;  /* in flight when `busy` */
     bool busy;
+    bool balancing;        /* the balancers are at work on it */
     uint32_t request;      /* of the node's program, for cancel; 0: none */
     struct child *child;   /* a hook on the runner */
     struct session *second; /* the connection that confirms */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/balancer.h"
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "engine_internal.h"
@@ -221,6 +222,50 @@ static int check_facts(struct worker *worker, struct err *err)
     return 0;
 }
 
+/* --- balancers --- */
+
+static void ask_balancers(struct worker *worker, enum balancer_wish wish, step_done_fn *fn)
+{
+    worker->balancing = true;
+    balancers_start(worker->engine->fleet->balancers, worker->index, wish, fn, worker);
+}
+
+/* A balancer that cannot be asked is found before anything is changed. */
+static void balancers_looked(void *context, const struct step_result *result)
+{
+    struct worker *worker = context;
+    struct engine *engine = worker->engine;
+    worker->balancing = false;
+    if (result->status != DONE_OK) {
+        bool cancelled = result->status == DONE_CANCELLED;
+        end_with(worker, cancelled ? DONE_CANCELLED : DONE_REFUSED, result->sentence);
+        return;
+    }
+    if (balancers_holds_out(engine->fleet->balancers, worker->index))
+        engine_notice(engine, worker->index,
+                      "is out of the balancers' traffic already; it comes in when it has passed its gate");
+    end_with(worker, DONE_OK, "");
+}
+
+static void balanced(void *context, const struct step_result *result)
+{
+    struct worker *worker = context;
+    worker->balancing = false;
+    if (result->status == DONE_TIMED_OUT)
+        engine_notice(worker->engine, worker->index, "drain: %s; going on", result->sentence);
+    engine_answer(worker, result);
+}
+
+static void carry_drain(struct worker *worker)
+{
+    ask_balancers(worker, BALANCER_OUT, balanced);
+}
+
+static void carry_enable(struct worker *worker)
+{
+    ask_balancers(worker, BALANCER_IN, balanced);
+}
+
 static void facts_came(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -244,7 +289,10 @@ static void facts_came(void *context, const struct reply *reply)
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = worker->facts.current;
     worker->words.previous = worker->previous;
-    end_with(worker, DONE_OK, "");
+    if (worker->engine->fleet->balancers)
+        ask_balancers(worker, BALANCER_LOOK, balancers_looked);
+    else
+        end_with(worker, DONE_OK, "");
 }
 
 static void carry_preflight(struct worker *worker)
@@ -648,6 +696,10 @@ static void cancel(struct worker *worker)
         engine_cancel_confirm(worker);
         return;
     }
+    if (worker->balancing) {
+        balancers_stop(worker->engine->fleet->balancers, worker->index);
+        return;
+    }
     if (worker->action.step == STEP_PROBE) {
         prober_cancel(worker->prober);
         end_with(worker, DONE_CANCELLED, "cancelled");
@@ -676,17 +728,11 @@ static void cancel(struct worker *worker)
 
 /* --- the table --- */
 
-/* No balancer in this version: traffic follows the service itself, so these steps have nothing to do. */
-static void carry_nothing(struct worker *worker)
-{
-    end_with(worker, DONE_OK, "");
-}
-
 static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_CONNECT] = carry_connect,   [STEP_PREFLIGHT] = carry_preflight, [STEP_LOCK] = carry_lock,
-    [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_nothing,
+    [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_drain,
     [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
-    [STEP_ENABLE] = carry_nothing,    [STEP_HOOK] = carry_hook,
+    [STEP_ENABLE] = carry_enable,    [STEP_HOOK] = carry_hook,
     [STEP_BACKUP] = carry_backup,     [STEP_MIGRATE] = carry_migrate,     [STEP_UNMIGRATE] = carry_migrate,
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
 };
@@ -731,6 +777,9 @@ void engine_worker_release(struct worker *worker)
 {
     if (worker->member)
         session_on_lost(worker->member->session, NULL, NULL);
+    if (worker->balancing)
+        balancers_cancel(worker->engine->fleet->balancers, worker->index);
+    worker->balancing = false;
     timer_stop(worker->heartbeat);
     timer_stop(worker->cancel_timer);
     worker->heartbeat = NULL;

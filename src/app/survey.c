@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/balancer.h"
 #include "app/prober.h"
 #include "base/text.h"
 
@@ -100,6 +101,43 @@ static int probe_all(struct surveying *surveying, struct err *err)
     return surveying->signal_number;
 }
 
+struct looking {
+    struct survey *survey;
+    struct fleet *fleet;
+    size_t member, *waiting;
+};
+
+static void looked(void *context, const struct step_result *result)
+{
+    struct looking *looking = context;
+    struct surveyed *node = &looking->survey->nodes[looking->member];
+    struct strbuf text;
+    if (result->status != DONE_OK)
+        err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
+    strbuf_init(&text, sizeof(node->traffic) - 1);
+    balancers_describe(looking->fleet->balancers, looking->member, &text);
+    snprintf(node->traffic, sizeof(node->traffic), "%.*s", (int)sizeof(node->traffic) - 1, text.text);
+    strbuf_release(&text);
+    if (--*looking->waiting == 0)
+        loop_stop(looking->fleet->loop);
+}
+
+static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct err *err)
+{
+    struct looking *all = arena_alloc(&fleet->arena, fleet->count * sizeof(*all));
+    size_t *waiting = arena_alloc(&fleet->arena, sizeof(*waiting));
+    if (!all || !waiting)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < fleet->count; i++) {
+        all[i] = (struct looking){survey, fleet, i, waiting};
+        ++*waiting;
+        balancers_start(fleet->balancers, i, BALANCER_LOOK, looked, &all[i]);
+    }
+    if (*waiting)
+        loop_run(fleet->loop);
+    return 0;
+}
+
 int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err)
 {
     struct surveying *surveying = arena_alloc(&fleet->arena, sizeof(*surveying));
@@ -118,6 +156,8 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
     surveying->fleet = fleet;
     surveying->survey = out;
     int signal_number = fleet_ask(fleet, &fanout);
+    if (!signal_number && fleet->balancers)
+        signal_number = look_at_balancers(out, fleet, err);
     if (signal_number || !probe || !prober_has_checks(fleet->playbook))
         return signal_number;
     return probe_all(surveying, err);

@@ -69,7 +69,7 @@ static bool was_lost_since(const struct rollout *rollout, const struct walker *w
 
 static bool still_serves(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.balanced && !walker->drained;
+    return rollout->config.balanced && !walker->drained && walker->activated;
 }
 
 static bool was_activated(const struct rollout *rollout, const struct walker *walker)
