@@ -56,7 +56,7 @@ const struct playbook_key *playbook_key_at(size_t index);
 const struct playbook_key *playbook_key_find(const char *section, const char *key);
 /* The section at `index`, in the order of the manual; NULL behind the last. Static. */
 const char *playbook_section_at(size_t index);
-/* Whether the section is written with a name, once for each: `step`, `balancer`. */
+/* Whether the section is written with a name, once for each: `step`, `migration`, `balancer`. */
 bool playbook_section_has_name(const char *section);
 /* Sections that are known and belong to a later version: `discovery`, ... */
 bool playbook_section_is_planned(const char *section);
