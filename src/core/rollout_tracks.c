@@ -61,10 +61,11 @@ static bool is_confirmed(const struct rollout *rollout, const struct walker *wal
     return rollout->config.confirms && !rollout->no_way_back && !mutant(MUTANT_UNCONFIRMED);
 }
 
-/* The gate's word is old when the node was lost while it was confirmed. */
+/* The gate's word is old when the node was lost after it. */
 static bool was_lost_since(const struct rollout *rollout, const struct walker *walker)
 {
-    return is_confirmed(rollout, walker) && is_probed(rollout, walker) && walker->unseen;
+    return (is_confirmed(rollout, walker) || is_balanced(rollout, walker)) &&
+           is_probed(rollout, walker) && walker->unseen && !mutant(MUTANT_PASSES_UNSEEN);
 }
 
 static bool still_serves(const struct rollout *rollout, const struct walker *walker)
@@ -86,6 +87,12 @@ static bool previous_is_probed(const struct rollout *rollout, const struct walke
 static bool previous_is_balanced(const struct rollout *rollout, const struct walker *walker)
 {
     return rollout->config.balanced && walker->has_release;
+}
+
+static bool was_lost_in_undo(const struct rollout *rollout, const struct walker *walker)
+{
+    return previous_is_balanced(rollout, walker) && previous_is_probed(rollout, walker) &&
+           walker->unseen && !mutant(MUTANT_PASSES_UNSEEN);
 }
 
 static void setup_ended(struct rollout *rollout, struct walker *walker)
@@ -167,6 +174,10 @@ static const struct track_step undo_steps[] = {
     {.kind = STEP_PROBE,
      .phase = PHASE_UNDO_GATE,
      .applies = previous_is_probed,
+     .watch = WATCH_GATE},
+    {.kind = STEP_PROBE,
+     .phase = PHASE_UNDO_GATE,
+     .applies = was_lost_in_undo,
      .watch = WATCH_GATE},
     {.kind = STEP_ENABLE,
      .phase = PHASE_UNDO_ENABLE,

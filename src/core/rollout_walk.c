@@ -158,9 +158,21 @@ static void enter_watch(struct rollout *rollout, struct walker *walker, enum wat
     walker_watch(rollout, walker);
 }
 
+/* Lost while it waited for its turn to be enabled: back to the look that stands before it. */
+static void look_again(const struct rollout *rollout, struct walker *walker)
+{
+    const struct track_step *step = walker_step(walker);
+
+    if (step && step->kind == STEP_ENABLE && rollout->config.probed && walker->unseen &&
+        walker->token == 0 && !mutant(MUTANT_PASSES_UNSEEN))
+        walker->at--;
+}
+
 void walker_advance(struct rollout *rollout, struct walker *walker)
 {
     const struct track_step *step;
+
+    look_again(rollout, walker);
 
     for (; (step = walker_step(walker)) != NULL; step_over(rollout, walker)) {
         if (!step_applies(rollout, walker, step))

@@ -701,6 +701,10 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
         if (ok)
             ledger->out = false;
         break;
+    case STEP_CONFIRM:
+        if (ok && !world->config.balanced && !ledger->unheard)
+            ledger->out = false;
+        break;
     case STEP_ACTIVATE:
         if (ok && !world->config.balanced && !world->config.probed &&
             !(ledger->undone && ledger->empty))
