@@ -36,7 +36,7 @@ struct worker {
     struct timer *second_over; /* frees it, outside its own callback */
     struct timer *cancel_timer;
     struct timer *heartbeat;
-    bool renewing;
+    uint32_t renewal; /* the request under way, 0: none */
     uint64_t fence;        /* 0: no lock */
     bool refused;          /* connected, but the node's program cannot work there: told at preflight */
     char sentence[SENTENCE_MAX]; /* why the last step or probe failed */

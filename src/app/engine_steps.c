@@ -308,7 +308,7 @@ static void carry_preflight(struct worker *worker)
 static void renewed(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
-    worker->renewing = false;
+    worker->renewal = 0;
     if (reply->error && !worker->busy)
         engine_lost(worker, reply->error);
     /* Failed, e.g. on a full disk: not lost yet, and when somebody takes it over the node's fence holds. */
@@ -320,6 +320,16 @@ static void renewed(void *context, const struct reply *reply)
     engine_post(worker->engine, &event);
 }
 
+/* Before the lock is given back: a renewal that came after it would take the end for a loss. */
+static void stop_heartbeat(struct worker *worker)
+{
+    timer_stop(worker->heartbeat);
+    worker->heartbeat = NULL;
+    if (worker->renewal && worker->member)
+        session_forget(worker->member->session, worker->renewal);
+    worker->renewal = 0;
+}
+
 /* Keeps the lease, and finds a node that answers nothing although its connection stands. */
 static void heartbeat(void *context)
 {
@@ -328,12 +338,12 @@ static void heartbeat(void *context)
     struct err err;
     worker->heartbeat = timer_start(worker->engine->fleet->loop,
                                     worker->engine->patience.heartbeat_ms, heartbeat, worker);
-    if (worker->renewing || !worker->fence || !session_is_connected(session))
+    if (worker->renewal || !worker->fence || !session_is_connected(session))
         return;
     session_begin(session, "renew");
     session_addu(session, "fence", worker->fence);
-    worker->renewing = session_submit(session, worker->engine->patience.answer_ms, renewed,
-                                      worker, &err) != 0;
+    worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
+                                      worker, &err);
 }
 
 static void locked(void *context, const struct reply *reply)
@@ -609,9 +619,8 @@ static void ignore_reply(void *context, const struct reply *reply)
 static void released(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
-    worker->fence = 0;
-    timer_stop(worker->heartbeat);
-    worker->heartbeat = NULL;
+    if (!reply->error && reply->status == REPLY_OK)
+        worker->fence = 0;
     replied(worker, reply);
 }
 
@@ -619,6 +628,7 @@ static void carry_release(struct worker *worker)
 {
     struct node_view view;
     struct err err;
+    stop_heartbeat(worker);
     rollout_node(worker->engine->machine, worker->index, &view);
     if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target) {
         struct session *session = begin_change(worker, "failed");
@@ -780,9 +790,8 @@ void engine_worker_release(struct worker *worker)
     if (worker->balancing)
         balancers_cancel(worker->engine->fleet->balancers, worker->index);
     worker->balancing = false;
-    timer_stop(worker->heartbeat);
+    stop_heartbeat(worker);
     timer_stop(worker->cancel_timer);
-    worker->heartbeat = NULL;
     worker->cancel_timer = NULL;
     engine_confirm_release(worker);
     prober_free(worker->prober);
