@@ -1,0 +1,172 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/text.h"
+#include "engine_step.h"
+
+#define RUNNER_OUTPUT_MAX 8192
+
+struct environment {
+    struct arena *arena;
+    const char **items;
+    size_t count;
+};
+
+static void add_runner_env(void *context, const char *name, const char *value)
+{
+    struct environment *environment = context;
+    const char **grown = arena_grow(environment->arena, environment->items, environment->count,
+                                    sizeof(*environment->items));
+    char *item = arena_printf(environment->arena, "%s=%s", name, value);
+    if (!grown || !item)
+        return;
+    environment->items = grown;
+    grown[environment->count++] = item;
+}
+
+static void runner_hook_ended(void *context, const struct child_result *child)
+{
+    struct worker *worker = context;
+    struct strbuf output;
+    char sentence[160] = "";
+    struct step_result result = {.status = DONE_FAILED, .sentence = sentence};
+    worker->child = NULL;
+    if (worker->engine->finished) {
+        loop_stop(worker->engine->fleet->loop);
+        return;
+    }
+    strbuf_init(&output, RUNNER_OUTPUT_MAX * 4);
+    text_sanitize(&output, child->output, child->output_length, true);
+    result.output = output.text;
+    if (child->timed_out) {
+        result.status = DONE_TIMED_OUT;
+        snprintf(sentence, sizeof(sentence), "it did not end in time and was killed");
+    } else if (child->signal_number) {
+        snprintf(sentence, sizeof(sentence), "ended by signal %d", child->signal_number);
+    } else if (child->status != 0) {
+        snprintf(sentence, sizeof(sentence), "exit %d", child->status);
+    } else {
+        result.status = DONE_OK;
+    }
+    step_ended(worker, &result);
+    strbuf_release(&output);
+}
+
+extern char **environ;
+
+static void carry_runner_hook(struct worker *worker, const struct hook *hook)
+{
+    struct engine *engine = worker->engine;
+    struct arena arena;
+    struct environment environment = {.arena = &arena};
+    struct err err;
+    const char *const argv[] = {"/bin/sh", "-c", hook->run, NULL};
+    arena_init(&arena);
+    for (char **item = environ; *item; item++)
+        if (strncmp(*item, "DEPLOYCTL_", 10) != 0) {
+            const char **grown =
+                arena_grow(&arena, environment.items, environment.count, sizeof(*environment.items));
+            if (grown) {
+                environment.items = grown;
+                grown[environment.count++] = *item;
+            }
+        }
+    if (worker->member) {
+        node_environment(worker->member, &worker->words, add_runner_env, &environment);
+    } else {
+        add_runner_env(&environment, "DEPLOYCTL_SERVICE", engine->playbook->service.name);
+        add_runner_env(&environment, "DEPLOYCTL_ROLLOUT", engine->settings->rollout);
+        add_runner_env(&environment, "DEPLOYCTL_RELEASE",
+                       engine->roster.release ? engine->roster.release : "");
+    }
+    const char **all =
+        arena_grow(&arena, environment.items, environment.count, sizeof(*environment.items));
+    if (all) {
+        all[environment.count] = NULL;
+        worker->child = child_start(engine->fleet->loop, argv, all, hook->timeout_ms,
+                                    RUNNER_OUTPUT_MAX, runner_hook_ended, worker, &err);
+    } else {
+        err_set(&err, ERR_MEMORY, "out of memory");
+    }
+    arena_release(&arena);
+    if (!worker->child)
+        step_end_error(worker, &err);
+}
+
+void carry_hook(struct worker *worker)
+{
+    const struct hook *hook = &worker->engine->playbook->hooks[worker->action.hook];
+    const char *release = step_release_of(worker, &worker->action);
+    if (worker->member)
+        worker->words.release = release ? release : "";
+    if (hook->on == HOOK_ON_RUNNER || !worker->member) {
+        carry_runner_hook(worker, hook);
+        return;
+    }
+    struct session *session = step_begin_change(worker, "run");
+    session_add(session, "name", hook->name);
+    session_add(session, "command", hook->run);
+    session_addu(session, "timeout_ms", (uint64_t)hook->timeout_ms);
+    node_environment(worker->member, &worker->words, step_env, session);
+    step_submit(worker, hook->timeout_ms + KILL_GRACE_MS, step_replied);
+}
+
+/* --- migrations --- */
+
+static const struct migration *migration_at_hand(const struct worker *worker)
+{
+    return worker->engine->changes[worker->action.migration]->migration;
+}
+
+/* In the new release's folder, whether or not it is current. */
+static void submit_command(struct worker *worker, struct session *session, const char *name, const char *command)
+{
+    const struct migration *migration = migration_at_hand(worker);
+    worker->words.release = worker->target;
+    session_add(session, "name", name);
+    session_add(session, "command", command);
+    session_add(session, "release", worker->target);
+    session_addu(session, "timeout_ms", (uint64_t)migration->timeout_ms);
+    node_environment(worker->member, &worker->words, step_env, session);
+    session_env(session, "DEPLOYCTL_MIGRATION", migration->name);
+    step_submit(worker, migration->timeout_ms + KILL_GRACE_MS, step_replied);
+}
+
+void carry_backup(struct worker *worker)
+{
+    char name[80];
+    snprintf(name, sizeof(name), "backup.%s", migration_at_hand(worker)->name);
+    submit_command(worker, step_begin_change(worker, "run"), name, migration_at_hand(worker)->backup);
+}
+
+void carry_migrate(struct worker *worker)
+{
+    const struct migration *migration = migration_at_hand(worker);
+    bool down = worker->action.step == STEP_UNMIGRATE;
+    struct session *session = step_begin_change(worker, "migrate");
+    session_add(session, "kind", change_kind_name(migration->kind));
+    session_add(session, "down", down ? "yes" : NULL);
+    session_add(session, "again", worker->engine->changes[worker->action.migration]->again ? "yes" : NULL);
+    submit_command(worker, session, migration->name, down ? migration->down : migration->run);
+}
+
+static void add_migration(struct session *session, const struct migration *migration, const char *release)
+{
+    char text[160];
+    snprintf(text, sizeof(text), "%s %s %s", migration->name, release, change_kind_name(migration->kind));
+    session_add(session, "migration", text);
+}
+
+/* Every node gets to know what is done, wherever it ran. */
+void step_add_migrations(struct worker *worker, struct session *session)
+{
+    struct engine *engine = worker->engine;
+    const struct data_plan *data = engine->settings->data;
+    for (size_t i = 0; data && i < data->count; i++)
+        if (data->changes[i].state == DATA_DONE)
+            add_migration(session, data->changes[i].migration, data->changes[i].release);
+    for (size_t i = 0; i < engine->migration_count; i++)
+        if (rollout_migration(engine->machine, i) == MIGRATION_DONE)
+            add_migration(session, engine->changes[i]->migration, worker->target);
+}

@@ -1,0 +1,88 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "engine_step.h"
+
+#define OUTPUT_LINE_MAX 1000
+
+/* --- ends of steps --- */
+
+void step_end(struct worker *worker, enum done_status status, const char *sentence)
+{
+    struct step_result result = {.status = status, .sentence = sentence, .output = ""};
+    engine_answer(worker, &result);
+}
+
+void step_end_error(struct worker *worker, const struct err *error)
+{
+    struct step_result result = step_from_error(error);
+    engine_answer(worker, &result);
+}
+
+void step_output(struct worker *worker, const char *output)
+{
+    while (*output) {
+        size_t length = strcspn(output, "\n");
+        size_t most = text_cut(output, OUTPUT_LINE_MAX);
+        char line[OUTPUT_LINE_MAX + 1];
+        snprintf(line, sizeof(line), "%.*s", (int)(length < most ? length : most), output);
+        struct record record = {.kind = RECORD_OUTPUT,
+                                .node = worker->index,
+                                .phase = step_name(worker->action.step),
+                                .text = line};
+        engine_record(worker->engine, &record);
+        output += length + (output[length] == '\n');
+    }
+}
+
+void step_ended(void *context, const struct step_result *result)
+{
+    struct worker *worker = context;
+    if (!worker->busy)
+        return;
+    step_output(worker, result->output);
+    engine_answer(worker, result);
+}
+
+void step_replied(void *context, const struct reply *reply)
+{
+    struct step_result result = step_from_reply(reply);
+    step_ended(context, &result);
+}
+
+/* --- requests --- */
+
+void step_env(void *context, const char *name, const char *value)
+{
+    session_env(context, name, value);
+}
+
+/* Begins a request that changes something: fenced, and with a token by which the node knows a repeated one. */
+struct session *step_begin_change(struct worker *worker, const char *verb)
+{
+    struct session *session = worker->member->session;
+    char token[64];
+    snprintf(token, sizeof(token), "%s.%" PRIu32, worker->engine->settings->rollout,
+             worker->action.token);
+    session_begin(session, verb);
+    session_add(session, "rollout", worker->engine->settings->rollout);
+    session_add(session, "token", token);
+    session_addu(session, "fence", worker->fence);
+    return session;
+}
+
+void step_submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn)
+{
+    struct err err;
+    worker->request = session_submit(worker->member->session, timeout_ms, fn, worker, &err);
+    if (!worker->request)
+        step_end_error(worker, &err);
+}
+
+/* The release that an action is about: the target, or what the node ran before us. NULL: none. */
+const char *step_release_of(const struct worker *worker, const struct action *action)
+{
+    return action->release == RELEASE_TARGET ? worker->target : worker->previous;
+}

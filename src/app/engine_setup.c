@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_step.h"
+
+#define LOCK_TTL_S 60
+
+/* Nothing new on a node before what ran there has ended: with the lock in hand the node's program ends it, or says that it cannot. */
+static void settled(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    engine_tell_reverted(worker, reply);
+    step_replied(worker, reply);
+}
+
+static void settle(struct worker *worker)
+{
+    session_begin(worker->member->session, "settle");
+    session_addu(worker->member->session, "fence", worker->fence);
+    step_submit(worker, QUICK_TIMEOUT_MS, settled);
+}
+
+static void connected(void *context, const struct err *error)
+{
+    struct worker *worker = context;
+    worker->refused = error && error->code == ERR_REFUSED;
+    if (!error && worker->fence) {
+        settle(worker);
+    } else if (!error) {
+        step_end(worker, DONE_OK, "");
+    } else if (worker->refused) {
+        snprintf(worker->trouble, sizeof(worker->trouble), "%s", error->message);
+        step_end(worker, DONE_OK, "");
+    } else {
+        struct step_result result = step_from_error(error);
+        engine_answer(worker, &result);
+    }
+}
+
+void carry_connect(struct worker *worker)
+{
+    session_connect(worker->member->session,
+                    worker->engine->playbook->retry.connect_timeout_ms, connected, worker);
+}
+
+/* Known before the lock is asked for, so that no node is locked when another is not to be had. */
+static int check_lock(const struct facts *facts, struct err *err)
+{
+    if (!facts->lock_holder || facts->lock_expired)
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "locked by %s, rollout %s, renewed %llu s ago; wait for its end, or `deployctl unlock`",
+                   facts->lock_holder, facts->lock_rollout ? facts->lock_rollout : "unknown",
+                   (unsigned long long)facts->lock_age_s);
+}
+
+/* A run that nobody ended is somebody's unfinished business: never silently buried under a new one. */
+static int check_open(const struct worker *worker, struct err *err)
+{
+    const struct engine *engine = worker->engine;
+    const struct facts *facts = &worker->facts;
+    const char *service = engine->playbook->service.name;
+    if (engine->settings->kind != RUN_ROLLOUT || engine->settings->resumes || !facts->open_rollout)
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "rollout %s did not end here (last step: %s); `deployctl resume %s` goes on, "
+                   "`deployctl abort %s` undoes it, --supersede starts over",
+                   facts->open_rollout, facts->open_step ? facts->open_step : "none", service, service);
+}
+
+/* What this node knows of the data must be what the run was planned by. */
+static int check_data(const struct worker *worker, struct err *err)
+{
+    const struct engine_settings *settings = worker->engine->settings;
+    const struct facts *facts = &worker->facts;
+    const struct migration_fact *crossed =
+        worker->target && settings->kind != RUN_ABORT && !settings->past_reason
+            ? facts_crossed(facts, worker->target)
+            : NULL;
+    if (crossed)
+        return err_set(err, ERR_REFUSED,
+                       "release %s is from before migration %s, which is irreversible and came with release %s; "
+                       "--past-point-of-no-return REASON goes there all the same",
+                       worker->target, crossed->name, crossed->release);
+    for (size_t i = 0; settings->data && i < settings->data->count; i++) {
+        const struct data_change *change = &settings->data->changes[i];
+        for (size_t j = 0; j < facts->migration_count; j++) {
+            const struct migration_fact *fact = &facts->migrations[j];
+            bool settled = fact->record == RECORDED_FAILED || fact->record == RECORDED_UNDONE;
+            if (strcmp(fact->name, change->migration->name) != 0 || settled || change->again ||
+                change->state == DATA_DONE)
+                continue;
+            return err_set(err, ERR_REFUSED,
+                           "migration %s is no longer pending: this node's record says otherwise since the rollout "
+                           "began; start it again",
+                           fact->name);
+        }
+    }
+    return 0;
+}
+
+static int check_facts(struct worker *worker, struct err *err)
+{
+    const struct engine *engine = worker->engine;
+    struct package *package = engine->settings->package;
+    bool rollback = engine->settings->kind == RUN_ROLLBACK;
+    enum release_state state = RELEASE_INCOMPLETE;
+    bool there = worker->target && facts_has(&worker->facts, worker->target, &state) &&
+                 state != RELEASE_INCOMPLETE;
+    uint64_t needed = package && !there ? delivery_needs_bytes(package) : 0;
+    int rc = facts_check(&worker->facts, &worker->member->service,
+                         engine->playbook->service.become || worker->member->node->connection.become,
+                         needed, err);
+    if (rc == 0)
+        rc = check_lock(&worker->facts, err);
+    if (rc == 0)
+        rc = check_open(worker, err);
+    if (rc == 0)
+        rc = check_data(worker, err);
+    if (rc < 0 || package || engine->settings->kind == RUN_ABORT)
+        return rc;
+    if (rollback && !worker->target)
+        return err_set(err, ERR_REFUSED,
+                       "there is no previous good release to go back to; name one with --to, or leave "
+                       "the node out with --limit");
+    if (!there)
+        return err_set(err, ERR_REFUSED,
+                       "release %s is not on the node; `deployctl status --output json` lists what is",
+                       worker->target ? worker->target : "(none)");
+    return 0;
+}
+
+static void facts_came(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    struct err err;
+    if (!worker->busy)
+        return;
+    if (result.status != DONE_OK) {
+        engine_answer(worker, &result);
+        return;
+    }
+    if (worker->has_facts)
+        facts_release(&worker->facts);
+    worker->has_facts = true;
+    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0) {
+        step_end(worker, DONE_REFUSED, err.message);
+        return;
+    }
+    worker->previous = facts_release_before(&worker->facts);
+    worker->serving = worker->facts.current;
+    if (worker->engine->settings->kind == RUN_ABORT)
+        worker->target = worker->facts.current;
+    worker->words.previous = worker->previous;
+    if (worker->engine->fleet->balancers)
+        step_ask_balancers(worker, BALANCER_LOOK, step_balancers_looked);
+    else
+        step_end(worker, DONE_OK, "");
+}
+
+void carry_preflight(struct worker *worker)
+{
+    if (worker->refused) {
+        step_end(worker, DONE_REFUSED, worker->trouble);
+        return;
+    }
+    session_begin(worker->member->session, "facts");
+    step_submit(worker, QUICK_TIMEOUT_MS, facts_came);
+}
+
+static void renewed(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    worker->renewal = 0;
+    if (reply->error && !worker->busy)
+        engine_lost(worker, reply->error);
+    /* Failed, e.g. on a full disk: not lost yet, and when somebody takes it over the node's fence holds. */
+    if (reply->error || reply->status != REPLY_REFUSED)
+        return;
+    snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
+    engine_notice(worker->engine, worker->index, "%s; nothing more is done on any node", worker->sentence);
+    struct event event = {.kind = EVENT_LEASE_LOST, .node = worker->index};
+    engine_post(worker->engine, &event);
+}
+
+/* Before the lock is given back: a renewal that came after it would take the end for a loss. */
+void step_stop_heartbeat(struct worker *worker)
+{
+    timer_stop(worker->heartbeat);
+    worker->heartbeat = NULL;
+    if (worker->renewal && worker->member)
+        session_forget(worker->member->session, worker->renewal);
+    worker->renewal = 0;
+}
+
+/* Keeps the lease, and finds a node that answers nothing although its connection stands. */
+static void heartbeat(void *context)
+{
+    struct worker *worker = context;
+    struct session *session = worker->member->session;
+    struct err err;
+    worker->heartbeat = timer_start(worker->engine->fleet->loop,
+                                    worker->engine->patience.heartbeat_ms, heartbeat, worker);
+    if (worker->renewal || !worker->fence || !session_is_connected(session))
+        return;
+    session_begin(session, "renew");
+    session_addu(session, "fence", worker->fence);
+    worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
+                                      worker, &err);
+}
+
+static void locked(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    const char *generation = reply->error ? NULL : reply_get(reply, "generation");
+    struct err err;
+    if (!generation || reply->status != REPLY_OK ||
+        whole_parse(&worker->fence, generation, 1, UINT64_MAX, &err) < 0) {
+        step_replied(worker, reply);
+        return;
+    }
+    if (!worker->heartbeat)
+        worker->heartbeat = timer_start(worker->engine->fleet->loop,
+                                        worker->engine->patience.heartbeat_ms, heartbeat, worker);
+    const char *taken_over = reply_get(reply, "taken_over");
+    if (taken_over)
+        engine_notice(worker->engine, worker->index, "the lock was %s", taken_over);
+    settle(worker);
+}
+
+void carry_lock(struct worker *worker)
+{
+    struct session *session = worker->member->session;
+    session_begin(session, "lock");
+    session_add(session, "rollout", worker->engine->settings->rollout);
+    session_add(session, "holder", worker->engine->settings->holder);
+    session_add(session, "release", worker->target);
+    session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
+    session_add(session, "reason", worker->engine->settings->past_reason);
+    session_add(session, "token", worker->engine->lock_token);
+    session_addu(session, "ttl", LOCK_TTL_S);
+    step_submit(worker, QUICK_TIMEOUT_MS, locked);
+}

@@ -1,0 +1,49 @@
+/*
+ * What the carriers of steps share: ends, requests, and the carriers themselves, by subject. engine_steps.c holds the table. Nobody else
+ * includes this.
+ */
+#ifndef ENGINE_STEP_H
+#define ENGINE_STEP_H
+
+#include "app/balancer.h"
+#include "engine_internal.h"
+
+#define QUICK_TIMEOUT_MS 25000
+#define KILL_GRACE_MS 15000 /* the node's program: TERM, 3 s, KILL, waits up to 10 s */
+
+/* engine_request.c: asking the node, and what an end means */
+void step_end(struct worker *worker, enum done_status status, const char *sentence);
+void step_end_error(struct worker *worker, const struct err *error);
+/* Lines that a node's command said, as records. */
+void step_output(struct worker *worker, const char *output);
+/* Ends the worker's action by a result or a reply; late ones are ignored. */
+void step_ended(void *context, const struct step_result *result);
+void step_replied(void *context, const struct reply *reply);
+/* For node_environment: into the request under construction. */
+void step_env(void *context, const char *name, const char *value);
+/* Begins a request that changes something: fenced, and with a token by which the node knows a repeated one. */
+struct session *step_begin_change(struct worker *worker, const char *verb);
+void step_submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn);
+/* The release that an action is about: the target, or what the node ran before us. NULL: none. */
+const char *step_release_of(const struct worker *worker, const struct action *action);
+
+/* engine_setup.c: connect, preflight, lock */
+void carry_connect(struct worker *worker);
+void carry_preflight(struct worker *worker);
+void carry_lock(struct worker *worker);
+/* Before the lock is given back: a renewal that came after it would take the end for a loss. */
+void step_stop_heartbeat(struct worker *worker);
+
+/* engine_balance.c */
+void step_ask_balancers(struct worker *worker, enum balancer_wish wish, step_done_fn *fn);
+void step_balancers_looked(void *context, const struct step_result *result);
+void carry_drain(struct worker *worker);
+void carry_enable(struct worker *worker);
+
+/* engine_hooks.c: commands of the playbook, on nodes and on the runner */
+void carry_hook(struct worker *worker);
+void carry_backup(struct worker *worker);
+void carry_migrate(struct worker *worker);
+void step_add_migrations(struct worker *worker, struct session *session);
+
+#endif
