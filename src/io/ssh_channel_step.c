@@ -335,11 +335,15 @@ void channels_step(struct ssh *ssh)
         return;
     }
     while (moved && budget > 0 && alive(ssh)) {
+        uint64_t before = ssh->bytes_in;
         moved = false;
         for (struct ssh_channel *c = ssh->channels; c != NULL && alive(ssh); c = c->next) {
             moved = channel_step(c, &budget) || moved;
         }
         transport_flush(ssh);
+        /* Every call of libssh2 may take packets for any channel and stream off the socket: what came after its reader
+         * had looked would wait for the next event, which need not come. */
+        moved = moved || ssh->bytes_in != before;
     }
     if (moved && alive(ssh)) {
         ssh_wake(ssh);
