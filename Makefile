@@ -18,7 +18,7 @@ PACKAGES := $(foreach pair,$(LIBRARIES),$(firstword $(subst :, ,$(pair))))
 # Debian's names of what else is wanted, and for what.
 BUILD_DEBIAN := gcc libc6-dev pkg-config $(foreach pair,$(LIBRARIES),$(lastword $(subst :, ,$(pair))))
 DEMO_DEBIAN := git openssh-server openssh-client busybox
-TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light wrk zstd procps ansible-core bash-completion zsh fish
+TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light wrk zstd procps ansible-core bash-completion zsh fish r-base-core
 LINT_DEBIAN := clang cppcheck shellcheck mandoc
 FUZZ_DEBIAN := clang libclang-rt-14-dev
 LAB_DEBIAN := mmdebstrap systemd-container gpg iproute2 openssh-client util-linux git
@@ -46,7 +46,7 @@ HARDEN := -fstack-protector-strong $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIF
 COMPILE = $(CC) -std=gnu11 -Iinclude -Itests/support -D_GNU_SOURCE -DDEPLOYCTL_VERSION='"$(VERSION)"' \
 	$(LIBRARY_CPPFLAGS) $(WARNINGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 LINK = $(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
-LINK_LIBRARIES = $(LIBRARY_LDLIBS) $(LDLIBS)
+LINK_LIBRARIES = $(LIBRARY_LDLIBS) -lm $(LDLIBS)
 quiet = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 show = $(if $(or $(V),$(quiet)),,@echo '  $1 $2'; )
 
