@@ -6,6 +6,7 @@
 #include "app/table.h"
 #include "base/units.h"
 #include "run.h"
+#include "service_lock.h"
 
 struct planned {
     const char *change; /* none, update, first, finish, unknown */
@@ -232,6 +233,7 @@ static int plan(struct run *run)
 int verb_plan(const struct options *options)
 {
     struct run run;
+    struct service_lock_view view;
     int code = run_begin(&run, options);
     if (!code)
         code = run_pack(&run, NULL);
@@ -241,6 +243,11 @@ int verb_plan(const struct options *options)
         code = run_data(&run);
     if (!code)
         code = plan(&run);
+    if (code == EXIT_DONE || code == EXIT_REFUSED) {
+        fflush(stdout);
+        int lock_code = service_lock_show(&run, &view);
+        code = lock_code ? lock_code : view.held ? EXIT_REFUSED : code;
+    }
     run_release(&run);
     return code;
 }

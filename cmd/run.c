@@ -237,6 +237,32 @@ static void add_sinks(struct run *run, struct sinks *sinks)
                                              verbosity));
 }
 
+static void say_waiting(void *context, const char *sentence)
+{
+    (void)context;
+    fprintf(stderr, "waiting: %s\n", sentence);
+}
+
+/* 0, or an exit code after saying who holds it. */
+static int take_lock(struct run *run)
+{
+    struct err err;
+    struct service_lock_order order = {
+        .fleet = run->fleet, .rollout = run->rollout, .holder = run->holder, .waiting = say_waiting};
+    int rc = service_lock_take(&run->lock, &order, &err);
+    return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
+}
+
+/* The ttl ends it when etcd is not there now. */
+static void give_lock_back(struct run *run, bool keeps)
+{
+    struct err err;
+    int rc = service_lock_release(run->lock, keeps, &err);
+    run->lock = NULL;
+    if (rc < 0)
+        fprintf(stderr, "deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
+}
+
 int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
 {
     struct sinks sinks = {.count = 0};
@@ -246,6 +272,9 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     /* Compressed before the loop runs, since a large release would keep it from renewing its locks. */
     if (run->package && package_pack(run->package, COMPRESSION_ZSTD, &bytes, &err) < 0)
         return report_error(&err);
+    int code = take_lock(run);
+    if (code)
+        return code;
     add_sinks(run, &sinks);
     struct engine_settings settings = {
         .fleet = run->fleet,
@@ -261,9 +290,11 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .waves = run->waves,
         .forks = run->options->forks,
         .data = run->has_data ? &run->data : NULL,
+        .lock = run->lock,
         .past_reason = run->options->past_reason,
     };
     int rc = engine_run(&settings, &outcome, &err);
     sinks_finish(&sinks);
+    give_lock_back(run, outcome.left_at_once);
     return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
 }

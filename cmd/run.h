@@ -8,6 +8,7 @@
 #include "app/engine.h"
 #include "app/fleet.h"
 #include "app/migrations.h"
+#include "app/service_lock.h"
 #include "app/survey.h"
 #include "command.h"
 #include "core/waves.h"
@@ -18,6 +19,7 @@ struct run {
     struct inputs inputs;
     struct waves waves;
     struct package *package;
+    struct service_lock *lock; /* while run_go runs */
     struct fleet *fleet;
     struct survey survey;
     struct data_plan data; /* of run_data */

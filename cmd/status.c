@@ -4,6 +4,7 @@
 
 #include "app/table.h"
 #include "run.h"
+#include "service_lock.h"
 
 static const char *health_of(const struct surveyed *node)
 {
@@ -114,12 +115,16 @@ static int exit_code(const struct run *run)
 int verb_status(const struct options *options)
 {
     struct run run;
+    struct service_lock_view view;
     int code = run_begin(&run, options);
     if (!code)
         code = run_survey(&run, true);
     if (!code) {
         (options->json ? print_json : print_text)(&run);
+        fflush(stdout);
+        int lock_code = service_lock_show(&run, &view);
         code = exit_code(&run);
+        code = code == EXIT_DONE && lock_code ? EXIT_NEEDS_CARE : code;
     }
     run_release(&run);
     return code;

@@ -6,6 +6,7 @@
 #include "app/table.h"
 #include "base/units.h"
 #include "run.h"
+#include "service_lock.h"
 
 #define REQUEST_TIMEOUT_MS 30000
 
@@ -18,6 +19,7 @@ struct shown {
 struct unlocking {
     struct run *run;
     struct shown *nodes;
+    struct service_lock_view service; /* the service's lock in etcd */
     size_t held, unasked, broken, refused, failed;
 };
 
@@ -186,17 +188,36 @@ static int agree(const struct unlocking *unlocking)
         return EXIT_REFUSED;
     }
     fprintf(stderr, "break %s? A rollout that still runs loses its nodes by that. [y/N] ",
-            unlocking->held == 1 ? "this lock" : "these locks");
+            unlocking->held + unlocking->service.held == 1 ? "this lock" : "these locks");
     if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
         return 0;
     fprintf(stderr, "deployctl: nothing was broken\n");
     return EXIT_REFUSED;
 }
 
+/* First: a runner that still works stops by that. */
+static int break_service_lock(struct unlocking *unlocking)
+{
+    struct err err;
+    int rc = service_lock_break(unlocking->run->fleet, &unlocking->service, &err);
+    if (rc > 0)
+        return 128 + rc;
+    if (rc < 0)
+        return report_error(&err);
+    unlocking->broken++;
+    if (!unlocking->run->options->json)
+        printf("broke the service's lock in etcd of %s, rollout %s\n", unlocking->service.holder,
+               unlocking->service.rollout);
+    fflush(stdout);
+    return 0;
+}
+
 static int break_locks(struct unlocking *unlocking)
 {
     int code = agree(unlocking);
-    if (!code)
+    if (!code && unlocking->service.held)
+        code = break_service_lock(unlocking);
+    if (!code && unlocking->held)
         code = ask(unlocking, true);
     if (code)
         return code;
@@ -216,18 +237,23 @@ static int unlock(struct run *run)
     int code = ask(&unlocking, false);
     if (code)
         return code;
-    if (unlocking.unasked == count)
+    size_t asked = count - unlocking.unasked;
+    if (asked == 0)
         return EXIT_UNREACHABLE;
     if (run->options->json)
         show_json(&unlocking);
-    if (unlocking.held) {
-        if (!run->options->json)
-            show_text(&unlocking);
+    else if (unlocking.held)
+        show_text(&unlocking);
+    code = service_lock_show(run, &unlocking.service);
+    fflush(stdout);
+    if (code > 128)
+        return code;
+    unlocking.unasked += code != 0; /* the nodes' locks can be broken all the same */
+    if (unlocking.held || unlocking.service.held)
         return break_locks(&unlocking);
-    }
     if (!run->options->json)
         printf("no lock of %s is held on %zu node%s\n", run->inputs.playbook.service.name,
-               count - unlocking.unasked, count - unlocking.unasked == 1 ? "" : "s");
+               asked, asked == 1 ? "" : "s");
     return unlocking.unasked ? EXIT_NEEDS_CARE : EXIT_DONE;
 }
 

@@ -196,6 +196,7 @@ const struct verb verbs[] = {
      "when that was last alive. Then breaks exactly these locks, after asking; where\n"
      "nobody can be asked, only with --yes. A lock that has changed hands meanwhile is\n"
      "left alone. An expired lock needs no breaking: the next rollout takes it over.\n"
+     "With [lock] etcd the service's lock there is shown and broken too, and first.\n"
      "\n"
      "Exit codes:\n"
      "  0    broken, or none was held\n"

@@ -32,6 +32,7 @@ struct engine_patience {
     int64_t cancel_ms;    /* for a cancelled step to have ended; the node's program takes up to 15 s to end one by force */
 };
 struct data_plan;
+struct service_lock;
 
 struct engine_settings {
     struct fleet *fleet;
@@ -48,6 +49,7 @@ struct engine_settings {
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
     const struct data_plan *data; /* what is pending is run; NULL: no migration is looked at */
+    struct service_lock *lock;    /* taken; NULL: the playbook has none */
     const char *past_reason;      /* why a release from before an irreversible migration is gone to all the same; NULL: it is refused */
 };
 

@@ -25,6 +25,9 @@ struct http_request {
     const char *const *headers; /* "Name: value"; NULL-terminated; may be NULL */
     const char *body;           /* request body; NULL: none */
     bool verify_tls;
+    /* PEM files: who signs servers' certificates (NULL: the system's), and our own certificate with
+     * its key (NULL: none) */
+    const char *ca_file, *certificate_file, *key_file;
     int64_t timeout_ms; /* for all of it */
     size_t body_max;    /* kept bytes of the answer's body; what is more is counted, not kept */
     struct ssh *via;    /* tunnel through this connection; NULL: directly */

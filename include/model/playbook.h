@@ -151,6 +151,22 @@ struct balancer {
     int line;
 };
 
+/* How an etcd cluster is reached. The password itself never stands in a playbook. */
+struct etcd_access {
+    struct string_list urls; /* key `etcd`: http:// or https://, tried in turn; none: no etcd */
+    const char *user;        /* NULL: without */
+    const char *password_env, *password_file; /* one of them with a user */
+    const char *ca, *certificate, *key;       /* PEM files on the runner; NULL: the system's, none */
+    int64_t timeout_ms;      /* of one request, all endpoints together; 5 s */
+};
+
+/* A lock of the whole service beside the nodes' own, for runners that share no node. */
+struct service_lock_settings {
+    struct etcd_access etcd; /* no urls: there is no such lock */
+    const char *prefix;      /* the key is PREFIX/SERVICE */
+    int64_t ttl_ms;          /* the lease's */
+};
+
 /* Where a key stands that was given. */
 struct playbook_place {
     const char *section; /* `health`, `step migrate` */
@@ -167,6 +183,7 @@ struct playbook {
     struct health health;
     struct failure failure;
     struct retry retry;
+    struct service_lock_settings lock;
     struct hook *hooks; /* file order */
     size_t hook_count;
     struct migration *migrations; /* file order; at most MIGRATIONS_MAX */

@@ -29,6 +29,7 @@ enum key_kind {
     KEY_YES_NO,    /* bool */
     KEY_WHOLE,     /* uint32_t from minimum to maximum */
     KEY_PORT,      /* uint16_t, 1 to 65535 */
+    KEY_URLS,      /* struct string_list: `https://host:port` without a path, by comma */
     KEY_ENDPOINT,  /* const char *: `host:port`, an IPv6 address in brackets */
     KEY_DURATION,  /* int64_t milliseconds from minimum to maximum */
     KEY_AMOUNT,    /* struct amount */

@@ -21,7 +21,7 @@
  *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP, confirm armed|lost SECONDS
  *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
  *             migration NAME running|done|failed|undone|unknown RELEASE KIND * [60 s]
- *   lock      rollout holder ttl release? kind? reason? (why past a point of no return) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
+ *   lock      rollout holder ttl release? kind? reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
  *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
  *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,

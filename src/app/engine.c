@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/balancer.h"
+#include "app/service_lock.h"
 #include "base/strbuf.h"
 #include "engine_internal.h"
 
@@ -158,6 +159,14 @@ static void redraw(void *context)
 }
 
 /* --- setting up --- */
+
+static void lock_lost(void *context, const char *sentence)
+{
+    struct engine *engine = context;
+    engine_notice(engine, SIZE_MAX, "%s; nothing more is done on any node", sentence);
+    struct event event = {.kind = EVENT_LEASE_LOST, .node = NO_NODE};
+    engine_post(engine, &event);
+}
 
 void engine_lost(struct worker *worker, const struct err *error)
 {
@@ -340,6 +349,7 @@ static int make_roster(struct engine *engine, struct err *err)
 static void release(struct engine *engine)
 {
     engine->finished = true;
+    service_lock_on_lost(engine->settings->lock, NULL, NULL);
     timer_stop(engine->turn);
     timer_stop(engine->tick);
     timer_stop(engine->redraw);
@@ -380,6 +390,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine_record(engine, &started);
     struct event start = {.kind = EVENT_START};
     engine_post(engine, &start);
+    service_lock_on_lost(settings->lock, lock_lost, engine);
     redraw(engine);
     loop_run(engine->fleet->loop);
     engine->outcome.result = rollout_result(engine->machine);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/service_lock.h"
 #include "engine_step.h"
 
 #define LOCK_TTL_S 60
@@ -220,6 +221,7 @@ static void locked(void *context, const struct reply *reply)
         step_replied(worker, reply);
         return;
     }
+    service_lock_seen(worker->engine->settings->lock, worker->fence);
     if (!worker->heartbeat)
         worker->heartbeat = timer_start(worker->engine->fleet->loop,
                                         worker->engine->patience.heartbeat_ms, heartbeat, worker);
@@ -240,5 +242,7 @@ void carry_lock(struct worker *worker)
     session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", LOCK_TTL_S);
+    if (worker->engine->settings->lock)
+        session_addu(session, "minimum", service_lock_generation(worker->engine->settings->lock));
     step_submit(worker, QUICK_TIMEOUT_MS, locked);
 }

@@ -219,6 +219,12 @@ static int set_transfer(struct http_call *call, const struct http_request *reque
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    if (request->ca_file)
+        SET(CURLOPT_CAINFO, request->ca_file);
+    if (request->certificate_file)
+        SET(CURLOPT_SSLCERT, request->certificate_file);
+    if (request->key_file)
+        SET(CURLOPT_SSLKEY, request->key_file);
     return rc;
 }
 

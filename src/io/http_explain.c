@@ -52,6 +52,8 @@ void http_explain(const struct http_call *call, CURLcode code, struct err *err)
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
         err_set(err, ERR_PROTOCOL, "TLS certificate of %s not trusted: %s", call->host,
                 reason.text);
+    else if (code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM)
+        err_set(err, ERR_INPUT, "a certificate or key file cannot be used: %s", reason.text);
     else if (code == CURLE_SSL_CONNECT_ERROR)
         err_set(err, ERR_PROTOCOL, "no TLS with %s: %s", call->host, reason.text);
     else if (code == CURLE_GOT_NOTHING)

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "base/base64.h"
 #include "ssh_wire.h"
 
 #define SHA1_LENGTH 20

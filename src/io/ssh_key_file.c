@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ssh_key.h"
+#include "base/base64.h"
 #include "ssh_wire.h"
 
 #define FILE_MAX (64 * 1024)

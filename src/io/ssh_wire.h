@@ -38,8 +38,6 @@ void wire_add_string(struct strbuf *out, const void *bytes, size_t length);
  * put where needed. */
 void wire_add_mpint(struct strbuf *out, const unsigned char *bytes, size_t length);
 
-/* Standard base64, padding optional. 0, or -1 for anything else in the text. */
-int base64_decode(struct strbuf *out, const char *text, size_t length);
 /* `SHA256:` and unpadded base64 of the digest, as OpenSSH prints: 50 characters and NUL. */
 #define FINGERPRINT_SIZE 64
 const char *fingerprint(char out[FINGERPRINT_SIZE], const void *blob, size_t length);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "model/template.h"
+#include "playbook_check_etcd.h"
 
 #define CANDIDATES_MAX 2048
 
@@ -343,5 +344,6 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_hooks(&check);
     check_migrations(&check);
     check_balancers(&check);
+    playbook_check_etcd(playbook, "lock", &playbook->lock.etcd, faults);
     check_templates(&check);
 }

@@ -8,9 +8,26 @@
 #define HOUR_MS (3600 * SECOND_MS)
 #define DAY_MS (24 * HOUR_MS)
 #define AT(member) offsetof(struct playbook, member)
+#define AT_LOCK(member) offsetof(struct playbook, lock.member)
 #define AT_HOOK(member) offsetof(struct hook, member)
 #define AT_MIGRATION(member) offsetof(struct migration, member)
 #define AT_BALANCER(member) offsetof(struct balancer, member)
+/* How an etcd cluster is reached: the same keys in every section that speaks to one. */
+#define ETCD_KEYS(section, at)                                                                     \
+    {section, "etcd", KEY_URLS, at(etcd.urls),                                                     \
+     .help = "etcd's addresses, by comma, tried in turn, e.g. https://etcd1:2379"},                \
+    {section, "user", KEY_TEXT, at(etcd.user), .help = "who we are for etcd"},                     \
+    {section, "password_env", KEY_VARIABLE, at(etcd.password_env),                                 \
+     .help = "the environment variable with the user's password; this or password_file"},          \
+    {section, "password_file", KEY_TEXT, at(etcd.password_file),                                   \
+     .help = "a file on the runner with the user's password"},                                     \
+    {section, "ca", KEY_TEXT, at(etcd.ca),                                                         \
+     .help = "a PEM file on the runner: who signs etcd's certificate; the system's by default"},   \
+    {section, "cert", KEY_TEXT, at(etcd.certificate),                                              \
+     .help = "a PEM file on the runner: our certificate for etcd"},                                \
+    {section, "key", KEY_TEXT, at(etcd.key), .help = "a PEM file on the runner: its key"},         \
+    {section, "timeout", KEY_DURATION, at(etcd.timeout_ms), 100, HOUR_MS, .fallback = "5s",        \
+     .help = "how long one request to it may take, all addresses together"}
 
 static const struct playbook_key keys[] = {
     {"service", "name", KEY_NAME, AT(service.name), .help = "the service's name; required"},
@@ -114,6 +131,12 @@ static const struct playbook_key keys[] = {
     {"retry", "step_timeout", KEY_DURATION, AT(retry.step_timeout_ms), 100, DAY_MS,
      .fallback = "5m", .help = "one step on a node that has no timeout of its own"},
 
+    ETCD_KEYS("lock", AT_LOCK),
+    {"lock", "prefix", KEY_TEXT, AT(lock.prefix), .fallback = "/deployctl/lock",
+     .help = "the lock's key in etcd is this, a slash and the service's name"},
+    {"lock", "ttl", KEY_DURATION, AT(lock.ttl_ms), 5 * SECOND_MS, DAY_MS, .fallback = "60s",
+     .help = "how long etcd waits for a silent runner before another may take over"},
+
     {"step", "when", KEY_CHOICE, AT_HOOK(when),
      .choices = "after_stage|before_drain|before_activate|after_activate|after_enable|"
                 "before_rollback|after_rollback|on_failure",
@@ -159,10 +182,10 @@ static const struct playbook_key keys[] = {
 };
 
 static const char *const sections[] = {"service", "source", "strategy",  "health",  "failure",
-                                       "retry",   "step",   "migration", "balancer"};
+                                       "retry",   "lock",   "step",      "migration", "balancer"};
 
 static const char *const planned[] = {"slot",    "discovery", "analysis",
-                                      "breaker", "lock",     "notify",    "observe"};
+                                      "breaker", "notify",    "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
 {
@@ -213,6 +236,7 @@ const char *key_kind_name(enum key_kind kind)
         [KEY_YES_NO] = "yes or no",
         [KEY_WHOLE] = "whole number",
         [KEY_PORT] = "port",
+        [KEY_URLS] = "list of addresses",
         [KEY_ENDPOINT] = "host:port",
         [KEY_DURATION] = "duration",
         [KEY_AMOUNT] = "count or percent",

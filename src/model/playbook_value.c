@@ -246,6 +246,30 @@ static int store_endpoint(const struct target *target)
     return store_string(target);
 }
 
+/* A scheme, a host and a port, so that a path can be put behind; no user in it: its password would stand in messages. */
+static int check_url(const char *url, struct err *err)
+{
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+    const char *host = url + scheme;
+    size_t length = strspn(host, NAME_BYTES "-.:[]");
+    if (scheme && length && length <= 300 && !host[length] && *host != ':')
+        return 0;
+    return err_set(err, ERR_INPUT, "'%.100s' is not a server's address; write it like https://etcd1:2379", url);
+}
+
+static int store_urls(const struct target *target)
+{
+    struct string_list list;
+    int code = split_list(target, &list);
+    for (size_t i = 0; code == 0 && i < list.count; i++) {
+        list.items[i] = copy_path(target->arena, list.items[i], strlen(list.items[i]));
+        code = list.items[i] ? check_url(list.items[i], target->err) : out_of_memory(target);
+    }
+    if (code == 0)
+        *(struct string_list *)target->field = list;
+    return code;
+}
+
 static int store_port(const struct target *target)
 {
     uint64_t value;
@@ -382,6 +406,8 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_yes_no(&target);
     case KEY_WHOLE:
         return store_whole(&target);
+    case KEY_URLS:
+        return store_urls(&target);
     case KEY_ENDPOINT:
         return store_endpoint(&target);
     case KEY_PORT:

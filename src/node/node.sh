@@ -273,11 +273,12 @@ make_folders() {
         "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state/incoming" 2>&1
 }
 
-# Claims the next generation by link(2). 1 when another session was faster.
+# Claims the next generation, $v_minimum at least, by link(2). 1 when another session was faster.
 claim_lock() {
     next=$lock_top
     if first_line "$state/generation" && is_number "$line" && [ "$line" -gt "$next" ]; then next=$line; fi
     next=$((next + 1))
+    [ -z "$v_minimum" ] || [ "$v_minimum" -le "$next" ] || next=$v_minimum
     uptime_now
     claim=$state/lock/.new.$$
     write_file "$claim" "rollout $v_rollout${nl}holder $v_holder${nl}ttl $v_ttl${nl}token $v_token${nl}beat $up $s_boot" || return 2
@@ -303,6 +304,7 @@ do_lock() {
     [ -n "$s_root" ] || { reply failed "lock needs a root"; return; }
     is_name "$v_rollout" || { reply failed "lock needs a rollout's id"; return; }
     is_number "$v_ttl" || { reply failed "lock needs a ttl in seconds"; return; }
+    [ -z "$v_minimum" ] || is_number "$v_minimum" || { reply failed "the least generation of a lock is a number"; return; }
     made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
     read_lock
     if [ "$lock_state" = held ]; then
@@ -2081,7 +2083,7 @@ read_request() {
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
-    v_reason='' v_migration='' v_down='' v_again=''
+    v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2104,6 +2106,7 @@ read_request() {
         holder) v_holder=$text ;;
         ttl) v_ttl=$text ;;
         generation) v_generation=$text ;;
+        minimum) v_minimum=$text ;;
         sha256) v_sha256=$text ;;
         bytes) v_bytes=$text ;;
         unpacked) v_unpacked=$text ;;

@@ -426,15 +426,45 @@ static void overrides_win_and_are_checked_by_the_same_table(void **state)
                                             {"heath", "interval", "3s"},
                                             {"service", "port", "x"},
                                             {"step b", "run", "x"},
-                                            {"lock", "a", "x"}};
+                                            {"observe", "a", "x"}};
     parsed_playbook(&parsed, text, sizeof(text) - 1, bad, 5, NULL);
     assert_string_equal(parsed.told,
                         "--set:0: unknown key 'intervall' in [health]; did you mean 'interval'?\n"
                         "--set:0: unknown section [heath]; did you mean [health]?\n"
                         "--set:0: key 'port' in [service]: 'x' is not a whole number\n"
                         "--set:0: there is no [step b] in the playbook\n"
-                        "--set:0: section [lock] is not supported by this version\n");
+                        "--set:0: section [observe] is not supported by this version\n");
     parsed_release(&parsed);
+}
+
+static void a_lock_in_etcd_says_how_etcd_is_reached(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, BASE "[lock]\netcd = https://a:2379/, https://[2001:db8::1]:2379\nuser = u\npassword_env = P\n");
+    const struct etcd_access *etcd = &parsed.playbook.lock.etcd;
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(etcd->urls.count, 2);
+    assert_string_equal(etcd->urls.items[0], "https://a:2379");
+    assert_string_equal(etcd->urls.items[1], "https://[2001:db8::1]:2379");
+    assert_int_equal(etcd->timeout_ms, 5000);
+    assert_int_equal(parsed.playbook.lock.ttl_ms, 60000);
+    assert_string_equal(parsed.playbook.lock.prefix, "/deployctl/lock");
+    parsed_release(&parsed);
+    assert_told(BASE "[lock]\netcd = http://127.0.0.1:2379\nuser = u\npassword_file = f\n", "");
+    assert_told(BASE "[lock]\nuser = u\n", "shop.ini:7: key 'user' in [lock] needs 'password_env' or 'password_file'\n"
+                                           "shop.ini:7: key 'user' in [lock] has a meaning with 'etcd' only; add it or remove this\n");
+    assert_told(BASE "[lock]\netcd = https://u:p@a:1\n",
+                "shop.ini:7: key 'etcd' in [lock]: 'https://u:p@a:1' is not a server's address; write it like "
+                "https://etcd1:2379\n");
+    assert_told(BASE "[lock]\netcd = https://a:1/v3\ncert = c\npassword_env = P\n",
+                "shop.ini:7: key 'etcd' in [lock]: 'https://a:1/v3' is not a server's address; write it like "
+                "https://etcd1:2379\n"
+                "shop.ini:8: key 'cert' in [lock] needs 'key' too\n"
+                "shop.ini:9: a password in [lock] has a meaning with 'user' only; add it or remove this\n");
+    assert_told(BASE "[lock]\netcd = http://a:1\nuser = u\npassword_env = P\npassword_file = f\n",
+                "shop.ini:7: key 'etcd' in [lock]: a password goes to http://a:1 over https:// only\n"
+                "shop.ini:10: 'password_env' and 'password_file' in [lock] exclude each other; keep one\n");
 }
 
 static void names_in_templates_are_looked_up_in_the_inventory(void **state)
@@ -513,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_source_is_one_of_three),
         cmocka_unit_test(the_health_check_follows_from_the_service),
         cmocka_unit_test(overrides_win_and_are_checked_by_the_same_table),
+        cmocka_unit_test(a_lock_in_etcd_says_how_etcd_is_reached),
         cmocka_unit_test(names_in_templates_are_looked_up_in_the_inventory),
         cmocka_unit_test(a_command_of_five_thousand_bytes_is_whole),
         cmocka_unit_test(the_table_is_whole),

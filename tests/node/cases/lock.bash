@@ -22,6 +22,19 @@ test_the_same_token_gets_its_own_lock_again() {
     must refused lock rollout r holder h ttl 60 token not-me
 }
 
+test_a_lock_gets_the_least_generation_that_is_asked_for_and_numbers_only_grow() {
+    open_node a
+    must ok lock rollout r holder h ttl 60 minimum 40
+    expect generation "$(value_of generation)" 40
+    must ok unlock fence 40
+    must ok lock rollout r holder h ttl 60 minimum 7
+    expect generation "$(value_of generation)" 41
+    must ok unlock fence 41
+    must ok lock rollout r holder h ttl 60
+    expect generation "$(value_of generation)" 42
+    must failed lock rollout r holder h ttl 60 minimum x
+}
+
 test_a_stale_fence_is_refused_everywhere() {
     locked_node a
     must ok unlock fence 1
