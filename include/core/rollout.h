@@ -23,6 +23,13 @@
  * - In setup a connect that is unreachable or silent makes a node unreachable; any other failure
  *   there is a refusal. Both are looked for on all nodes, then end the run before anything changed
  *   (refused before unreachable), unless unreachable nodes are skipped.
+ * - Locks are asked for once every node has answered its preflight, and only when none stands in
+ *   the way. The first of those nodes in lock_order is locked alone; once it is, the others are, all
+ *   at once. All runners have the same order, so of those that want the same nodes exactly one gets
+ *   the first one, and nobody but it asks for another; and it costs one more round trip, however
+ *   large the fleet is. Runners whose nodes only overlap may refuse each other, never both win. One
+ *   refusal gives back what was locked; the first node's lock goes last, so that whoever gets it
+ *   next finds the others free.
  * - A node without a release has no baseline.
  * - A node whose current release is the target, committed, and whose baseline is healthy has
  *   nothing to do.
@@ -291,6 +298,7 @@ struct rollout_migration {
 struct rollout_config {
     size_t node_count;
     struct waves waves;       /* borrowed; together they hold every node once */
+    const size_t *lock_order; /* borrowed; every node once, the same for all runners; NULL: by index */
     uint32_t max_unavailable; /* resolved, at least 1 */
     uint32_t max_failures;    /* resolved; more than this many failed nodes spend the budget */
     enum on_unreachable unreachable;

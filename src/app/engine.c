@@ -278,9 +278,13 @@ static int make_machine(struct engine *engine, struct err *err)
     const struct health *health = &playbook->health;
     size_t count = engine->fleet->count;
     uint32_t unavailable = amount_of(playbook->strategy.max_unavailable, (uint32_t)count);
+    const size_t *lock_order = engine_lock_order(engine, err);
+    if (!lock_order)
+        return err->code;
     struct rollout_config config = {
         .node_count = count,
         .waves = engine->settings->waves,
+        .lock_order = lock_order,
         .max_unavailable = unavailable ? unavailable : 1,
         .max_failures = amount_tolerated(playbook->failure.max_failures, (uint32_t)count),
         .unreachable = (enum on_unreachable)playbook->failure.unreachable,

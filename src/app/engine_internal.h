@@ -66,6 +66,8 @@ struct engine {
     struct engine_outcome outcome;
 };
 
+/* The members by address, port and name: in which order all runners lock them. Lives as long as the engine; NULL with `err`. */
+const size_t *engine_lock_order(struct engine *engine, struct err *err);
 /* Posts an event; the machine sees it on the loop's next turn. */
 void engine_post(struct engine *engine, const struct event *event);
 /* Ends the worker's action: keeps the sentence, records output, posts EVENT_DONE. `facts`: for preflight. */

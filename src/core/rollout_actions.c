@@ -98,7 +98,8 @@ void action_launch(struct rollout *rollout, struct walker *walker)
 {
     enum step_kind kind;
 
-    if (walker->walk != WALK_READY || waits_for_hook(rollout, walker))
+    if (walker->walk != WALK_READY || waits_for_hook(rollout, walker) ||
+        lock_waits(rollout, walker))
         return;
     kind = walker_step(walker)->kind;
     if (walker->node != NO_NODE && !walker->connected && !walker_on_runner(rollout, walker) &&
@@ -125,6 +126,7 @@ static void relaunch(struct rollout *rollout, struct walker *walker)
 
 void action_launch_ready(struct rollout *rollout)
 {
+    lock_look(rollout);
     for (size_t i = 0; i < rollout->undone_count; i++)
         if (rollout->walkers[rollout->undo_order[i]].track == TRACK_UNDO)
             relaunch(rollout, &rollout->walkers[rollout->undo_order[i]]);

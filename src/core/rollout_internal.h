@@ -115,6 +115,8 @@ struct rollout {
     bool migration_failed;    /* no further one is run */
     bool undo_given_up;       /* what was done stays */
     bool data_needs_care;
+    size_t lock_first; /* whose lock comes before all others, and goes after them; or NO_NODE */
+    bool locks_open;   /* it has its lock */
     bool irreversible_sent; /* in this rollout */
     bool no_way_back;
 
@@ -161,6 +163,12 @@ void action_launch_ready(struct rollout *rollout);
 void action_cancel(struct rollout *rollout, struct walker *walker);
 void action_answered(struct rollout *rollout, struct walker *walker, const struct event *event);
 void action_lost(struct rollout *rollout, struct walker *walker);
+
+/* rollout_lock.c: in which order nodes are locked */
+/* To be called before actions are launched: who is first, and whether the others may follow. */
+void lock_look(struct rollout *rollout);
+/* It is not its turn: to be locked, or to give its lock back. */
+bool lock_waits(const struct rollout *rollout, const struct walker *walker);
 
 /* rollout_capacity.c: how many may be out */
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out);
@@ -248,6 +256,7 @@ enum mutant {
     MUTANT_EXPAND_TOO_LATE,
     MUTANT_NO_BACKUP,
     MUTANT_MIGRATION_UNDONE_IN_ORDER,
+    MUTANT_LOCKS_WITHOUT_ORDER,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

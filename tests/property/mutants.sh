@@ -8,9 +8,11 @@ build=${BUILD:-build}/mutants
 worlds=${DEPLOYCTL_WORLDS:-4000}
 mkdir -p "$build"
 
-${CC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -DDEPLOYCTL_MUTANTS -Iinclude -Itests/support \
-    -o "$build/test_laws" src/core/*.c src/base/arena.c src/base/err.c src/base/random.c src/base/strbuf.c src/base/units.c \
-    tests/support/world*.c tests/property/test_laws.c -lcmocka
+for test in laws locks; do
+    ${CC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -DDEPLOYCTL_MUTANTS -Iinclude -Itests/support \
+        -o "$build/test_$test" src/core/*.c src/base/arena.c src/base/err.c src/base/random.c src/base/strbuf.c src/base/units.c \
+        tests/support/world*.c "tests/property/test_$test.c" -lcmocka
+done
 
 names=$(sed -n '/^enum mutant {/,/^};/p' src/core/rollout_internal.h | grep -o 'MUTANT_[A-Z_]*')
 number=0
@@ -19,7 +21,9 @@ for name in $names; do
     expected=0
     [ "$number" -eq 0 ] || expected=1
     code=0
-    said=$(DEPLOYCTL_MUTANT=$number DEPLOYCTL_BRIEF=1 DEPLOYCTL_WORLDS=$worlds "$build/test_laws" 2>&1) || code=1
+    test=laws
+    case $name in *LOCKS*) test=locks ;; esac
+    said=$(DEPLOYCTL_MUTANT=$number DEPLOYCTL_BRIEF=1 DEPLOYCTL_WORLDS=$worlds "$build/test_$test" 2>&1) || code=1
     seed=$(printf '%s\n' "$said" | grep '^seed ' || echo 'no law broken')
     printf '%-32s %s\n' "$name" "$seed"
     [ "$code" -eq "$expected" ] || alive="$alive $name"

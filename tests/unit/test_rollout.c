@@ -396,7 +396,7 @@ static void an_abort_undoes_only_what_was_touched_newest_first(void **state)
         assert_int_equal(action.release, RELEASE_PREVIOUS);
         answer(&bench, &action, DONE_OK);
     }
-    assert_int_equal(bench.update.action_count, 3);
+    assert_int_equal(bench.update.action_count, 2); /* the first node's lock goes last */
     for (uint32_t id = bench.update.actions[0].id, last = id + 3; id < last; id++)
         for (size_t node = 0; node < 3; node++)
             answer(&bench, &(struct action){.id = id, .node = node}, DONE_OK);
