@@ -13,7 +13,7 @@
  *   expand  (one migration after another, each: backup, migrate) |
  *   change  hooks before_drain, drain, hooks before_activate, activate, hooks after_activate,
  *           gate, confirm, enable, hooks after_enable
- *   settle  (bake of the wave) | commit | contract (one migration after another) | release (of the
+ *   settle  (bake of the wave | its judgement) | commit | contract (one migration after another) | release (of the
  *           lock, with the result)
  *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
  *
@@ -59,6 +59,12 @@
  * - The whole fleet commits once the last wave has baked: a release is good when the rollout is
  *   (Nomad's Stable). A failed commit undoes nothing: that node needs care. Pause and stop leave
  *   their nodes uncommitted. A failed release or on_failure hook is told and changes no outcome.
+ *
+ * Judgement (with `judged`)
+ * - A wave that has baked is judged, by the runner, when a node of it is updated. A pass lets the
+ *   next wave begin, or the fleet commit; a fail spends the budget, whatever max_failures says.
+ * - Anything else (UNDECIDED, or no word in time) is no verdict: the rollout is held. Nothing new
+ *   begins, the nodes stay as they are and uncommitted, the result is HELD.
  *
  * Confirm (with `confirms`)
  * - An activation of the change arms a timer on the node, which puts the previous release back
@@ -129,7 +135,7 @@
  * - Lease lost: nothing new at all, not even a release; cancels may still be sent. The result is
  *   NEEDS_CARE if a node was touched, else REFUSED.
  * - A touched node that is neither updated nor restored needs care. HELD only with action = pause
- *   and the budget spent. Failures, no node on the target, none that needs care: ROLLED_BACK
+ *   and the budget spent, or without a verdict. Failures, no node on the target, none that needs care: ROLLED_BACK
  *   (UNREACHABLE when nothing was touched and that was all). Any other failure is NEEDS_CARE, be it
  *   that one tolerated node is not on the target.
  */
@@ -157,6 +163,7 @@ enum step_kind {
     STEP_ACTIVATE,
     STEP_CONFIRM, /* over a connection of its own: ends the timer that the activation armed */
     STEP_ENABLE,
+    STEP_JUDGE, /* the runner's: what the wave that has baked is worth */
     STEP_HOOK,
     STEP_BACKUP, /* before an irreversible migration */
     STEP_MIGRATE,
@@ -252,6 +259,7 @@ enum rollout_state {
     ROLLOUT_EXPAND,
     ROLLOUT_WAVE,
     ROLLOUT_BAKE,
+    ROLLOUT_JUDGE,
     ROLLOUT_COMMIT,
     ROLLOUT_CONTRACT,
     ROLLOUT_UNDO,
@@ -309,6 +317,7 @@ struct rollout_config {
     bool balanced;     /* a balancer exists: drain and enable are steps */
     bool probed;       /* any health check exists */
     bool confirms;     /* each activation of a change must be confirmed */
+    bool judged;       /* each wave is judged at the end of its bake */
     struct health_rules health;
     int64_t bake_ms;
     int64_t progress_deadline_ms; /* from the last node that became healthy (Nomad); 0: none */
@@ -357,7 +366,8 @@ enum done_status {
     DONE_TIMED_OUT,
     DONE_CANCELLED,
     DONE_REFUSED,
-    DONE_UNREACHABLE
+    DONE_UNREACHABLE,
+    DONE_UNDECIDED /* STEP_JUDGE */
 };
 struct event {
     enum event_kind kind;
@@ -393,7 +403,8 @@ enum spend_reason {
     SPENT_BY_PROGRESS_DEADLINE,
     SPENT_BY_CAPACITY,
     SPENT_BY_HOOK,
-    SPENT_BY_MIGRATION
+    SPENT_BY_MIGRATION,
+    SPENT_BY_VERDICT
 };
 const char *spend_reason_name(enum spend_reason reason);
 struct note {

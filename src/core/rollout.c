@@ -148,6 +148,11 @@ static void enter_bake(struct rollout *rollout)
     begin_all(rollout, TRACK_BAKE, wants_bake);
 }
 
+static void enter_judge(struct rollout *rollout)
+{
+    walker_begin(rollout, runner(rollout), TRACK_JUDGE);
+}
+
 static void enter_commit(struct rollout *rollout)
 {
     begin_all(rollout, TRACK_COMMIT, wants_commit);
@@ -247,6 +252,8 @@ static enum rollout_state to_wave(struct rollout *rollout)
 {
     if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
         return after_failure(rollout);
+    if (rollout->held)
+        return ROLLOUT_RELEASE;
     return next_wave(rollout) == SIZE_MAX ? ROLLOUT_COMMIT : ROLLOUT_WAVE;
 }
 
@@ -291,6 +298,12 @@ static enum rollout_state after_wave(struct rollout *rollout)
                : to_wave(rollout);
 }
 
+static enum rollout_state after_bake(struct rollout *rollout)
+{
+    return !rollout->spent && rollout->config.judged && someone_bakes(rollout) ? ROLLOUT_JUDGE
+                                                                               : to_wave(rollout);
+}
+
 static enum rollout_state to_finished(struct rollout *rollout)
 {
     (void)rollout;
@@ -303,7 +316,8 @@ static const struct fleet_state states[] = {
     [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, admit_nobody, to_expand},
     [ROLLOUT_EXPAND] = {enter_migrations, migration_admit_expand, to_wave},
     [ROLLOUT_WAVE] = {enter_wave, capacity_admit_wave, after_wave},
-    [ROLLOUT_BAKE] = {enter_bake, capacity_admit_undo, to_wave},
+    [ROLLOUT_BAKE] = {enter_bake, capacity_admit_undo, after_bake},
+    [ROLLOUT_JUDGE] = {enter_judge, capacity_admit_undo, to_wave},
     [ROLLOUT_COMMIT] = {enter_commit, admit_nobody, to_contract},
     [ROLLOUT_CONTRACT] = {enter_migrations, migration_admit_contract, to_release},
     [ROLLOUT_UNDO] = {enter_undo, capacity_admit_undo, after_undo},
@@ -350,7 +364,7 @@ static void take_done(struct rollout *rollout, const struct event *event)
     size_t place = event->node == NO_NODE ? rollout->config.node_count : event->node;
     struct walker *walker;
 
-    if (place > rollout->config.node_count || event->status > DONE_UNREACHABLE)
+    if (place > rollout->config.node_count || event->status > DONE_UNDECIDED)
         return;
     walker = &rollout->walkers[place];
     if (walker->walk == WALK_FLYING && walker->action_id == event->action_id)

@@ -170,6 +170,7 @@ static enum node_trouble trouble_of(enum done_status status)
         [DONE_CANCELLED] = TROUBLE_STEP_FAILED,
         [DONE_REFUSED] = TROUBLE_REFUSED,
         [DONE_UNREACHABLE] = TROUBLE_UNREACHABLE,
+        [DONE_UNDECIDED] = TROUBLE_STEP_FAILED,
     };
 
     return troubles[status];
@@ -270,12 +271,24 @@ static bool retried(struct rollout *rollout, struct walker *walker, const struct
     return back_off(rollout, walker, &walker->tries);
 }
 
+/* No verdict is neither good nor bad. */
+static void judge_answered(struct rollout *rollout, struct walker *walker, enum done_status status)
+{
+    if (status == DONE_FAILED)
+        failure_spend(rollout, SPENT_BY_VERDICT);
+    else if (status != DONE_OK)
+        rollout->held = true;
+    walker_passed(rollout, walker);
+}
+
 static void step_answered(struct rollout *rollout, struct walker *walker, const struct event *event)
 {
     bool on_runner = walker_on_runner(rollout, walker);
     bool drain_over = walker->flying == STEP_DRAIN && event->status == DONE_TIMED_OUT;
 
-    if (event->status == DONE_OK || drain_over)
+    if (walker->flying == STEP_JUDGE)
+        judge_answered(rollout, walker, event->status);
+    else if (event->status == DONE_OK || drain_over)
         step_done(rollout, walker, event);
     else if (event->status == DONE_UNREACHABLE && !on_runner)
         not_reached(rollout, walker);

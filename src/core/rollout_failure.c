@@ -194,6 +194,8 @@ enum rollout_result failure_result(const struct rollout *rollout)
         return RESULT_UNREACHABLE;
     if (rollout->config.unwinds && count[NODE_NEEDS_CARE] == 0)
         return count[NODE_RESTORED] > 0 ? RESULT_DONE : RESULT_NOTHING;
+    if (rollout->held && !rollout->spent)
+        return RESULT_HELD;
     failed = count[NODE_NEEDS_CARE] + count[NODE_FAILED] + count[NODE_RESTORED] +
              count[NODE_UNREACHABLE];
     if (rollout->spent || rollout->migration_failed || failed > 0)

@@ -20,6 +20,7 @@ enum track_kind {
     TRACK_EXPAND,
     TRACK_CHANGE,
     TRACK_BAKE,
+    TRACK_JUDGE,
     TRACK_COMMIT,
     TRACK_CONTRACT,
     TRACK_UNMIGRATE,
@@ -113,6 +114,7 @@ struct rollout {
     size_t migration;         /* the one under way; only one is */
     uint32_t migration_sends; /* of its migrate */
     bool migration_failed;    /* no further one is run */
+    bool held;                /* a wave got no verdict: nothing new begins */
     bool undo_given_up;       /* what was done stays */
     bool data_needs_care;
     size_t lock_first; /* whose lock comes before all others, and goes after them; or NO_NODE */

@@ -54,7 +54,7 @@ const char *rollout_state_name(enum rollout_state state)
 {
     static const char *const names[] = {
         "setup",  "staging",  "staged hooks", "expand",     "wave",    "bake",
-        "commit", "contract", "undo",         "on failure", "release", "finished",
+        "judge",  "commit", "contract", "undo",         "on failure", "release", "finished",
     };
 
     return NAME_IN(names, state);
@@ -65,7 +65,7 @@ const char *spend_reason_name(enum spend_reason reason)
     static const char *const names[] = {
         "too many failures",  "progress deadline",
         "no capacity left",   "a hook that runs once failed",
-        "a migration failed",
+        "a migration failed", "the judge says no",
     };
 
     return NAME_IN(names, reason);

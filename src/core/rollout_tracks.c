@@ -13,6 +13,7 @@ const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_ACTIVATE] = {.name = "activate", .counts = true, .connected = true, .touches = true},
     [STEP_CONFIRM] = {.name = "confirm", .counts = true},
     [STEP_ENABLE] = {.name = "enable", .counts = true},
+    [STEP_JUDGE] = {.name = "judge"},
     [STEP_HOOK] = {.name = "hook", .counts = true, .connected = true},
     [STEP_BACKUP] = {.name = "backup", .counts = true, .connected = true},
     [STEP_MIGRATE] = {.name = "migrate", .counts = true, .connected = true},
@@ -163,6 +164,10 @@ static const struct track_step bake_steps[] = {
     {.kind = STEP_PROBE, .phase = PHASE_BAKE, .watch = WATCH_BAKE},
 };
 
+static const struct track_step judge_steps[] = {
+    {.kind = STEP_JUDGE, .phase = PHASE_BAKE},
+};
+
 static const struct track_step commit_steps[] = {
     {.kind = STEP_COMMIT, .phase = PHASE_COMMIT},
 };
@@ -205,6 +210,7 @@ const struct track tracks[TRACKS] = {
     [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended,
                       .failed = failure_in_change},
     [TRACK_BAKE] = {STEPS(bake_steps), .forward = true, .failed = failure_in_change},
+    [TRACK_JUDGE] = {STEPS(judge_steps), .forward = true},
     [TRACK_COMMIT] = {STEPS(commit_steps), .failed = failure_needs_care},
     [TRACK_CONTRACT] = {STEPS(migrate_steps), .ended = migration_ended,
                         .failed = failure_in_migration},

@@ -20,6 +20,8 @@ bool walker_on_runner(const struct rollout *rollout, const struct walker *walker
 {
     const struct track_step *step = walker_step(walker);
 
+    if (step && step->kind == STEP_JUDGE)
+        return true;
     return step && step->kind == STEP_HOOK && walker->hook < rollout->config.hook_count &&
            rollout->config.hooks[walker->hook].place == PLACE_RUNNER;
 }

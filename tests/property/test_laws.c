@@ -79,6 +79,7 @@ static void choose_rules(struct world_plan *plan, struct random *random)
     config->stages = config->undo_allowed || chance(random, 50);
     config->balanced = !chance(random, 25);
     config->confirms = config->undo_allowed && chance(random, 30);
+    config->judged = chance(random, 30);
     plan->confirm_ms = (int64_t)between(random, 5000, 60000);
     config->attempts = (uint32_t)between(random, 1, 4);
     config->max_retries = (uint32_t)between(random, 0, chance(random, 30) ? 5 : 100);

@@ -64,16 +64,16 @@ static const struct number_setting settings[] = {
 };
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
-                                       "confirms", "no_way_back"};
+                                       "confirms", "no_way_back", "judged"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
     offsetof(struct rollout_config, confirms),
-    offsetof(struct rollout_config, no_way_back)};
+    offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",
-                                      "times_out", "unreachable", "loses_reply",
+                                      "times_out", "is_undecided", "unreachable", "loses_reply",
                                       "slow",      "stubborn",    "deaf"};
 static const char *const happenings[] = {"dies",      "returns",    "falls", "recovers",    "cut",
                                          "interrupt", "lease_lost", "tick",  "stale_answer"};

@@ -11,7 +11,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
         [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 25,       [STEP_PROBE] = 20,
         [STEP_STAGE] = 2000,  [STEP_DRAIN] = 500,    [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100,
         [STEP_CONFIRM] = 150, [STEP_HOOK] = 200,     [STEP_COMMIT] = 50,     [STEP_RELEASE] = 50,
-        [STEP_BACKUP] = 300,  [STEP_MIGRATE] = 1500, [STEP_UNMIGRATE] = 700,
+        [STEP_BACKUP] = 300,  [STEP_MIGRATE] = 1500, [STEP_UNMIGRATE] = 700, [STEP_JUDGE] = 10,
     };
 
     *plan = (struct world_plan){
@@ -49,6 +49,8 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
 
 bool world_on_runner(const struct world *world, const struct action *action)
 {
+    if (action->step == STEP_JUDGE)
+        return true;
     return action->step == STEP_HOOK && world->plan->hooks[action->hook].place == PLACE_RUNNER;
 }
 
@@ -192,6 +194,9 @@ static void strike(struct world *world, struct flight *flight, enum effect effec
         break;
     case EFFECT_TIME_OUT:
         flight->status = DONE_TIMED_OUT;
+        break;
+    case EFFECT_UNDECIDED:
+        flight->status = flight->action.step == STEP_JUDGE ? DONE_UNDECIDED : DONE_FAILED;
         break;
     case EFFECT_UNREACHABLE:
         flight->status = DONE_UNREACHABLE;

@@ -26,6 +26,7 @@ enum effect {
     EFFECT_FAIL_ONCE, /* fails, another try may help */
     EFFECT_REFUSE,
     EFFECT_TIME_OUT,    /* the node's own limit */
+    EFFECT_UNDECIDED,   /* a judge without a verdict; any other work fails */
     EFFECT_UNREACHABLE, /* never arrived */
     EFFECT_LOST_REPLY, /* the work is done, the answer is lost at once, the work runs on for a while
                         */
@@ -170,7 +171,7 @@ struct world {
     size_t touched_count;
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;
-    bool spent, interrupted, lease_lost, result_planned, stuck, telling;
+    bool held, spent, interrupted, lease_lost, result_planned, stuck, telling;
     int64_t halted_at;    /* of the interrupt or the lost lease */
     bool too_slow;        /* this update's troubles are the progress deadline's */
     uint64_t fingerprint; /* of all actions and notes, in order */

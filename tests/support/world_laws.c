@@ -166,6 +166,8 @@ static void law_3_budget(struct world *world, const struct action *action)
     if (world->spent && touches(action) && !action->undo && !ledger->touched)
         law_broken(world, "law 3", "web%zu is touched though the budget is spent",
                    action->node + 1);
+    if (world->held && touches(action) && !action->undo)
+        law_broken(world, "law 3", "web%zu is touched though its rollout is held", action->node + 1);
 }
 
 static void law_3_is_spent_in_time(struct world *world)
@@ -323,7 +325,7 @@ static void law_8_journal(struct world *world, const struct action *action)
     if (action->id <= world->last_id)
         law_broken(world, "law 8", "action id %u comes after %u", action->id, world->last_id);
     if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
-        !same_work(&work->action, action))
+        action->step == STEP_JUDGE || !same_work(&work->action, action))
         return;
     if (work->answered && work->status != DONE_UNREACHABLE && work->action.token == action->token)
         law_broken(world, "law 8", "web%zu %s: the token of ended work is used again",
@@ -524,7 +526,7 @@ static void rule_retries(struct world *world, const struct action *action)
     const struct record *work = &ledger_of(world, action->node)->work;
 
     if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
-        !same_work(&work->action, action))
+        action->step == STEP_JUDGE || !same_work(&work->action, action)) /* one a wave */
         return;
     if (!may_repeat(work))
         law_broken(world, "retries", "web%zu %s is repeated after it ended", action->node + 1,
@@ -685,6 +687,9 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
         ledger->empty = ok && world->nodes[flight->action.node].runs == RUNS_NOTHING;
         ledger->out |= ledger->empty;
         break;
+    case STEP_JUDGE:
+        world->held |= !ok && (flight->status != DONE_FAILED || cut);
+        break;
     case STEP_BACKUP:
         world->migrations[flight->action.migration].backed_up |= ok;
         break;
@@ -790,7 +795,8 @@ static void rule_result(struct world *world)
                    rollout_result_name(result), world->touched_count);
     if (result == RESULT_INTERRUPTED && !world->interrupted)
         law_broken(world, "result", "interrupted by nobody");
-    if (result == RESULT_HELD && (world->config.action != ON_FAILURE_PAUSE || !world->spent))
+    if (result == RESULT_HELD && !world->held &&
+        (world->config.action != ON_FAILURE_PAUSE || !world->spent))
         law_broken(world, "result", "held without a reason");
 }
 

@@ -28,7 +28,7 @@ void story_say(struct world *world, const char *format, ...)
 static const char *status_name(enum done_status status)
 {
     static const char *const names[] = {"ok",        "failed",  "timed out",
-                                        "cancelled", "refused", "unreachable"};
+                                        "cancelled", "refused", "unreachable", "undecided"};
 
     return names[status];
 }
