@@ -202,7 +202,8 @@ int run_require_plan(struct run *run)
 
 /* --- going --- */
 
-static void add_journal(struct run *run, struct sinks *sinks)
+/* 0, or 4: what no journal holds must not happen. */
+static int add_journal(struct run *run, struct sinks *sinks)
 {
     struct strbuf path;
     struct err err;
@@ -212,10 +213,14 @@ static void add_journal(struct run *run, struct sinks *sinks)
     int rc = folder_make(path.text, &err);
     strbuf_addf(&path, "/%s.jsonl", run->rollout);
     struct sink *journal = rc < 0 ? NULL : sink_journal_create(path.text, &err);
-    if (!journal)
-        fprintf(stderr, "deployctl: warning: no journal on this machine: %s\n", err.message);
     sinks_add(sinks, journal);
     strbuf_release(&path);
+    if (journal)
+        return 0;
+    fprintf(stderr,
+            "deployctl: journal: %s; nothing was changed; DEPLOYCTL_STATE names another folder for it\n",
+            err.message);
+    return EXIT_REFUSED;
 }
 
 static void add_sinks(struct run *run, struct sinks *sinks)
@@ -225,7 +230,6 @@ static void add_sinks(struct run *run, struct sinks *sinks)
     const char *term = getenv("TERM");
     bool terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     bool live = terminal && verbosity == NORMAL && !options->json;
-    add_journal(run, sinks);
     if (live)
         sinks_add(sinks, sink_live_create(stderr, !options->no_color, verbosity));
     else if (!options->json)
@@ -275,6 +279,11 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     int code = take_lock(run);
     if (code)
         return code;
+    code = add_journal(run, &sinks);
+    if (code) {
+        give_lock_back(run, false);
+        return code;
+    }
     add_sinks(run, &sinks);
     struct engine_settings settings = {
         .fleet = run->fleet,

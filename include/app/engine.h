@@ -2,7 +2,8 @@
  * The engine: carries the machine's actions to the nodes and brings back what happened as the next event. Decides nothing: which node is
  * next, what a failure means, when to wait is core/rollout.h's; what a step is on a node is node.sh's.
  *
- * Order of things for one action: record it (runner's journal first), send it, wait for its end, post the event. Events are worked off one by one from
+ * Order of things for one action: record it (runner's journal first; no action goes out that is not on record there, but for giving back
+ * the locks), send it, wait for its end, post the event. Events are worked off one by one from
  * the loop, never recursively.
  */
 #ifndef APP_ENGINE_H
@@ -57,6 +58,8 @@ struct engine_outcome {
     enum rollout_result result;
     int signal_number; /* what interrupted it, or 0 */
     bool left_at_once; /* a second signal */
+    bool unwritten;    /* the sinks could not keep a record, so it was stopped before the action that came next */
+    bool touched;      /* some node is or was another than before */
 };
 
 /* Runs the rollout to its end. An error means that it could not even begin. */

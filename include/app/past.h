@@ -9,6 +9,7 @@
 #define APP_PAST_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "app/record.h"
@@ -29,9 +30,10 @@ struct past {
     struct past_record *records;
     size_t count;
     size_t malformed; /* lines that were left out */
+    int64_t version;  /* the highest of a line */
 };
 
-/* Always past_release. ERR_INPUT: no such file, too large, or it does not begin with a run's start. */
+/* Always past_release. ERR_INPUT: no such file, too large, of a later version, or it does not begin with a run's start. */
 int past_read(struct past *out, const char *path, struct err *err);
 void past_release(struct past *past);
 

@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
+#define JOURNAL_VERSION 1 /* `v` of the lines; a reader refuses a later one */
+
 enum record_kind {
     RECORD_STARTED,  /* a run begins: `roster` holds its nodes and waves; text: what it does */
     RECORD_STATE,    /* the rollout's state changed: `state` */
@@ -56,6 +60,8 @@ struct sink {
     void (*record)(struct sink *sink, const struct record *record);
     /* The time passes: redraw what moves. May be NULL. */
     void (*tick)(struct sink *sink, int64_t elapsed_ms);
+    /* What was recorded is on the disk: 0, or the first error there was. May be NULL. */
+    int (*sync)(struct sink *sink, struct err *err);
     /* Ends it: puts the terminal right; frees the sink. */
     void (*finish)(struct sink *sink);
 };
@@ -68,6 +74,8 @@ struct sinks {
 void sinks_add(struct sinks *sinks, struct sink *sink); /* takes it over; NULL is ignored */
 void sinks_record(struct sinks *sinks, const struct record *record);
 void sinks_tick(struct sinks *sinks, int64_t elapsed_ms);
+/* 0 when all that was recorded is where it stays; else the first error: what happened next would be on no record. */
+int sinks_sync(struct sinks *sinks, struct err *err);
 void sinks_finish(struct sinks *sinks);
 
 #endif

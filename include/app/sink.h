@@ -19,11 +19,9 @@ struct sink *sink_lines_create(FILE *stream, bool color, enum verbosity verbosit
 struct sink *sink_live_create(FILE *stream, bool color, enum verbosity verbosity);
 /* One JSON object a line: {"v":1,"time":"2026-01-02T03:04:05.678Z","elapsed_ms":..,"event":"phase","node":"web1",...}. */
 struct sink *sink_json_create(FILE *stream);
-/* The runner's journal: the same JSON lines appended to a file, synced at each action record. */
+/* The runner's journal: the same JSON lines appended to a file, on the disk after sinks_sync. Nothing is written after the first error, which
+ * each further sync returns: what the journal does not hold must not happen. */
 struct sink *sink_journal_create(const char *path, struct err *err);
-/* The first write that failed; NULL while all is well. Nothing is written after it: what the journal does not hold must not happen. Only for sinks of
- * sink_journal_create; borrowed until finish. */
-const struct err *sink_journal_error(const struct sink *sink);
 /* The end of a run for people, on stdout: a table of nodes (name, outcome, release, what to do) and the result sentence. Only acts on
  * RECORD_OUTCOME with `final` and RECORD_RESULT. */
 struct sink *sink_summary_create(FILE *stream, bool color, enum verbosity verbosity);

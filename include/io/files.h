@@ -28,6 +28,7 @@ void path_state(struct strbuf *out);
 struct append_file;
 int append_open(struct append_file **out, const char *path, struct err *err);
 int append_line(struct append_file *file, const char *line, int sync, struct err *err);
+int append_sync(struct append_file *file, struct err *err);
 void append_close(struct append_file *file);
 
 #endif

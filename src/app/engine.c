@@ -72,13 +72,29 @@ static void plan_tick(struct engine *engine)
     engine->tick = timer_start(engine->fleet->loop, delay > 0 ? delay : 0, send_tick, engine);
 }
 
+/* What is not on record must not happen: as an interrupt, so that the nodes' own journals say what stands where. */
+static void stop_unwritten(struct engine *engine, const struct err *error)
+{
+    struct event event = {.kind = EVENT_INTERRUPT};
+    if (engine->outcome.unwritten)
+        return;
+    engine->outcome.unwritten = true;
+    engine->unwritten = *error;
+    engine_notice(engine, SIZE_MAX, "the journal on this machine cannot be written: %s; nothing new is started",
+                  error->message);
+    engine_post(engine, &event);
+}
+
 static void tell_machine(struct engine *engine, struct event *event)
 {
     struct update update;
+    struct err err;
     event->now_ms = loop_now_ms(engine->fleet->loop);
     rollout_step(engine->machine, event, &update);
     for (size_t i = 0; i < update.note_count; i++)
         engine_report_note(engine, &update.notes[i]);
+    if (update.action_count && sinks_sync(engine->settings->sinks, &err) < 0)
+        stop_unwritten(engine, &err);
     for (size_t i = 0; i < update.action_count; i++)
         engine_carry(engine, &update.actions[i]);
 }
@@ -350,6 +366,15 @@ static int make_roster(struct engine *engine, struct err *err)
     return 0;
 }
 
+static void note_touched(struct engine *engine)
+{
+    struct node_view view;
+    for (size_t i = 0; i < engine->fleet->count; i++) {
+        rollout_node(engine->machine, i, &view);
+        engine->outcome.touched |= view.touched;
+    }
+}
+
 static void release(struct engine *engine)
 {
     engine->finished = true;
@@ -398,6 +423,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     redraw(engine);
     loop_run(engine->fleet->loop);
     engine->outcome.result = rollout_result(engine->machine);
+    note_touched(engine);
     engine_report_end(engine);
     *out = engine->outcome;
 out:
@@ -423,5 +449,7 @@ int engine_exit_code(const struct engine_outcome *outcome)
         outcome->result == RESULT_RUNNING || outcome->result == RESULT_INTERRUPTED;
     if (cut_short && outcome->signal_number)
         return 128 + outcome->signal_number;
+    if (cut_short && outcome->unwritten)
+        return codes[outcome->touched ? RESULT_NEEDS_CARE : RESULT_REFUSED];
     return codes[outcome->result];
 }

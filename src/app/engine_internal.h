@@ -63,6 +63,7 @@ struct engine {
     bool finished;
     int64_t began_ms;
     char lock_token[64]; /* tells a repeated lock of ours from another runner's of the same run */
+    struct err unwritten;  /* with outcome.unwritten: why */
     struct engine_outcome outcome;
 };
 

@@ -253,6 +253,8 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
         break;
     case RESULT_INTERRUPTED:
     case RESULT_RUNNING:
+        if (engine->outcome.unwritten)
+            strbuf_addf(out, "the journal cannot be written (%s): ", engine->unwritten.message);
         strbuf_addf(out,
                     "interrupted: %s; `deployctl status %s` shows the nodes, `deployctl resume %s` goes on, "
                     "`deployctl abort %s` undoes it",

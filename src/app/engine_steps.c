@@ -234,7 +234,10 @@ void engine_carry(struct engine *engine, const struct action *action)
     worker->action = *action;
     worker->busy = true;
     worker->request = 0;
-    carriers[action->step](worker);
+    if (engine->outcome.unwritten && action->step != STEP_RELEASE && action->step != STEP_CONNECT)
+        step_end(worker, DONE_CANCELLED, "not begun: the journal on the runner cannot be written");
+    else
+        carriers[action->step](worker);
 }
 
 void engine_end_hook(struct worker *worker)

@@ -162,10 +162,17 @@ static void read_record(struct past *past, struct record *record, const json_t *
         record->done = (uint64_t)number_of(object, "delay_ms");
 }
 
-/* 0, or -1 when the line is no record. */
+/* 0, or -1 when the line is no record, or one of a later version. */
 static int add_line(struct past *past, const char *text, size_t length)
 {
     json_t *object = length <= PAST_LINE_MAX ? json_loadb(text, length, 0, NULL) : NULL;
+    int64_t version = object ? number_of(object, "v") : 0;
+    if (version > past->version)
+        past->version = version;
+    if (version > JOURNAL_VERSION) {
+        json_decref(object);
+        return -1;
+    }
     struct past_record *grown = NULL;
     int rc = -1;
     bool starts = object && kind_of(object) == RECORD_STARTED;
@@ -203,6 +210,9 @@ int past_read(struct past *out, const char *path, struct err *err)
             out->malformed++;
         at += length + 1;
     }
+    if (rc == 0 && out->version > JOURNAL_VERSION)
+        rc = err_set(err, ERR_INPUT, "%s: a journal of version %lld, and this deployctl knows version %d; use the newer one", path,
+                     (long long)out->version, JOURNAL_VERSION);
     if (rc == 0 && out->count == 0)
         rc = err_set(err, ERR_INPUT, "%s: does not begin with the start of a rollout", path);
     strbuf_release(&text);

@@ -34,6 +34,15 @@ void sinks_tick(struct sinks *sinks, int64_t elapsed_ms)
             sinks->items[i]->tick(sinks->items[i], elapsed_ms);
 }
 
+int sinks_sync(struct sinks *sinks, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < sinks->count && rc == 0; i++)
+        if (sinks->items[i]->sync)
+            rc = sinks->items[i]->sync(sinks->items[i], err);
+    return rc;
+}
+
 void sinks_finish(struct sinks *sinks)
 {
     for (size_t i = 0; i < sinks->count; i++)

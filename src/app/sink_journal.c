@@ -8,15 +8,9 @@
 struct journal_sink {
     struct sink sink;
     struct append_file *file;
+    bool dirty;     /* something was written since the last sync */
     struct err err; /* the first that happened */
 };
-
-/* What must be on the disk before the next thing happens. */
-static bool is_action(enum record_kind kind)
-{
-    return kind == RECORD_STARTED || kind == RECORD_STATE || kind == RECORD_WAVE ||
-           kind == RECORD_PHASE || kind == RECORD_OUTCOME || kind == RECORD_RESULT;
-}
 
 static void journal_record(struct sink *sink, const struct record *record)
 {
@@ -27,21 +21,29 @@ static void journal_record(struct sink *sink, const struct record *record)
     if (!line)
         err_set(&journal->err, ERR_MEMORY, "out of memory");
     else
-        append_line(journal->file, line, is_action(record->kind), &journal->err);
+        append_line(journal->file, line, 0, &journal->err);
     free(line);
+    journal->dirty = true;
+}
+
+static int journal_sync(struct sink *sink, struct err *err)
+{
+    struct journal_sink *journal = (struct journal_sink *)(void *)sink;
+    if (journal->dirty && !journal->err.code)
+        append_sync(journal->file, &journal->err);
+    journal->dirty = false;
+    if (journal->err.code)
+        *err = journal->err;
+    return journal->err.code;
 }
 
 static void journal_finish(struct sink *sink)
 {
     struct journal_sink *journal = (struct journal_sink *)(void *)sink;
+    struct err ignored;
+    journal_sync(sink, &ignored);
     append_close(journal->file);
     free(journal);
-}
-
-const struct err *sink_journal_error(const struct sink *sink)
-{
-    const struct journal_sink *journal = (const struct journal_sink *)(const void *)sink;
-    return journal->err.code ? &journal->err : NULL;
 }
 
 struct sink *sink_journal_create(const char *path, struct err *err)
@@ -51,7 +53,7 @@ struct sink *sink_journal_create(const char *path, struct err *err)
         err_set(err, ERR_MEMORY, "out of memory");
         return NULL;
     }
-    journal->sink = (struct sink){.record = journal_record, .finish = journal_finish};
+    journal->sink = (struct sink){.record = journal_record, .sync = journal_sync, .finish = journal_finish};
     if (append_open(&journal->file, path, err)) {
         free(journal);
         return NULL;

@@ -106,7 +106,7 @@ char *record_json(const struct record *record)
     json_t *object = json_object();
     if (!object)
         return NULL;
-    json_object_set_new(object, "v", json_integer(1));
+    json_object_set_new(object, "v", json_integer(JOURNAL_VERSION));
     add_time(object, record->wall_ms);
     json_object_set_new(object, "elapsed_ms", json_integer(record->elapsed_ms));
     add_text(object, "event", record_kind_name(record->kind));

@@ -224,6 +224,11 @@ int append_line(struct append_file *file, const char *line, int sync, struct err
     return rc;
 }
 
+int append_sync(struct append_file *file, struct err *err)
+{
+    return fdatasync(file->file) < 0 ? system_error(err, "write", file->path) : 0;
+}
+
 void append_close(struct append_file *file)
 {
     if (!file)

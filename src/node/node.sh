@@ -188,6 +188,14 @@ mend_journal() {
     [ "$(($(wc -c <"$state/journal")))" -le 262144 ] || mv -f -- "$state/journal" "$state/journal.1"
 }
 
+# Says what a journal of a later version is, and returns 1: who cannot read what happened must not go on from there.
+check_journal() {
+    newer=$(cat -- "$state/journal.1" "$state/journal" 2>/dev/null | grep -E '^([2-9]|[1-9][0-9]+) [0-9]+ [0-9]+ ' | tail -n 1)
+    [ -n "$newer" ] || return 0
+    reply refused "the journal in $state has lines of version ${newer%% *}, this deployctl knows version 1; use the newer one"
+    return 1
+}
+
 # --- the lock ------------------------------------------------------------------------------------------------------------------
 
 # $lock_top: the highest generation; 0 before the first lock.
@@ -305,6 +313,7 @@ do_lock() {
     is_name "$v_rollout" || { reply failed "lock needs a rollout's id"; return; }
     is_number "$v_ttl" || { reply failed "lock needs a ttl in seconds"; return; }
     [ -z "$v_minimum" ] || is_number "$v_minimum" || { reply failed "the least generation of a lock is a number"; return; }
+    check_journal || return
     made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
     read_lock
     if [ "$lock_state" = held ]; then
@@ -1787,14 +1796,14 @@ facts_of_releases() {
 }
 
 facts_of_journal() {
-    [ -s "$state/journal" ] || return 0
-    open_rollout=$(awk '
+    [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
+    open_rollout=$(cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
         $1 != "1" || NF < 8 { next }
         $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; release = $7; kind = $8; next }
         $5 == "rollout" { if ($4 == open && $6 == "end") open = ""; next }
         $4 == open { step = $5 }
         END { if (open != "") print open, step, release, kind }
-    ' "$state/journal")
+    ')
     [ -z "$open_rollout" ] || value open_rollout "$open_rollout"
 }
 
@@ -1813,6 +1822,7 @@ facts_of_timer() {
 
 lead_facts() {
     [ -n "$s_root" ] || reply failed "facts needs a root"
+    check_journal
     epoch_now
     value now "$epoch"
     value uptime "$up"
@@ -1842,6 +1852,7 @@ lead_facts() {
 
 lead_history() {
     [ -n "$s_root" ] || reply failed "history needs a root"
+    check_journal
     is_number "$v_lines" || v_lines=20
     cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
         function text_from(n, i, t) { t = $n; for (i = n + 1; i <= NF; i++) t = t " " $i; return t }

@@ -134,6 +134,13 @@ static void a_file_without_a_start_is_refused(void **state)
     assert_int_equal(read_text(""), ERR_INPUT);
 }
 
+static void a_later_version_is_refused_by_its_number(void **state)
+{
+    (void)state;
+    assert_int_equal(read_text(START "{\"v\":2,\"event\":\"result\"}\n"), ERR_INPUT);
+    assert_non_null(strstr(err.message, "version 2, and this deployctl knows version 1"));
+}
+
 static void an_over_long_line_is_left_out(void **state)
 {
     (void)state;
@@ -196,6 +203,7 @@ int main(void)
         TEST(lines_that_are_no_record_are_counted_and_left_out),
         TEST(zeros_and_wild_numbers_do_no_harm),
         TEST(a_file_without_a_start_is_refused),
+        TEST(a_later_version_is_refused_by_its_number),
         TEST(an_over_long_line_is_left_out),
         TEST(junit_has_a_case_a_node),
         TEST(a_rollout_that_did_not_end_has_failed),

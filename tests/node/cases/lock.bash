@@ -84,6 +84,24 @@ test_a_renewed_lock_does_not_expire() {
     expect lock "$(value_of lock)" held
 }
 
+test_a_journal_of_a_later_version_is_refused() {
+    locked_node a
+    must ok unlock fence 1
+    must ok facts
+    echo '12 1700000000 1 r activate begin x - -' >>"$root/.deployctl/journal"
+    for verb in facts history lock; do
+        must refused "$verb" rollout r2 holder h ttl 60
+        case $sentence in *"version 12, this deployctl knows version 1"*) ;; *) fail "$sentence" ;; esac
+    done
+}
+
+test_an_open_rollout_is_known_after_the_journal_was_rotated() {
+    locked_node a
+    mv "$root/.deployctl/journal" "$root/.deployctl/journal.1"
+    must ok facts
+    case $(value_of open_rollout) in "r "* | *" "*) ;; *) fail "open_rollout: $(value_of open_rollout)" ;; esac
+}
+
 test_break_tells_whose_lock_it_was() {
     locked_node a
     open_node b
