@@ -17,6 +17,9 @@
  *           lock, with the result)
  *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
  *
+ *   A wave with rules (below) goes on: shift (of traffic) | bake | judgement | a hold | the next one.
+ *   shift   the runner's: traffic to the share of the wave;  undo: back to none
+ *
  * What follows are the rules where the laws of the contract leave a choice.
  *
  * Setup and staging
@@ -65,6 +68,32 @@
  *   next wave begin, or the fleet commit; a fail spends the budget, whatever max_failures says.
  * - Anything else (UNDECIDED, or no word in time) is no verdict: the rollout is held. Nothing new
  *   begins, the nodes stay as they are and uncommitted, the result is HELD.
+ *
+ * Waves with rules: canary and blue-green (`rules`, one a wave)
+ * - With `shifts` a balancer moves the target's share of the traffic: once the nodes of a wave have
+ *   passed, the runner shifts to the wave's share, when it is another than before. Then the wave
+ *   bakes, on all nodes that are updated so far, for its own time. A wave may have no node left to
+ *   change (the share of a canary that grows with the same nodes; the switch of blue-green): it is
+ *   passed over only when nothing was touched, or when it neither changes a node nor the share.
+ * - A shift that does not come back OK spends the budget, whatever max_failures says: nobody knows
+ *   what the balancers do now. Undone nodes, then a shift back that succeeds, make that good; else
+ *   the result is NEEDS_CARE.
+ * - When all touched nodes are undone, the runner shifts back to share 0: the balancers' own weights.
+ * - With `switches` (blue-green) a change is made on an instance that serves nothing: no drain, no
+ *   enable, no capacity asked for. Before a shift, those who were lost since their gate pass one again.
+ *   All instances of the wave must pass: one that fails spends the budget. As long as nothing was
+ *   shifted, an undo only puts the touched instances back. After a shift was sent, first what the node
+ *   served before must pass a gate (a node where it does not needs care), then the runner shifts back,
+ *   then the instances are put back. When nobody passes, or the shift back fails, nothing more is
+ *   taken down: NEEDS_CARE.
+ * - `manual`: after the wave nothing new begins, the result is HELD; so it is when EVENT_PAUSE came, at
+ *   the next end of a wave, or when staging has ended. Not when only the commit is left.
+ * - A later run goes on with `waves_passed` and `share`. A node of those waves that runs the target
+ *   (`runs_target`) is updated, and touched, by its baseline: a bad one is a fall in its bake. One that
+ *   does not run it is changed in the first wave.
+ * - EVENT_ABORT before the commit spends the budget and rolls back, whatever `action` says, if an
+ *   undo is allowed.
+ * - A node that `stays` (the side that serves, of a blue-green of two groups) is locked and not changed.
  *
  * Confirm (with `confirms`)
  * - An activation of the change arms a timer on the node, which puts the previous release back
@@ -163,6 +192,7 @@ enum step_kind {
     STEP_ACTIVATE,
     STEP_CONFIRM, /* over a connection of its own: ends the timer that the activation armed */
     STEP_ENABLE,
+    STEP_SHIFT, /* the runner's: the target gets `share` of the traffic */
     STEP_JUDGE, /* the runner's: what the wave that has baked is worth */
     STEP_HOOK,
     STEP_BACKUP, /* before an irreversible migration */
@@ -258,10 +288,14 @@ enum rollout_state {
     ROLLOUT_STAGED_HOOKS,
     ROLLOUT_EXPAND,
     ROLLOUT_WAVE,
+    ROLLOUT_LOOK, /* before a switch, at what was lost meanwhile */
+    ROLLOUT_SHIFT,
     ROLLOUT_BAKE,
     ROLLOUT_JUDGE,
     ROLLOUT_COMMIT,
     ROLLOUT_CONTRACT,
+    ROLLOUT_LOOK_BACK, /* after a switch: at what served before */
+    ROLLOUT_SHIFT_BACK,
     ROLLOUT_UNDO,
     ROLLOUT_ON_FAILURE,
     ROLLOUT_RELEASE,
@@ -280,7 +314,8 @@ enum hook_moment {
     MOMENT_AFTER_ENABLE,
     MOMENT_BEFORE_ROLLBACK,
     MOMENT_AFTER_ROLLBACK,
-    MOMENT_ON_FAILURE
+    MOMENT_ON_FAILURE,
+    MOMENT_BEFORE_SWITCH /* with `switches`: on what passed its gate and serves nothing yet */
 };
 enum hook_place { PLACE_NODE, PLACE_FIRST, PLACE_RUNNER };
 /* PLACE_NODE: on each node at its moment. PLACE_FIRST: on the first node that comes to the moment,
@@ -303,9 +338,21 @@ struct rollout_migration {
     bool has_down;
 };
 
+#define SHARE_ALL 1000
+struct wave_rule {
+    uint32_t share; /* of the traffic, per mille: what the target has once the wave's nodes passed */
+    int64_t bake_ms;
+    bool manual; /* held at its end */
+};
+
 struct rollout_config {
     size_t node_count;
     struct waves waves;       /* borrowed; together they hold every node once */
+    const struct wave_rule *rules; /* borrowed; one a wave, shares never fall; NULL: none */
+    bool shifts;              /* a balancer moves the shares of the rules */
+    bool switches;            /* changed instances serve nothing until a shift; with `shifts` */
+    size_t waves_passed;      /* by an earlier run, which this one goes on with */
+    uint32_t share;           /* what the target has at the start, as the balancers tell */
     const size_t *lock_order; /* borrowed; every node once, the same for all runners; NULL: by index */
     uint32_t max_unavailable; /* resolved, at least 1 */
     uint32_t max_failures;    /* resolved; more than this many failed nodes spend the budget */
@@ -319,7 +366,7 @@ struct rollout_config {
     bool confirms;     /* each activation of a change must be confirmed */
     bool judged;       /* each wave is judged at the end of its bake */
     struct health_rules health;
-    int64_t bake_ms;
+    int64_t bake_ms; /* without rules */
     int64_t progress_deadline_ms; /* from the last node that became healthy (Nomad); 0: none */
     struct backoff_rules backoff;
     uint32_t attempts;    /* tries of one step in all, at least 1 */
@@ -350,6 +397,8 @@ struct action {
     bool undo;          /* part of an undo track */
     int64_t timeout_ms; /* the node's or engine's own limit for the work */
     enum rollout_result result; /* for STEP_RELEASE */
+    size_t wave;
+    uint32_t share; /* for STEP_SHIFT: to bring about; for STEP_ENABLE: of the wave under way */
 };
 
 enum event_kind {
@@ -358,7 +407,9 @@ enum event_kind {
     EVENT_TICK,
     EVENT_LOST,
     EVENT_INTERRUPT,
-    EVENT_LEASE_LOST
+    EVENT_LEASE_LOST,
+    EVENT_PAUSE, /* hold at the end of the wave */
+    EVENT_ABORT  /* undo */
 };
 enum done_status {
     DONE_OK,
@@ -380,8 +431,11 @@ struct event {
                               * the same way (credentials, host key), so none is made */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
-    bool has_release; /* something is current; with unwinds: there is a release to go back to */
+    bool has_release; /* something is current; with unwinds or runs_target: there is a release to go
+                       * back to */
     bool touched;     /* with unwinds: an earlier run has changed this node */
+    bool runs_target; /* with waves_passed: the target runs here, not committed */
+    bool stays;       /* is not to be changed */
 };
 
 /* What happened, for the sinks; in order. */
@@ -404,7 +458,9 @@ enum spend_reason {
     SPENT_BY_CAPACITY,
     SPENT_BY_HOOK,
     SPENT_BY_MIGRATION,
-    SPENT_BY_VERDICT
+    SPENT_BY_VERDICT,
+    SPENT_BY_SHIFT,
+    SPENT_BY_ABORT
 };
 const char *spend_reason_name(enum spend_reason reason);
 struct note {
@@ -452,6 +508,10 @@ enum rollout_state rollout_state(const struct rollout *rollout);
 enum rollout_result
 rollout_result(const struct rollout *rollout); /* RESULT_RUNNING until it finished */
 size_t rollout_wave(const struct rollout *rollout);
+/* Waves that have ended well, those of an earlier run too: what a later run goes on after. */
+size_t rollout_waves_passed(const struct rollout *rollout);
+/* Whether the target may have some of the traffic of a shift. */
+bool rollout_shifted(const struct rollout *rollout);
 
 enum migration_state rollout_migration(const struct rollout *rollout, size_t migration);
 /* An irreversible migration was sent, or config.no_way_back: nothing is rolled back. */

@@ -57,8 +57,8 @@ struct fleet_state {
     enum rollout_state (*next)(struct rollout *rollout);
 };
 
-static void begin_all(struct rollout *rollout, enum track_kind track,
-                      bool (*wanted)(const struct rollout *, const struct walker *))
+void rollout_begin_all(struct rollout *rollout, enum track_kind track,
+                       bool (*wanted)(const struct rollout *, const struct walker *))
 {
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[rollout->order[i]];
@@ -83,7 +83,8 @@ static bool wants_change(const struct rollout *rollout, const struct walker *wal
 
 static bool wants_bake(const struct rollout *rollout, const struct walker *walker)
 {
-    return walker->outcome == NODE_UPDATED && walker->wave == rollout->wave;
+    return walker->outcome == NODE_UPDATED &&
+           (walker->wave == rollout->wave || rollout->config.rules);
 }
 
 static bool wants_commit(const struct rollout *rollout, const struct walker *walker)
@@ -104,30 +105,43 @@ static bool wants_release(const struct rollout *rollout, const struct walker *wa
     return walker->locked;
 }
 
-static struct walker *runner(struct rollout *rollout)
+struct walker *rollout_runner(struct rollout *rollout)
 {
     return &rollout->walkers[rollout->config.node_count];
 }
 
 static void enter_setup(struct rollout *rollout)
 {
-    begin_all(rollout, TRACK_SETUP, wants_setup);
+    rollout_begin_all(rollout, TRACK_SETUP, wants_setup);
 }
 
 static void enter_staging(struct rollout *rollout)
 {
-    begin_all(rollout, TRACK_STAGE, wants_change);
+    rollout_begin_all(rollout, TRACK_STAGE, wants_change);
 }
 
 static void enter_staged_hooks(struct rollout *rollout)
 {
-    begin_all(rollout, TRACK_STAGED, wants_change);
-    walker_begin(rollout, runner(rollout), TRACK_STAGED);
+    rollout_begin_all(rollout, TRACK_STAGED, wants_change);
+    walker_begin(rollout, rollout_runner(rollout), TRACK_STAGED);
+}
+
+/* A share that is still to be brought about needs no node that is left to change. */
+static size_t next_shift(const struct rollout *rollout)
+{
+    const struct rollout_config *config = &rollout->config;
+
+    if (!config->shifts || rollout->touched_count == 0)
+        return SIZE_MAX;
+    for (size_t i = rollout->waves_passed; i < config->waves.count; i++)
+        if (config->rules[i].share != rollout->share)
+            return i;
+    return SIZE_MAX;
 }
 
 static size_t next_wave(const struct rollout *rollout)
 {
-    size_t next = SIZE_MAX;
+    size_t next = next_shift(rollout);
 
     for (size_t i = 0; i < rollout->config.node_count; i++)
         if (rollout->walkers[i].work && rollout->walkers[i].wave < next)
@@ -142,39 +156,32 @@ static void enter_wave(struct rollout *rollout)
     rollout_note(rollout, NOTE_WAVE, NO_NODE, (int)rollout->wave);
 }
 
+static int64_t bake_ms(const struct rollout *rollout)
+{
+    return rollout->config.rules ? rollout->config.rules[rollout->wave].bake_ms
+                                 : rollout->config.bake_ms;
+}
+
 static void enter_bake(struct rollout *rollout)
 {
-    rollout->bake_until = rollout->now + rollout->config.bake_ms;
-    begin_all(rollout, TRACK_BAKE, wants_bake);
+    rollout->bake_until = rollout->now + bake_ms(rollout);
+    rollout_begin_all(rollout, TRACK_BAKE, wants_bake);
 }
 
 static void enter_judge(struct rollout *rollout)
 {
-    walker_begin(rollout, runner(rollout), TRACK_JUDGE);
+    walker_begin(rollout, rollout_runner(rollout), TRACK_JUDGE);
 }
 
 static void enter_commit(struct rollout *rollout)
 {
-    begin_all(rollout, TRACK_COMMIT, wants_commit);
-}
-
-/* What an earlier run touched counts as touched by us, in the order of the waves. */
-static void adopt(struct rollout *rollout)
-{
-    for (size_t i = 0; i < rollout->config.node_count; i++) {
-        struct walker *walker = &rollout->walkers[rollout->order[i]];
-
-        if (!walker->begun || walker->outcome != NODE_PENDING)
-            continue;
-        walker->activated = true;
-        action_touch(rollout, walker);
-    }
+    rollout_begin_all(rollout, TRACK_COMMIT, wants_commit);
 }
 
 static void enter_undo(struct rollout *rollout)
 {
     if (rollout->config.unwinds)
-        adopt(rollout);
+        failure_adopt(rollout);
     for (size_t i = 0; i < rollout->touched_count; i++) {
         struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
         bool settled = walker->outcome == NODE_RESTORED || walker->outcome == NODE_NEEDS_CARE;
@@ -187,15 +194,15 @@ static void enter_undo(struct rollout *rollout)
 
 static void enter_on_failure(struct rollout *rollout)
 {
-    begin_all(rollout, TRACK_FAILURE, wants_failure_hook);
-    walker_begin(rollout, runner(rollout), TRACK_FAILURE);
+    rollout_begin_all(rollout, TRACK_FAILURE, wants_failure_hook);
+    walker_begin(rollout, rollout_runner(rollout), TRACK_FAILURE);
 }
 
 static void enter_release(struct rollout *rollout)
 {
     failure_freeze(rollout);
     rollout->planned = failure_result(rollout);
-    begin_all(rollout, TRACK_RELEASE, wants_release);
+    rollout_begin_all(rollout, TRACK_RELEASE, wants_release);
 }
 
 static void enter_finished(struct rollout *rollout)
@@ -219,14 +226,42 @@ static void admit_nobody(struct rollout *rollout)
 
 static enum rollout_state after_undo(struct rollout *rollout)
 {
+    if (shift_moved(rollout) && !rollout->config.switches && rollout->state == ROLLOUT_UNDO)
+        return ROLLOUT_SHIFT_BACK;
     return !rollout->config.unwinds && rollout_has_hook(rollout, MOMENT_ON_FAILURE)
                ? ROLLOUT_ON_FAILURE
                : ROLLOUT_RELEASE;
 }
 
+/* What serves is switched back before anything is taken down. */
+static enum rollout_state begin_of_undo(const struct rollout *rollout)
+{
+    return rollout->config.switches && shift_moved(rollout) &&
+                   !mutant(MUTANT_STOP_BEFORE_SHIFT_BACK)
+               ? ROLLOUT_LOOK_BACK
+               : ROLLOUT_UNDO;
+}
+
+static enum rollout_state after_look_back(struct rollout *rollout)
+{
+    if (shift_somebody_to_go_back(rollout))
+        return ROLLOUT_SHIFT_BACK;
+    return after_undo(rollout);
+}
+
+static enum rollout_state after_shift_back(struct rollout *rollout)
+{
+    if (!rollout->config.switches)
+        return after_undo(rollout);
+    if (!shift_moved(rollout))
+        return ROLLOUT_UNDO;
+    shift_gives_up(rollout);
+    return after_undo(rollout);
+}
+
 static enum rollout_state after_failure(struct rollout *rollout)
 {
-    return failure_rolls_back(rollout) ? ROLLOUT_UNDO : after_undo(rollout);
+    return failure_rolls_back(rollout) ? begin_of_undo(rollout) : after_undo(rollout);
 }
 
 static enum rollout_state to_release(struct rollout *rollout)
@@ -254,7 +289,24 @@ static enum rollout_state to_wave(struct rollout *rollout)
         return after_failure(rollout);
     if (rollout->held)
         return ROLLOUT_RELEASE;
-    return next_wave(rollout) == SIZE_MAX ? ROLLOUT_COMMIT : ROLLOUT_WAVE;
+    if (next_wave(rollout) == SIZE_MAX)
+        return ROLLOUT_COMMIT;
+    rollout->held = rollout->paused && !mutant(MUTANT_HOLD_FORGOTTEN);
+    return rollout->held ? ROLLOUT_RELEASE : ROLLOUT_WAVE;
+}
+
+/* The wave has ended; well, unless the budget is spent or nobody knows. */
+static enum rollout_state end_wave(struct rollout *rollout)
+{
+    const struct wave_rule *rules = rollout->config.rules;
+
+    if (rollout->spent)
+        return to_wave(rollout);
+    rollout->waves_passed = rollout->wave + 1;
+    if (rules && rules[rollout->wave].manual && next_wave(rollout) != SIZE_MAX &&
+        !mutant(MUTANT_HOLD_FORGOTTEN))
+        rollout->held = true;
+    return to_wave(rollout);
 }
 
 static enum rollout_state to_expand(struct rollout *rollout)
@@ -269,7 +321,10 @@ static enum rollout_state after_setup(struct rollout *rollout)
     if (rollout->setup_refused || rollout->setup_unreachable)
         return ROLLOUT_RELEASE;
     if (rollout->config.unwinds)
-        return ROLLOUT_UNDO;
+        return begin_of_undo(rollout);
+    failure_go_on(rollout);
+    if (rollout->spent || (rollout->touched_count > 0 && next_wave(rollout) == SIZE_MAX))
+        return to_wave(rollout);
     if (next_wave(rollout) == SIZE_MAX)
         return migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_contract(rollout);
     return rollout->config.stages ? ROLLOUT_STAGING : to_expand(rollout);
@@ -291,17 +346,23 @@ static bool someone_bakes(const struct rollout *rollout)
     return false;
 }
 
+static enum rollout_state to_bake(struct rollout *rollout)
+{
+    return !rollout->spent && bake_ms(rollout) > 0 && someone_bakes(rollout) ? ROLLOUT_BAKE
+                                                                             : end_wave(rollout);
+}
+
 static enum rollout_state after_wave(struct rollout *rollout)
 {
-    return !rollout->spent && rollout->config.bake_ms > 0 && someone_bakes(rollout)
-               ? ROLLOUT_BAKE
-               : to_wave(rollout);
+    if (rollout->spent || !shift_is_due(rollout))
+        return to_bake(rollout);
+    return shift_needs_look(rollout) ? ROLLOUT_LOOK : ROLLOUT_SHIFT;
 }
 
 static enum rollout_state after_bake(struct rollout *rollout)
 {
     return !rollout->spent && rollout->config.judged && someone_bakes(rollout) ? ROLLOUT_JUDGE
-                                                                               : to_wave(rollout);
+                                                                               : end_wave(rollout);
 }
 
 static enum rollout_state to_finished(struct rollout *rollout)
@@ -316,10 +377,14 @@ static const struct fleet_state states[] = {
     [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, admit_nobody, to_expand},
     [ROLLOUT_EXPAND] = {enter_migrations, migration_admit_expand, to_wave},
     [ROLLOUT_WAVE] = {enter_wave, capacity_admit_wave, after_wave},
+    [ROLLOUT_LOOK] = {shift_enter_look, capacity_admit_undo, after_wave},
+    [ROLLOUT_SHIFT] = {shift_enter, admit_nobody, to_bake},
     [ROLLOUT_BAKE] = {enter_bake, capacity_admit_undo, after_bake},
-    [ROLLOUT_JUDGE] = {enter_judge, capacity_admit_undo, to_wave},
+    [ROLLOUT_JUDGE] = {enter_judge, capacity_admit_undo, end_wave},
     [ROLLOUT_COMMIT] = {enter_commit, admit_nobody, to_contract},
     [ROLLOUT_CONTRACT] = {enter_migrations, migration_admit_contract, to_release},
+    [ROLLOUT_LOOK_BACK] = {shift_enter_look_back, admit_nobody, after_look_back},
+    [ROLLOUT_SHIFT_BACK] = {shift_enter_back, admit_nobody, after_shift_back},
     [ROLLOUT_UNDO] = {enter_undo, capacity_admit_undo, after_undo},
     [ROLLOUT_ON_FAILURE] = {enter_on_failure, admit_nobody, to_release},
     [ROLLOUT_RELEASE] = {enter_release, admit_nobody, to_finished},
@@ -341,6 +406,13 @@ static enum rollout_state next_state(struct rollout *rollout)
     return states[rollout->state].next(rollout);
 }
 
+/* What is done for the fleet has an end of its own; and a look back begins when nobody is under way. */
+static bool undo_waits(const struct rollout *rollout)
+{
+    return rollout->state == ROLLOUT_EXPAND || rollout->state == ROLLOUT_SHIFT ||
+           begin_of_undo(rollout) == ROLLOUT_LOOK_BACK;
+}
+
 /* Starts what may start and moves the fleet on until someone is under way. */
 static void settle(struct rollout *rollout)
 {
@@ -348,8 +420,8 @@ static void settle(struct rollout *rollout)
         bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout) &&
                       !mutant(MUTANT_SPENT_GOES_ON);
 
-        if (undoes && rollout->state < ROLLOUT_UNDO && rollout->state != ROLLOUT_EXPAND)
-            enter(rollout, ROLLOUT_UNDO);
+        if (undoes && rollout->state < ROLLOUT_LOOK_BACK && !undo_waits(rollout))
+            enter(rollout, begin_of_undo(rollout));
         action_launch_ready(rollout);
         if (!rollout_halted(rollout))
             states[rollout->state].admit(rollout);
@@ -369,6 +441,15 @@ static void take_done(struct rollout *rollout, const struct event *event)
     walker = &rollout->walkers[place];
     if (walker->walk == WALK_FLYING && walker->action_id == event->action_id)
         action_answered(rollout, walker, event);
+}
+
+static void take_abort(struct rollout *rollout)
+{
+    if (!rollout->started || rollout->config.unwinds || rollout->state >= ROLLOUT_COMMIT ||
+        mutant(MUTANT_ABORT_IGNORED))
+        return;
+    rollout->aborted = true;
+    failure_spend(rollout, SPENT_BY_ABORT);
 }
 
 static void take_event(struct rollout *rollout, const struct event *event)
@@ -393,6 +474,12 @@ static void take_event(struct rollout *rollout, const struct event *event)
     case EVENT_LEASE_LOST:
         rollout->lease_lost = true;
         time_halt(rollout);
+        break;
+    case EVENT_PAUSE:
+        rollout->paused = true;
+        break;
+    case EVENT_ABORT:
+        take_abort(rollout);
         break;
     case EVENT_TICK:
         break;
@@ -455,4 +542,14 @@ void rollout_node(const struct rollout *rollout, size_t node, struct node_view *
         .unhealthy_before = walker->unhealthy_before,
         .gate = &walker->gate,
     };
+}
+
+size_t rollout_waves_passed(const struct rollout *rollout)
+{
+    return rollout->waves_passed;
+}
+
+bool rollout_shifted(const struct rollout *rollout)
+{
+    return shift_moved(rollout);
 }

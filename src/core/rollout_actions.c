@@ -28,6 +28,8 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
         walker->activated = true;
     if (kind == STEP_ENABLE)
         walker->drained = false;
+    if (kind == STEP_SHIFT)
+        shift_sent(rollout);
     if (kind == STEP_BACKUP || kind == STEP_MIGRATE || kind == STEP_UNMIGRATE)
         migration_sent(rollout, kind);
     if (kind == STEP_HOOK && rollout->config.hooks[walker->hook].place == PLACE_FIRST)
@@ -79,6 +81,8 @@ static void send_step(struct rollout *rollout, struct walker *walker, enum step_
         .undo = track->undo,
         .timeout_ms = timeout_ms,
         .result = rollout->planned,
+        .wave = rollout->wave,
+        .share = track->undo ? 0 : shift_share(rollout),
     };
 }
 
@@ -245,6 +249,9 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
         walker->at_target = event->at_target;
         walker->has_release = event->has_release;
         walker->begun = rollout->config.unwinds && event->touched;
+        walker->stays = event->stays;
+        walker->adopted = event->runs_target && !walker->stays && !rollout->config.unwinds &&
+                          walker->wave < rollout->config.waves_passed;
     }
     if (walker->flying == STEP_DRAIN)
         walker->drained = true;
@@ -286,22 +293,26 @@ static void step_answered(struct rollout *rollout, struct walker *walker, const 
     bool on_runner = walker_on_runner(rollout, walker);
     bool drain_over = walker->flying == STEP_DRAIN && event->status == DONE_TIMED_OUT;
 
-    if (walker->flying == STEP_JUDGE)
+    if (walker->flying == STEP_JUDGE) {
         judge_answered(rollout, walker, event->status);
-    else if (event->status == DONE_OK || drain_over)
-        step_done(rollout, walker, event);
-    else if (event->status == DONE_UNREACHABLE && !on_runner)
-        not_reached(rollout, walker);
-    else if (walker->flying == STEP_PROBE && event->status != DONE_REFUSED)
-        baseline_answered(rollout, walker, false);
-    else if (retried(rollout, walker, event))
-        return;
-    else if (walker->flying == STEP_HOOK && rollout->config.hooks[walker->hook].ignore_failure)
+    } else if (walker->flying == STEP_SHIFT) {
+        shift_answered(rollout, walker, event->status);
         walker_passed(rollout, walker);
-    else
+    } else if (event->status == DONE_OK || drain_over) {
+        step_done(rollout, walker, event);
+    } else if (event->status == DONE_UNREACHABLE && !on_runner) {
+        not_reached(rollout, walker);
+    } else if (walker->flying == STEP_PROBE && event->status != DONE_REFUSED) {
+        baseline_answered(rollout, walker, false);
+    } else if (retried(rollout, walker, event)) {
+        return;
+    } else if (walker->flying == STEP_HOOK && rollout->config.hooks[walker->hook].ignore_failure) {
+        walker_passed(rollout, walker);
+    } else {
         walker_failed(rollout, walker,
                       on_runner && event->status == DONE_UNREACHABLE ? TROUBLE_STEP_TIMED_OUT
                                                                      : trouble_of(event->status));
+    }
 }
 
 /* An action that was cancelled, and says so, ended because of us. */

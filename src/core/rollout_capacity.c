@@ -13,7 +13,7 @@ bool capacity_allows(const struct rollout *rollout, const struct walker *walker)
 {
     uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
 
-    return walker->out || rollout->out_count < limit;
+    return walker->out || rollout->config.switches || rollout->out_count < limit;
 }
 
 bool capacity_forks_left(const struct rollout *rollout)
@@ -26,7 +26,7 @@ bool capacity_park(struct rollout *rollout, struct walker *walker)
     bool alone_in_undo = walker->track == TRACK_UNDO && rollout->active == 1;
     uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
 
-    if (!walker->serves || rollout->out_count <= limit || alone_in_undo)
+    if (rollout->config.switches || !walker->serves || rollout->out_count <= limit || alone_in_undo)
         return false;
     walker->parked = true;
     walker->work = walker->track == TRACK_CHANGE;
@@ -43,7 +43,8 @@ static void admit(struct rollout *rollout, struct walker *walker, enum track_kin
     if (track == TRACK_UNDO && walker->outcome != NODE_PENDING)
         walker->outcome = NODE_PENDING;
     walker->serves = !walker->out;
-    capacity_set_out(rollout, walker, true);
+    if (!rollout->config.switches)
+        capacity_set_out(rollout, walker, true);
     if (walker->parked && walker->track == track) {
         walker->parked = false;
         walker_resume(rollout, walker);
@@ -82,7 +83,8 @@ static bool join_later_ones(struct rollout *rollout)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[i];
 
-        if (!walker->work || !walker->out || walker->wave == rollout->wave)
+        if (!walker->work || !walker->out || walker->wave == rollout->wave ||
+            rollout->config.rules)
             continue;
         walker->wave = rollout->wave;
         joined = true;

@@ -25,6 +25,13 @@ static int check_numbers(const struct rollout_config *config, struct err *err)
         if (config->timeout_ms[i] <= 0)
             return err_set(err, ERR_INPUT, "step %s has no time limit",
                            step_name((enum step_kind)i));
+    if ((config->shifts && !config->rules) || (config->switches && !config->shifts) ||
+        config->waves_passed > config->waves.count || config->share > SHARE_ALL)
+        return err_set(err, ERR_INPUT, "a shift of traffic has no rules");
+    for (size_t i = 0; config->rules && i < config->waves.count; i++)
+        if (config->rules[i].share > SHARE_ALL || config->rules[i].bake_ms < 0 ||
+            (i > 0 && config->rules[i].share < config->rules[i - 1].share))
+            return err_set(err, ERR_INPUT, "wave %zu has a share or a bake that cannot be", i + 1);
     for (size_t i = 0; i < config->migration_count; i++)
         if (config->migrations[i].timeout_ms <= 0 ||
             (config->migrations[i].node != NO_NODE &&
@@ -78,6 +85,8 @@ static int allocate(struct rollout *rollout, struct arena *arena, struct err *er
     rollout->migrations =
         arena_alloc(arena, (rollout->config.migration_count + 1) * sizeof(*rollout->migrations));
     rollout->no_way_back = rollout->config.no_way_back;
+    rollout->waves_passed = rollout->config.waves_passed;
+    rollout->share = rollout->config.share;
     rollout->actions = arena_alloc(arena, rollout->action_capacity * sizeof(*rollout->actions));
     rollout->notes = arena_alloc(arena, rollout->note_capacity * sizeof(*rollout->notes));
     if (!rollout->walkers || !rollout->order || !rollout->touch_order || !rollout->undo_order ||

@@ -8,7 +8,8 @@ bool failure_may_undo(const struct rollout *rollout)
 
 bool failure_rolls_back(const struct rollout *rollout)
 {
-    return rollout->config.action == ON_FAILURE_ROLLBACK && failure_may_undo(rollout);
+    return (rollout->config.action == ON_FAILURE_ROLLBACK || rollout->aborted) &&
+           failure_may_undo(rollout);
 }
 
 void failure_spend(struct rollout *rollout, enum spend_reason reason)
@@ -52,7 +53,7 @@ static void count_failure(struct rollout *rollout, struct walker *walker)
         return;
     walker->failed = true;
     rollout->failures++;
-    if (rollout->failures > rollout->config.max_failures)
+    if (rollout->failures > rollout->config.max_failures || rollout->config.switches)
         failure_spend(rollout, SPENT_BY_FAILURES);
 }
 
@@ -144,6 +145,42 @@ void failure_in_change(struct rollout *rollout, struct walker *walker, enum node
         walker->undo_due = true;
 }
 
+/* What an earlier run touched counts as touched by us, in the order of the waves. */
+void failure_adopt(struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[rollout->order[i]];
+
+        if (!walker->begun || walker->outcome != NODE_PENDING || walker->touched)
+            continue;
+        walker->activated = true;
+        action_touch(rollout, walker);
+    }
+}
+
+static void go_on_with(struct rollout *rollout, struct walker *walker)
+{
+    walker->activated = true;
+    action_touch(rollout, walker);
+    if (!walker->unhealthy_before || mutant(MUTANT_ADOPTS_THE_SICK)) {
+        walker_outcome(rollout, walker, NODE_UPDATED);
+        return;
+    }
+    capacity_set_out(rollout, walker, true);
+    walker_trouble(rollout, walker, TROUBLE_FELL_IN_BAKE);
+    failure_in_change(rollout, walker, TROUBLE_FELL_IN_BAKE);
+}
+
+void failure_go_on(struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[rollout->order[i]];
+
+        if (walker->adopted && walker->outcome == NODE_PENDING)
+            go_on_with(rollout, walker);
+    }
+}
+
 /* The end of all changes: a touched node that is neither updated nor restored needs care. */
 void failure_freeze(struct rollout *rollout)
 {
@@ -164,7 +201,7 @@ static enum rollout_result result_of_failure(const struct rollout *rollout, cons
     bool touched = rollout->touched_count > 0;
     bool past_no_return = rollout->irreversible_sent || (rollout->no_way_back && touched);
 
-    if (rollout->data_needs_care || past_no_return)
+    if (rollout->data_needs_care || past_no_return || rollout->shift_unsure)
         return RESULT_NEEDS_CARE;
     if (rollout->config.action == ON_FAILURE_PAUSE && rollout->spent)
         return RESULT_HELD;

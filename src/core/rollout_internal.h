@@ -19,11 +19,15 @@ enum track_kind {
     TRACK_STAGED,
     TRACK_EXPAND,
     TRACK_CHANGE,
+    TRACK_LOOK,
+    TRACK_SHIFT,
     TRACK_BAKE,
     TRACK_JUDGE,
     TRACK_COMMIT,
     TRACK_CONTRACT,
     TRACK_UNMIGRATE,
+    TRACK_LOOK_BACK,
+    TRACK_SHIFT_BACK,
     TRACK_UNDO,
     TRACK_FAILURE,
     TRACK_RELEASE,
@@ -63,6 +67,8 @@ struct walker {
     bool at_target, has_release, unhealthy_before;
     bool unseen;   /* nothing was heard of it since its connection was lost */
     bool begun;    /* by an earlier run, which we unwind */
+    bool adopted;  /* changed by an earlier run, which we go on with */
+    bool stays;    /* is not to be changed */
     bool work;     /* still has to be changed */
     bool undo_due; /* still has to be undone */
     bool failed;   /* counted in `failures` */
@@ -114,7 +120,12 @@ struct rollout {
     size_t migration;         /* the one under way; only one is */
     uint32_t migration_sends; /* of its migrate */
     bool migration_failed;    /* no further one is run */
-    bool held;                /* a wave got no verdict: nothing new begins */
+    bool held;                /* nothing new begins */
+    bool paused;              /* to be held at the end of the wave */
+    bool aborted;
+    uint32_t share;           /* what the last shift that was answered OK has brought about */
+    bool shift_unsure;        /* one was sent since, and nobody knows what it did */
+    size_t waves_passed;
     bool undo_given_up;       /* what was done stays */
     bool data_needs_care;
     size_t lock_first; /* whose lock comes before all others, and goes after them; or NO_NODE */
@@ -184,6 +195,21 @@ void capacity_admit_wave(struct rollout *rollout);
 /* Lets due undos begin, as the rules order them. */
 void capacity_admit_undo(struct rollout *rollout);
 
+/* rollout_shift.c: what share of the traffic the target has */
+uint32_t shift_share(const struct rollout *rollout); /* of the wave under way */
+bool shift_is_due(const struct rollout *rollout);
+bool shift_moved(const struct rollout *rollout); /* the target may have traffic of a shift */
+bool shift_needs_look(const struct rollout *rollout);
+void shift_enter_look(struct rollout *rollout);
+void shift_enter(struct rollout *rollout);
+void shift_enter_look_back(struct rollout *rollout);
+void shift_enter_back(struct rollout *rollout);
+void shift_sent(struct rollout *rollout);
+void shift_answered(struct rollout *rollout, const struct walker *walker, enum done_status status);
+/* What was switched cannot be switched back: it stays, and needs care. */
+void shift_gives_up(struct rollout *rollout);
+bool shift_somebody_to_go_back(const struct rollout *rollout);
+
 /* rollout_migration.c: the fleet's data */
 bool migration_waits(const struct rollout *rollout, bool contract);
 void migration_admit_expand(struct rollout *rollout);
@@ -212,6 +238,9 @@ void failure_needs_care(struct rollout *rollout, struct walker *walker, enum nod
 void failure_spend(struct rollout *rollout, enum spend_reason reason);
 bool failure_may_undo(const struct rollout *rollout);
 bool failure_rolls_back(const struct rollout *rollout);
+void failure_adopt(struct rollout *rollout);
+/* The nodes that an earlier run has changed, after their baseline. */
+void failure_go_on(struct rollout *rollout);
 void failure_freeze(struct rollout *rollout);
 enum rollout_result failure_result(const struct rollout *rollout);
 
@@ -220,6 +249,9 @@ void time_expire(struct rollout *rollout);
 void time_halt(struct rollout *rollout);
 
 /* rollout.c */
+void rollout_begin_all(struct rollout *rollout, enum track_kind track,
+                       bool (*wanted)(const struct rollout *, const struct walker *));
+struct walker *rollout_runner(struct rollout *rollout);
 bool rollout_halted(const struct rollout *rollout);
 bool rollout_has_hook(const struct rollout *rollout, enum hook_moment moment);
 /* Once a rollout on the runner, not once a node. */
@@ -259,6 +291,13 @@ enum mutant {
     MUTANT_NO_BACKUP,
     MUTANT_MIGRATION_UNDONE_IN_ORDER,
     MUTANT_LOCKS_WITHOUT_ORDER,
+    MUTANT_SWITCH_WITHOUT_LOOK,
+    MUTANT_STOP_BEFORE_SHIFT_BACK,
+    MUTANT_BACK_WITHOUT_LOOK,
+    MUTANT_SHIFT_FAILURE_IGNORED,
+    MUTANT_HOLD_FORGOTTEN,
+    MUTANT_ABORT_IGNORED,
+    MUTANT_ADOPTS_THE_SICK,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

@@ -53,8 +53,9 @@ const char *rollout_result_name(enum rollout_result result)
 const char *rollout_state_name(enum rollout_state state)
 {
     static const char *const names[] = {
-        "setup",  "staging",  "staged hooks", "expand",     "wave",    "bake",
-        "judge",  "commit", "contract", "undo",         "on failure", "release", "finished",
+        "setup", "staging",  "staged hooks", "expand",     "wave", "look",       "shift",   "bake",
+        "judge", "commit", "contract",     "look back", "shift back", "undo", "on failure", "release",
+        "finished",
     };
 
     return NAME_IN(names, state);
@@ -66,6 +67,7 @@ const char *spend_reason_name(enum spend_reason reason)
         "too many failures",  "progress deadline",
         "no capacity left",   "a hook that runs once failed",
         "a migration failed", "the judge says no",
+        "the traffic could not be shifted", "it was to be aborted",
     };
 
     return NAME_IN(names, reason);

@@ -13,6 +13,7 @@ const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_ACTIVATE] = {.name = "activate", .counts = true, .connected = true, .touches = true},
     [STEP_CONFIRM] = {.name = "confirm", .counts = true},
     [STEP_ENABLE] = {.name = "enable", .counts = true},
+    [STEP_SHIFT] = {.name = "shift"},
     [STEP_JUDGE] = {.name = "judge"},
     [STEP_HOOK] = {.name = "hook", .counts = true, .connected = true},
     [STEP_BACKUP] = {.name = "backup", .counts = true, .connected = true},
@@ -30,7 +31,7 @@ static bool not_connected(const struct rollout *rollout, const struct walker *wa
 
 static bool runs_something(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.probed && walker->has_release;
+    return rollout->config.probed && (walker->has_release || walker->adopted);
 }
 
 static bool is_staged(const struct rollout *rollout, const struct walker *walker)
@@ -39,10 +40,17 @@ static bool is_staged(const struct rollout *rollout, const struct walker *walker
     return rollout->config.stages;
 }
 
+/* What is switched has no traffic of its own to be taken from it or given to it. */
 static bool is_balanced(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
-    return rollout->config.balanced;
+    return rollout->config.balanced && !rollout->config.switches;
+}
+
+static bool is_put_in(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return !rollout->config.switches;
 }
 
 static bool drains(const struct rollout *rollout, const struct walker *walker)
@@ -71,7 +79,7 @@ static bool was_lost_since(const struct rollout *rollout, const struct walker *w
 
 static bool still_serves(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.balanced && !walker->drained && walker->activated;
+    return is_balanced(rollout, walker) && !walker->drained && walker->activated;
 }
 
 static bool was_activated(const struct rollout *rollout, const struct walker *walker)
@@ -82,12 +90,18 @@ static bool was_activated(const struct rollout *rollout, const struct walker *wa
 
 static bool previous_is_probed(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.probed && walker->has_release && !mutant(MUTANT_UNDO_WITHOUT_GATE);
+    return rollout->config.probed && walker->has_release && !rollout->config.switches &&
+           !mutant(MUTANT_UNDO_WITHOUT_GATE);
+}
+
+static bool served_before(const struct rollout *rollout, const struct walker *walker)
+{
+    return rollout->config.probed && walker->has_release && !mutant(MUTANT_BACK_WITHOUT_LOOK);
 }
 
 static bool previous_is_balanced(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.balanced && walker->has_release;
+    return is_balanced(rollout, walker) && walker->has_release;
 }
 
 static bool was_lost_in_undo(const struct rollout *rollout, const struct walker *walker)
@@ -100,6 +114,12 @@ static void setup_ended(struct rollout *rollout, struct walker *walker)
 {
     bool sick = walker->unhealthy_before || !walker->has_release;
 
+    if (walker->stays) {
+        walker_outcome(rollout, walker, NODE_UNCHANGED);
+        return;
+    }
+    if (walker->adopted)
+        return;
     if (rollout->config.unwinds) {
         if (!walker->begun)
             walker_outcome(rollout, walker, NODE_UNCHANGED);
@@ -156,8 +176,24 @@ static const struct track_step change_steps[] = {
     {.kind = STEP_PROBE, .phase = PHASE_GATE, .applies = is_probed, .watch = WATCH_GATE},
     {.kind = STEP_CONFIRM, .phase = PHASE_CONFIRM, .applies = is_confirmed},
     {.kind = STEP_PROBE, .phase = PHASE_CONFIRM, .applies = was_lost_since, .watch = WATCH_GATE},
+    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_SWITCH},
     {.kind = STEP_ENABLE, .phase = PHASE_ENABLE, .applies = is_balanced, .in_service = true},
-    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ENABLE},
+    {.kind = STEP_HOOK,
+     .phase = PHASE_HOOK,
+     .applies = is_put_in,
+     .moment = MOMENT_AFTER_ENABLE},
+};
+
+static const struct track_step look_steps[] = {
+    {.kind = STEP_PROBE, .phase = PHASE_GATE, .watch = WATCH_GATE},
+};
+
+static const struct track_step shift_steps[] = {
+    {.kind = STEP_SHIFT, .phase = PHASE_ENABLE},
+};
+
+static const struct track_step look_back_steps[] = {
+    {.kind = STEP_PROBE, .phase = PHASE_UNDO_GATE, .applies = served_before, .watch = WATCH_GATE},
 };
 
 static const struct track_step bake_steps[] = {
@@ -209,6 +245,8 @@ const struct track tracks[TRACKS] = {
                       .failed = failure_in_migration},
     [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended,
                       .failed = failure_in_change},
+    [TRACK_LOOK] = {STEPS(look_steps), .forward = true, .failed = failure_in_change},
+    [TRACK_SHIFT] = {STEPS(shift_steps), .forward = true},
     [TRACK_BAKE] = {STEPS(bake_steps), .forward = true, .failed = failure_in_change},
     [TRACK_JUDGE] = {STEPS(judge_steps), .forward = true},
     [TRACK_COMMIT] = {STEPS(commit_steps), .failed = failure_needs_care},
@@ -216,6 +254,9 @@ const struct track tracks[TRACKS] = {
                         .failed = failure_in_migration},
     [TRACK_UNMIGRATE] = {STEPS(unmigrate_steps), .ended = migration_undone,
                          .failed = failure_in_unmigration},
+    [TRACK_LOOK_BACK] = {STEPS(look_back_steps), .release = RELEASE_PREVIOUS, .undo = true,
+                         .failed = failure_needs_care},
+    [TRACK_SHIFT_BACK] = {STEPS(shift_steps), .release = RELEASE_PREVIOUS, .undo = true},
     [TRACK_UNDO] = {STEPS(undo_steps), .release = RELEASE_PREVIOUS, .undo = true,
                     .ended = undo_ended, .failed = failure_needs_care},
     [TRACK_FAILURE] = {STEPS(failure_steps)},

@@ -20,7 +20,7 @@ bool walker_on_runner(const struct rollout *rollout, const struct walker *walker
 {
     const struct track_step *step = walker_step(walker);
 
-    if (step && step->kind == STEP_JUDGE)
+    if (step && (step->kind == STEP_JUDGE || step->kind == STEP_SHIFT))
         return true;
     return step && step->kind == STEP_HOOK && walker->hook < rollout->config.hook_count &&
            rollout->config.hooks[walker->hook].place == PLACE_RUNNER;
@@ -76,9 +76,9 @@ static bool find_hook(const struct rollout *rollout, struct walker *walker, enum
 static bool step_applies(const struct rollout *rollout, struct walker *walker,
                          const struct track_step *step)
 {
-    if (step->kind == STEP_HOOK)
-        return find_hook(rollout, walker, step->moment);
-    return !step->applies || step->applies(rollout, walker);
+    if (step->applies && !step->applies(rollout, walker))
+        return false;
+    return step->kind != STEP_HOOK || find_hook(rollout, walker, step->moment);
 }
 
 static void forget_step(struct walker *walker)
@@ -129,6 +129,7 @@ static void track_ended(struct rollout *rollout, struct walker *walker)
         [TRACK_STAGED] = PHASE_STAGED,    [TRACK_EXPAND] = PHASE_MIGRATE,
         [TRACK_CONTRACT] = PHASE_MIGRATE, [TRACK_UNMIGRATE] = PHASE_UNMIGRATE,
         [TRACK_CHANGE] = PHASE_BAKE,      [TRACK_BAKE] = PHASE_BAKE,
+        [TRACK_LOOK] = PHASE_BAKE,        [TRACK_LOOK_BACK] = PHASE_UNDO_GATE,
         [TRACK_COMMIT] = PHASE_COMMIT,    [TRACK_UNDO] = PHASE_ENDED,
         [TRACK_FAILURE] = PHASE_ENDED,    [TRACK_RELEASE] = PHASE_ENDED,
     };

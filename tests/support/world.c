@@ -12,6 +12,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
         [STEP_STAGE] = 2000,  [STEP_DRAIN] = 500,    [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100,
         [STEP_CONFIRM] = 150, [STEP_HOOK] = 200,     [STEP_COMMIT] = 50,     [STEP_RELEASE] = 50,
         [STEP_BACKUP] = 300,  [STEP_MIGRATE] = 1500, [STEP_UNMIGRATE] = 700, [STEP_JUDGE] = 10,
+        [STEP_SHIFT] = 200,
     };
 
     *plan = (struct world_plan){
@@ -49,7 +50,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
 
 bool world_on_runner(const struct world *world, const struct action *action)
 {
-    if (action->step == STEP_JUDGE)
+    if (action->step == STEP_JUDGE || action->step == STEP_SHIFT)
         return true;
     return action->step == STEP_HOOK && world->plan->hooks[action->hook].place == PLACE_RUNNER;
 }

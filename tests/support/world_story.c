@@ -66,6 +66,12 @@ void story_event(struct world *world, const struct event *event)
     case EVENT_LEASE_LOST:
         story_say(world, "lease lost");
         break;
+    case EVENT_PAUSE:
+        story_say(world, "to be paused");
+        break;
+    case EVENT_ABORT:
+        story_say(world, "to be aborted");
+        break;
     case EVENT_START:
     case EVENT_TICK:
         break;
@@ -129,6 +135,8 @@ static void tell_action(struct world *world, const struct action *action)
         snprintf(hook, sizeof(hook), " %zu", action->migration + 1);
     if (action->step == STEP_ACTIVATE)
         release = action->release == RELEASE_TARGET ? " target" : " previous";
+    if (action->step == STEP_SHIFT)
+        snprintf(hook, sizeof(hook), " to %u.%u%%", action->share / 10, action->share % 10);
     if (action->step == STEP_RELEASE)
         snprintf(hook, sizeof(hook), " (%s)", rollout_result_name(action->result));
     story_say(world, "%s %s%s%s%s", name_of(name, action->node),
