@@ -16,11 +16,16 @@
  * `recorded yes`). Each takes `timeout SECONDS` or `timeout_ms`?; the defaults are in brackets. Names are of [A-Za-z0-9._-].
  *   open      root? service? unit? start? stop? reload? become? shared?* keep? -> user, protocol, elevated yes|no (the data channel then
  *             needs node_receive_command(1)), temporary, tool NAME yes|no *
+ *             With slots also `slot_unit NAME UNIT|-` for each, `slot_start NAME COMMAND`?, `slot_stop NAME COMMAND`?: where a slot has none
+ *             start and stop are its too. One slot alone: the node is that side, and `current` moves with the slot. What concerns an
+ *             instance then has `slot NAME`: activate, stop, commit, keep_old, unit, evidence, logs.
  *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
  *             release ID good|staged|failed|incomplete *, disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
  *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP, confirm armed|lost SECONDS
  *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
- *             migration NAME running|done|failed|undone|unknown RELEASE KIND * [60 s]
+ *             migration NAME running|done|failed|undone|unknown RELEASE KIND *, live_slot NAME EPOCH of the last commit in a slot,
+ *             slot NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|- *: what it linked before an activation that is not committed, and how
+ *             long until it is stopped [60 s]
  *   lock      rollout holder ttl release? kind? reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
  *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
@@ -31,6 +36,10 @@
  *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]; with `confirm SECONDS`, `previous ID|-`: first arms the
  *             timer that puts `previous` back unless confirmed in that time (a failure to arm fails the step before the switch); without,
  *             ends a timer that runs
+ *             With `slot NAME`: the slot links the release and its instance is started; the other one and `current` are not touched. Where it
+ *             runs that release already nothing is done: `running yes`.
+ *   stop R      slot env?*: stops the instance; the slot links again what it did before an activation that was not committed [600 s]
+ *   keep_old R  slot seconds env?*: arms a timer that stops the slot once nobody holds the lock, unless one is activated before [300 s]
  *   confirm C   release: ends the timer; ok also when there is none for this release, or it was confirmed before; refused over the
  *             connection that activated, and when it came too late (reverted EPOCH RELEASE PREVIOUS ROLLOUT ok|failed SENTENCE)
  *   run R     command name? release? (its folder; else current) env?* -> status N [600 s]; status failed when N is not 0
@@ -38,7 +47,7 @@
  *             runs nothing, one that began and has no end is refused unless `again`; `down` needs one that is done [600 s]
  *   probe     command release? env?* -> status N [60 s];  exec: command env?* -> status N, up to 256 KiB of output [no limit]
  *   unit      -> unit_load unit_active unit_sub unit_restarts unit_main_pid unit_result;  evidence: lines -> unit_status, rights?, output
- *   commit R  release kind rollback? previous? pinned yes|no? -> pruned ID *, warning *;  failed R: release
+ *   commit R  release slot? (then `current` follows it) kind rollback? previous? pinned yes|no? -> pruned ID *, warning *;  failed R: release
  *   history   lines -> rollout ID START END|- WHO RELEASE RESULT * (blanks in WHO are `_`)
  *   logs      lines since SECONDS? follow yes? -> rights?, output: the service's last lines, with follow also those that come, each sent at once,
  *             until `cancel` or the connection's end [60 s; with follow a day]

@@ -24,7 +24,8 @@
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
 #                 does not live is what nobody knows the end of; never run again in silence
 #   incoming/     received archives; reserve: 64 KiB, given up when the disk is full, so that going back is always possible
-#   confirm/      the confirm timer: `armed` is the last one, ID.end who ended it, `reverted` what a timer put back last
+#   confirm/      the timer: `armed` is the last one, ID.end who ended it, `reverted` what a timer put back last
+#   slots/S       what slot S linked before an activation that is not committed; live: `SLOT EPOCH` of the last commit in a slot
 #   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation
 #
 # Why a step of a lost session and a new session never both act: a leader writes its record first and looks at the lock after; a new
@@ -35,6 +36,12 @@
 # unless the timer's end was written before: by `confirm`, from another connection, or by the next activation. The end is made by
 # link(2), so that it has one author. While a newer generation holds the lock a timer that is due waits for what that one does. It
 # ends a step of its own generation that still runs; steps wait for a timer that has begun. A reboot loses it, and `facts` says so.
+#
+# Slots. A request with `slot S` is about the instance in S: its link is <root>/slots/S, its unit, start and stop are the slot's, and
+# `current` follows at the commit, since only then the switch is done. Where `open` names one slot alone, the node is a side of its
+# own and `current` moves with the slot's link. `stop` undoes an activation that is not committed: the instance is stopped, and the
+# slot links again what it linked before. `keep_old` arms the same timer as `confirm` does: it stops the slot that is no longer live,
+# once nobody holds the lock, unless an activation came in between.
 #
 # Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
 # it, file or folder; what no release has is made as an empty folder.
@@ -666,7 +673,7 @@ supervise() {
         export $session_names
         [ -z "$follow" ] || exec 4>&1
         # What arms a timer hands the program on.
-        [ -z "$v_confirm" ] || export p
+        case $verb$v_confirm in activate?* | keep_old) export p ;; esac
         setsid sh -c "$p" deployctl-step >"$out.out" 2>&1 3>"$out.val" </dev/null &
     fi
     leader=$!
@@ -929,7 +936,7 @@ start_logs() {
 # What a leader of another process gets to know, by its environment.
 session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned v_since v_confirm follow session_pid id tmp verb recorded lock_rollout'
+    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
@@ -940,19 +947,22 @@ begin_record() {
     write_file "$state/step" "1 ${v_token:--} $verb $1 $stat_start $s_boot" || reply failed "disk: the step cannot be recorded in $state"
     if [ "$verb" = revert ]; then
         read_lock
-        [ "$lock_top" = "$v_fence" ] || [ "$lock_state" != held ] || reply refused "generation $lock_top holds the lock"
+        read_armed
+        [ "$lock_state" != held ] || { [ "$lock_top" = "$v_fence" ] && [ "$armed_kind" = confirm ]; } ||
+            reply refused "generation $lock_top holds the lock"
         return
     fi
     fence_holds "$v_fence" || reply refused "the lock of generation $v_fence is lost"
-    ! is_reverting || reply refused "the confirm timer puts release $armed_previous back at this moment"
+    ! is_reverting || reply refused "a timer of this node puts release $armed_previous back at this moment"
 }
 
 # A step of this program's own, under setsid.
 lead() {
     state=$s_root/.deployctl
     begin_record "$$"
+    use_slot
     case $verb in
-    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | revert | commit) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | stop | keep_old | revert | commit) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -1017,6 +1027,192 @@ command_in() {
     command_status=$?
     tail -c "+$((log_size + 1))" "$log" 2>/dev/null
     return "$command_status"
+}
+
+# --- slots ---------------------------------------------------------------------------------------------------------------------
+
+# What `open` said of slot $2 in the lines $1 `NAME TEXT`: $said; 1 when it said nothing.
+slot_text() {
+    said='' slot_rest=$1
+    while [ -n "$slot_rest" ]; do
+        said=${slot_rest%%"$nl"*}
+        slot_rest=${slot_rest#*"$nl"}
+        [ "${said%% *}" != "$2" ] || { said=${said#* }; return 0; }
+    done
+    said=''
+    return 1
+}
+
+# The instance in $v_slot is what the step is about, if it names one.
+use_slot() {
+    slot_link=$s_root/current alone=''
+    [ -n "$v_slot" ] || return 0
+    slot_text "$s_slots" "$v_slot" || reply failed "there is no slot $v_slot in this session"
+    [ "${s_slots#*"$nl"}" ] || alone=yes
+    s_unit=${said#-} s_reload=''
+    ! slot_text "$s_slot_start" "$v_slot" || s_start=$said
+    ! slot_text "$s_slot_stop" "$v_slot" || s_stop=$said
+    slot_link=$s_root/slots/$v_slot
+}
+
+# What slot $1 links: $slot_release, empty when it links nothing.
+read_slot() {
+    slot_release=$(readlink "$s_root/slots/$1" 2>/dev/null)
+    slot_release=${slot_release%/}
+    case ${slot_release%/*} in
+    ../releases) slot_release=${slot_release##*/} ;;
+    *) slot_release='' ;;
+    esac
+}
+
+# 0 while the instance in $v_slot runs: what its unit says, or what start and stop were asked last.
+instance_runs() {
+    if [ -n "$s_unit" ]; then
+        read_unit && [ "$unit_active" = active ]
+    else
+        first_line "$state/slots/$v_slot.started" && [ "$line" = "$s_boot" ]
+    fi
+}
+
+# In this boot; written before it starts.
+note_started() {
+    mkdir -p -- "$state/slots" && write_file "$state/slots/$v_slot.started" "$s_boot"
+}
+
+# The slot links $1 (empty: nothing).
+point_slot() {
+    mkdir -p -- "$s_root/slots" || reply failed "cannot make $s_root/slots"
+    if [ -n "$1" ]; then
+        replace_link "../releases/$1" "$slot_link" || reply failed "the link $slot_link cannot be switched"
+    else
+        rm -f -- "$slot_link" || reply failed "the link $slot_link cannot be removed"
+    fi
+    sync "$s_root/slots" 2>/dev/null
+    [ -n "$alone" ] || return 0
+    if [ -n "$1" ]; then
+        replace_link "releases/$1" "$s_root/current" || reply failed "the link $s_root/current cannot be switched"
+    else
+        rm -f -- "$s_root/current" || reply failed "the link $s_root/current cannot be removed"
+    fi
+    sync "$s_root" 2>/dev/null
+}
+
+stop_instance() {
+    if [ -n "$s_unit" ]; then
+        need_unit
+        system_control stop -- "$s_unit" || reply failed "systemctl stop $s_unit failed, status $?"
+    elif [ -n "$s_stop" ]; then
+        stop_folder=$s_root
+        [ -z "$slot_release" ] || [ ! -d "$s_root/releases/$slot_release" ] || stop_folder=$s_root/releases/$slot_release
+        command_in "$stop_folder" "$s_stop" || value warning "stop: exit status $?"
+    fi
+    rm -f -- "$state/slots/$v_slot.started"
+}
+
+# What the slot linked before is written once, so that a repeated activation does not take its own release for it.
+remember_slot() {
+    mkdir -p -- "$state/slots" || reply failed "cannot make $state/slots"
+    [ -e "$state/slots/$v_slot" ] || replace_file "$state/slots/$v_slot" "${slot_release:--}" ||
+        reply failed "disk: what slot $v_slot had cannot be kept"
+}
+
+activate_slot() {
+    need_release
+    is_complete "$v_release" || reply failed "release $v_release is not complete on this node; stage it first"
+    read_slot "$v_slot"
+    value was "${slot_release:--}"
+    [ -z "$s_unit" ] || need_unit
+    disarm_timer
+    if [ "$slot_release" = "$v_release" ] && instance_runs; then
+        remember_slot
+        value running yes
+        reply ok "release $v_release runs in slot $v_slot already"
+    fi
+    remember_slot
+    if [ -z "$s_unit" ] && [ -e "$state/slots/$v_slot.started" ]; then stop_instance; fi
+    point_slot "$v_release"
+    value switched yes
+    note_started || reply failed "disk: slot $v_slot cannot be noted"
+    current=''
+    if [ -n "$s_unit" ]; then restart_unit; else restart_by_commands; fi
+    reply ok "release $v_release runs in slot $v_slot"
+}
+
+lead_stop() {
+    [ -n "$v_slot" ] || reply failed "stop needs a slot"
+    disarm_timer
+    stop_slot
+}
+
+# Stopped, and linking what it did before an activation that nobody committed.
+stop_slot() {
+    read_slot "$v_slot"
+    stop_instance
+    before=$slot_release
+    if first_line "$state/slots/$v_slot"; then before=${line#-}; fi
+    [ -z "$before" ] || is_complete "$before" || before=''
+    [ "$before" = "$slot_release" ] || point_slot "$before"
+    rm -f -- "$state/slots/$v_slot"
+    reply ok "${reason:-}slot $v_slot is stopped${before:+, and links release $before}"
+}
+
+# The switch is done: what lives in the slot is the node's current release.
+commit_slot() {
+    [ -n "$v_slot" ] || return 0
+    read_slot "$v_slot"
+    [ "$slot_release" = "$v_release" ] || reply failed "slot $v_slot links release ${slot_release:-none}, not $v_release"
+    replace_link "releases/$v_release" "$s_root/current" || reply failed "the link $s_root/current cannot be switched"
+    sync "$s_root" 2>/dev/null
+    epoch_now
+    mkdir -p -- "$state/slots"
+    replace_file "$state/slots/.live" "$v_slot $epoch" || reply failed "disk: the live slot cannot be noted"
+    rm -f -- "$state/slots/$v_slot"
+}
+
+# Arms the timer that stops the slot, SECONDS after now, once nobody holds the lock.
+lead_keep_old() {
+    [ -n "$v_slot" ] || reply failed "keep_old needs a slot"
+    is_number "$v_seconds" || reply failed "keep_old needs a number of seconds"
+    read_slot "$v_slot"
+    disarm_timer
+    instance_runs || reply ok "slot $v_slot does not run"
+    v_release=${slot_release:--} v_previous=- v_confirm=$v_seconds
+    arm_timer keep
+    reply ok "slot $v_slot is stopped in $v_seconds s"
+}
+
+# slot NAME RELEASE|- running|stopped BEFORE SECONDS|-: BEFORE is what an activation that is not committed found (`committed`: there is
+# none), SECONDS until the timer stops the slot.
+facts_of_slots() {
+    ! first_line "$state/slots/.live" || value live_slot "$line"
+    facts_rest=$s_slots
+    while [ -n "$facts_rest" ]; do
+        v_slot=${facts_rest%% *}
+        facts_rest=${facts_rest#*"$nl"}
+        (
+            use_slot
+            read_slot "$v_slot"
+            before=committed left=-
+            ! first_line "$state/slots/$v_slot" || before=$line
+            if read_armed && [ "$armed_kind" = keep ] && [ "$armed_slot" = "$v_slot" ] && [ ! -e "$state/confirm/$armed_id.end" ]; then
+                uptime_now
+                left=$((armed_until > up ? armed_until - up : 0))
+            fi
+            value slot "$v_slot ${slot_release:--} $(if instance_runs; then echo running; else echo stopped; fi) $before $left"
+        )
+    done
+    v_slot=''
+}
+
+# 0 when a slot links release $1, or would link it again.
+slot_has() {
+    for slot_file in "$s_root"/slots/*; do
+        [ -L "$slot_file" ] || continue
+        read_slot "${slot_file##*/}"
+        [ "$slot_release" != "$1" ] || return 0
+        ! first_line "$state/slots/${slot_file##*/}" || [ "$line" != "$1" ] || return 0
+    done
+    return 1
 }
 
 # --- releases ------------------------------------------------------------------------------------------------------------------
@@ -1365,6 +1561,7 @@ restart_by_commands() {
 
 lead_activate() {
     reason=''
+    [ -z "$v_slot" ] || activate_slot
     read_current
     [ "$v_release" != - ] || { disarm_timer && deactivate; }
     activate_release
@@ -1373,6 +1570,10 @@ lead_activate() {
 # The timer's own step.
 lead_revert() {
     read_armed || reply failed "the confirm timer's record is gone"
+    if [ "$armed_kind" = keep ]; then
+        reason="kept for $armed_seconds s: "
+        stop_slot
+    fi
     reason="release $armed_release was not confirmed within $armed_seconds s: "
     read_current
     [ "$v_release" != - ] || deactivate
@@ -1382,7 +1583,7 @@ lead_revert() {
 # What the timer does belongs to the verb: put in place just before the service is touched.
 change_timer() {
     [ "$verb" = activate ] || return 0
-    if [ -n "$v_confirm" ]; then arm_timer; else disarm_timer; fi
+    if [ -n "$v_confirm" ]; then arm_confirm; else disarm_timer; fi
 }
 
 activate_release() {
@@ -1414,7 +1615,7 @@ activate_release() {
 # The last timer as $armed_*; 1 when there is none.
 read_armed() {
     armed_id='' armed_generation='' armed_rollout='' armed_release='' armed_previous='' armed_seconds=0 armed_until=0
-    armed_boot='' armed_session='' armed_unit=''
+    armed_boot='' armed_session='' armed_unit='' armed_kind=confirm armed_slot=''
     [ -s "$state/confirm/armed" ] || return 1
     while read -r armed_key armed_text; do
         case $armed_key in
@@ -1428,6 +1629,8 @@ read_armed() {
         boot) armed_boot=$armed_text ;;
         session) armed_session=$armed_text ;;
         unit) armed_unit=$armed_text ;;
+        kind) armed_kind=$armed_text ;;
+        slot) armed_slot=$armed_text ;;
         esac
     done <"$state/confirm/armed"
     is_name "$armed_id" && is_number "$armed_until"
@@ -1495,7 +1698,7 @@ give_release_before() {
         line=${env_rest%%"$nl"*}
         env_rest=${env_rest#*"$nl"}
         case $line in
-        DEPLOYCTL_RELEASE=*) line=DEPLOYCTL_RELEASE=${v_previous#-} ;;
+        DEPLOYCTL_RELEASE=*) [ "$armed_kind" = keep ] || line=DEPLOYCTL_RELEASE=${v_previous#-} ;;
         esac
         env_before=$env_before$line$nl
     done
@@ -1504,7 +1707,7 @@ give_release_before() {
 # The watcher's text: the session as it is now, then the program.
 watcher_text() {
     give_release_before
-    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale PATH HOME USER LOGNAME; do
+    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_locale PATH HOME USER LOGNAME; do
         eval "quote \"\${$watched-}\""
         printf '%s=%s\n' "$watched" "$quoted"
     done
@@ -1539,7 +1742,7 @@ start_detached() {
 }
 
 record_timer() {
-    replace_file "$state/confirm/armed" "id $armed_id${nl}generation $v_fence${nl}rollout ${lock_rollout:--}${nl}release $v_release${nl}previous $v_previous${nl}seconds $v_confirm${nl}until $armed_until${nl}boot $s_boot${nl}session $armed_session${nl}unit $armed_unit"
+    replace_file "$state/confirm/armed" "id $armed_id${nl}generation $v_fence${nl}rollout ${lock_rollout:--}${nl}release $v_release${nl}previous $v_previous${nl}seconds $v_confirm${nl}until $armed_until${nl}boot $s_boot${nl}session $armed_session${nl}unit $armed_unit${nl}kind $armed_kind${nl}slot $armed_slot"
 }
 
 write_watcher() {
@@ -1550,7 +1753,7 @@ write_watcher() {
 }
 
 # Before the switch. A release that is put back to itself needs no timer.
-arm_timer() {
+arm_confirm() {
     disarm_timer
     is_number "$v_confirm" && [ "$v_confirm" -gt 0 ] || reply failed "confirm needs a number of seconds"
     [ -n "$v_previous" ] || v_previous=${current:--}
@@ -1558,6 +1761,16 @@ arm_timer() {
     if [ "$v_previous" != - ]; then
         is_name "$v_previous" && is_complete "$v_previous" || reply failed "confirm: release $v_previous, to go back to, is not complete on this node"
     fi
+    arm_timer confirm
+    journal confirm begin "$v_release" - "back to $v_previous unless confirmed within $v_confirm s" && return
+    end_timer superseded
+    forget_timer
+    reply failed "disk: the journal cannot be written"
+}
+
+# arm_timer confirm|keep: due in $v_confirm seconds.
+arm_timer() {
+    armed_kind=$1 armed_slot=$v_slot
     mkdir -p -- "$state/confirm" || reply failed "cannot make $state/confirm"
     chmod 700 "$state/confirm"
     read_stat "$session_pid"
@@ -1574,10 +1787,6 @@ arm_timer() {
         record_timer || reply failed "disk: the confirm timer cannot be armed in $state"
     fi
     [ -n "$armed_unit" ] || start_detached || { end_timer superseded; reply failed "the confirm timer cannot be started"; }
-    journal confirm begin "$v_release" - "back to $v_previous unless confirmed within $v_confirm s" && return
-    end_timer superseded
-    forget_timer
-    reply failed "disk: the journal cannot be written"
 }
 
 # After `armed` names another one, none of these counts.
@@ -1593,7 +1802,7 @@ forget_old_timers() {
 # Only from another connection than the one that activated: that one may be the last that works.
 do_confirm() {
     check_fence || return
-    if ! read_armed || [ "$armed_generation" != "$v_fence" ] || [ "$armed_release" != "$v_release" ]; then
+    if ! read_armed || [ "$armed_kind" != confirm ] || [ "$armed_generation" != "$v_fence" ] || [ "$armed_release" != "$v_release" ]; then
         read_current
         if [ -n "$v_release" ] && [ "$current" = "$v_release" ]; then
             reply ok "no timer runs for release $v_release"
@@ -1641,7 +1850,7 @@ watch() {
     while uptime_now && [ "$up" -lt "$armed_until" ]; do sleep "$((armed_until - up))"; done
     while timer_counts; do
         read_lock
-        if [ "$lock_state" != held ] || [ "$lock_top" = "$armed_generation" ]; then
+        if timer_may_fire; then
             end_timer "reverting $watcher"
             case $? in
             0) ! timer_fires || break ;;
@@ -1653,9 +1862,19 @@ watch() {
     rm -f -- "$state/confirm/$confirm_id.run" "$state/confirm/$confirm_id.program" "$state/confirm/$confirm_id.pid"
 }
 
+# A confirm timer belongs to the run that armed it; what keeps the old side lets every run end first, and its steps.
+timer_may_fire() {
+    if [ "$armed_kind" = confirm ]; then
+        [ "$lock_state" != held ] || [ "$lock_top" = "$armed_generation" ]
+    else
+        [ "$lock_state" != held ] && read_record && [ "$record_state" != running ]
+    fi
+}
+
 # 0 while this timer is the one that is armed, and nobody has put another release there by hand.
 timer_counts() {
     read_armed && [ "$armed_id" = "$confirm_id" ] && [ ! -e "$state/confirm/$confirm_id.end" ] || return 1
+    [ "$armed_kind" = confirm ] || return 0
     read_current
     [ "$current" = "$armed_release" ] || [ "${current:--}" = "$armed_previous" ]
 }
@@ -1667,6 +1886,7 @@ timer_fires() {
     if end_running_step; then
         lock_top=$armed_generation lock_rollout=$armed_rollout recorded=yes verb=revert step_name=revert limit=600
         v_fence=$armed_generation v_token='' v_release=$armed_previous id=$confirm_id.revert
+        [ "$armed_kind" = confirm ] || step_name=stop.$armed_slot v_release=$armed_release
         supervise >/dev/null
     fi
     if [ "$said_status" = refused ]; then
@@ -1674,7 +1894,8 @@ timer_fires() {
         return 1
     fi
     epoch_now
-    replace_file "$state/confirm/reverted" "$epoch $armed_release $armed_previous $armed_rollout $said_status $said_sentence"
+    [ "$armed_kind" != confirm ] ||
+        replace_file "$state/confirm/reverted" "$epoch $armed_release $armed_previous $armed_rollout $said_status $said_sentence"
     write_file "$state/confirm/$confirm_id.done" "$said_status $said_sentence"
     return 0
 }
@@ -1717,6 +1938,7 @@ drop_above() {
 lead_commit() {
     need_release
     is_complete "$v_release" || reply failed "release $v_release is not complete on this node"
+    commit_slot
     if [ "$v_kind" = rollback ] && read_sequence "$v_release"; then
         drop_above
     else
@@ -1756,7 +1978,7 @@ prune() {
         case $listed in
         "$current" | "$previous" | "$newest_failed" | "$v_release" | "$v_previous") continue ;;
         esac
-        [ ! -e "$state/good/$listed.pinned" ] || continue
+        [ ! -e "$state/good/$listed.pinned" ] && ! slot_has "$listed" || continue
         if remove_release "$listed" 2>&1; then
             value pruned "$listed"
         else
@@ -1809,7 +2031,7 @@ facts_of_journal() {
 
 # The timer that runs, or that a reboot ended; and what a timer put back.
 facts_of_timer() {
-    if read_armed && [ ! -e "$state/confirm/$armed_id.end" ]; then
+    if read_armed && [ "$armed_kind" = confirm ] && [ ! -e "$state/confirm/$armed_id.end" ]; then
         uptime_now
         if [ "$armed_boot" = "$s_boot" ]; then
             value confirm "armed $((armed_until > up ? armed_until - up : 0)) $armed_release $armed_previous"
@@ -1846,6 +2068,7 @@ lead_facts() {
     fi
     facts_of_journal
     facts_of_timer
+    facts_of_slots
     facts_of_migrations
     reply ok facts
 }
@@ -2069,7 +2292,7 @@ do_open() {
     elevate
     check_tools || return
     s_root=${v_root%/} s_unit=$v_unit s_start=$v_start s_stop=$v_stop s_reload=$v_reload s_shared=$v_shared
-    s_keep=${v_keep:-5} s_sudo=''
+    s_keep=${v_keep:-5} s_sudo='' s_slots=$v_slots s_slot_start=$v_slot_start s_slot_stop=$v_slot_stop
     s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
@@ -2095,6 +2318,7 @@ read_request() {
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
+    v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2143,6 +2367,11 @@ read_request() {
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;
         again) v_again=$text ;;
+        slot) v_slot=$text ;;
+        seconds) v_seconds=$text ;;
+        slot_unit) v_slots=$v_slots$text$nl ;;
+        slot_start) v_slot_start=$v_slot_start$text$nl ;;
+        slot_stop) v_slot_stop=$v_slot_stop$text$nl ;;
         status) v_status=${text%% *} ;;
         *) fault="unknown key ${line%% *}; the node's program is of another version" ;;
         esac
@@ -2161,8 +2390,8 @@ add_environment() {
 }
 
 check_request() {
-    case $v_token$v_name$v_rollout$v_previous$v_target in
-    *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous and target are of letters, digits, dot, dash, underscore" ;;
+    case $v_token$v_name$v_rollout$v_previous$v_target$v_slot in
+    *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and slot are of letters, digits, dot, dash, underscore" ;;
     esac
     case $v_release in
     '') ;;
@@ -2195,7 +2424,8 @@ dispatch() {
     probe) launch 60 plain ;;
     exec) show='262144 10000 4000' && launch 0 plain ;;
     stage | unpack | activate) launch_recorded 600 ;;
-    discard | commit) launch_recorded 300 ;;
+    stop) launch_recorded 600 ;;
+    discard | commit | keep_old) launch_recorded 300 ;;
     failed) do_failed ;;
     confirm) do_confirm ;;
     run) launch_recorded 600 plain ;;
@@ -2210,6 +2440,7 @@ serve() {
     trap : HUP PIPE
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
     follow='' followers='' session_pid=$$
+    s_slots='' s_slot_start='' s_slot_stop=''
     s_root='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
