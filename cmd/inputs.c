@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "io/files.h"
 #include "model/pattern.h"
+#include "model/slots.h"
 
 void fault_print(const struct fault *fault, const char *event, bool json)
 {
@@ -83,6 +84,11 @@ static int read_playbook(struct inputs *inputs, const struct options *options, c
                                 options->overrides, options->override_count,
                                 faults->total ? NULL : &inputs->inventory, faults, err);
         status = status == ERR_MEMORY ? status : 0;
+        if (inputs->playbook.strategy.kind == STRATEGY_BLUE_GREEN)
+            faults_add(faults, inputs->playbook_path,
+                       playbook_line(&inputs->playbook, "strategy", "type"),
+                       "key 'type' in [strategy]: blue-green is not supported by this version; use "
+                       "rolling");
     }
     strbuf_release(&text);
     return status;
@@ -145,6 +151,25 @@ static int select_hosts(struct inputs *inputs, struct faults *faults, struct err
         faults_add(faults, file, line, "hosts = %s: %s", hosts, reason.message);
     else if (inputs->node_count == 0)
         faults_add(faults, file, line, "hosts = %s: no node in %s", hosts, inputs->inventory.file);
+    return 0;
+}
+
+/* With two groups of nodes, each node of the service is in one of them. */
+static int check_sides(struct inputs *inputs, struct faults *faults, struct err *err)
+{
+    struct err reason = {0};
+    size_t *slots, wrong;
+    if (!playbook_has_sides(&inputs->playbook) || !inputs->playbook.slots[SLOT_GREEN].hosts)
+        return 0;
+    if (slots_of_nodes(&slots, &wrong, &inputs->playbook, &inputs->inventory, inputs->nodes,
+                       inputs->node_count, &inputs->arena, &reason) == 0)
+        return 0;
+    if (reason.code == ERR_MEMORY)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    faults_add(faults, inputs->playbook_path,
+               playbook_line(&inputs->playbook, wrong == SLOT_GREEN ? "slot green" : "slot blue",
+                             "hosts"),
+               "%s", reason.message);
     return 0;
 }
 
@@ -220,6 +245,9 @@ int inputs_read(struct inputs *inputs, const struct options *options, const char
     }
     if (playbook_name && readable && inputs->playbook.service.hosts &&
         select_hosts(inputs, &faults, &err))
+        return report_error(&err);
+    if (playbook_name && readable && inputs->node_count &&
+        check_sides(inputs, &faults, &err))
         return report_error(&err);
     if (playbook_name && readable && select_balancers(inputs, &faults, &err))
         return report_error(&err);

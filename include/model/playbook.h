@@ -48,6 +48,8 @@ struct source {
 };
 
 enum strategy_kind { STRATEGY_ROLLING, STRATEGY_BLUE_GREEN, STRATEGY_CANARY };
+enum promotion { PROMOTE_AUTO, PROMOTE_MANUAL };
+#define KEEP_UNTIL_NEXT (-1)
 enum order_kind { ORDER_INVENTORY, ORDER_SORTED, ORDER_REVERSE };
 struct strategy {
     enum strategy_kind
@@ -59,7 +61,19 @@ struct strategy {
     int64_t bake_ms;               /* 10 s */
     int64_t confirm_ms; /* until a node puts an unconfirmed release back by itself; 0: never */
     enum order_kind order;
+    enum promotion promote; /* auto; manual: holds for the verb `promote` */
+    int64_t keep_old_ms;    /* blue-green: how long the old side runs on; KEEP_UNTIL_NEXT; 15 min */
 };
+
+/* One of the two sides of a blue-green service: an instance on every node, or a group of nodes. */
+enum { SLOT_BLUE, SLOT_GREEN, SLOTS };
+struct slot {
+    uint16_t port;                   /* 0: service.port */
+    const char *unit, *start, *stop; /* NULL: the service's */
+    const char *hosts; /* an inventory pattern: the side is these nodes; NULL: on every node */
+    int line;          /* 0: it does not stand in the file */
+};
+const char *slot_name(size_t slot); /* "blue", "green"; static */
 
 enum probe_via { VIA_NODE, VIA_DIRECT };
 struct health {
@@ -190,12 +204,14 @@ struct playbook {
     size_t migration_count;
     struct balancer *balancers; /* file order */
     size_t balancer_count;
+    struct slot slots[SLOTS];
     struct playbook_place *places; /* every key that was given */
     size_t place_count;
 };
 
 /* One `--set section.key=value`; applied after the file by the same table, the last of a key wins;
- * its faults have the file `--set` and line 0. The section of a hook is `step NAME`, of a
+ * its faults have the file `--set` and line 0. The section of a hook is `step NAME`, of a slot
+ * `slot blue`, of a
  * migration `migration NAME`, of a balancer `balancer NAME`, and must stand in the file. */
 struct playbook_override {
     const char *section, *key, *value;
@@ -212,6 +228,10 @@ void playbook_release(struct playbook *playbook);
 /* Line of a key that stood in the file, 0 when it did not: for messages of later checks. A hook's
  * section is `step NAME`. */
 int playbook_line(const struct playbook *playbook, const char *section, const char *key);
+
+/* Both slots on each node, or a group of nodes for each; a playbook without slots is neither. */
+bool playbook_has_slots(const struct playbook *playbook);
+bool playbook_has_sides(const struct playbook *playbook);
 
 /* Whether a key was given, in the file or by an override. */
 bool playbook_has(const struct playbook *playbook, const char *section, const char *key);

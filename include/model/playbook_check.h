@@ -13,4 +13,7 @@
 void playbook_check(struct playbook *playbook, const struct inventory *inventory,
                     struct faults *faults);
 
+/* The part of it that is about blue-green and [slot NAME]. */
+void playbook_check_slots(const struct playbook *playbook, struct faults *faults);
+
 #endif

@@ -31,7 +31,7 @@ enum key_kind {
     KEY_PORT,      /* uint16_t, 1 to 65535 */
     KEY_URLS,      /* struct string_list: `https://host:port` without a path, by comma */
     KEY_ENDPOINT,  /* const char *: `host:port`, an IPv6 address in brackets */
-    KEY_DURATION,  /* int64_t milliseconds from minimum to maximum */
+    KEY_DURATION,  /* int64_t milliseconds from minimum to maximum; -1 for the word in `choices` */
     KEY_AMOUNT,    /* struct amount */
     KEY_AMOUNTS,   /* struct amount * with a size_t count behind it; each more than 0 */
     KEY_CHOICE,    /* an enum: the place of the value in `choices` */
@@ -44,7 +44,7 @@ struct playbook_key {
     const char *section; /* `step` stands for every [step NAME], `balancer` likewise */
     const char *key;
     enum key_kind kind;
-    size_t offset;            /* in struct playbook; in struct hook or balancer for those */
+    size_t offset;            /* in struct playbook; in struct hook, slot, ... for those */
     int64_t minimum, maximum; /* milliseconds for durations */
     const char *choices;      /* `a|b|c` in the order of the enum */
     const char *fallback;     /* as a playbook writes it; NULL: not set */
@@ -57,7 +57,7 @@ const struct playbook_key *playbook_key_at(size_t index);
 const struct playbook_key *playbook_key_find(const char *section, const char *key);
 /* The section at `index`, in the order of the manual; NULL behind the last. Static. */
 const char *playbook_section_at(size_t index);
-/* Whether the section is written with a name, once for each: `step`, `migration`, `balancer`. */
+/* Whether the section is written with a name, once for each: `step`, `migration`, `slot`, ... */
 bool playbook_section_has_name(const char *section);
 /* Sections that are known and belong to a later version: `discovery`, ... */
 bool playbook_section_is_planned(const char *section);

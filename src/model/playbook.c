@@ -141,7 +141,7 @@ static void apply_defaults(struct parse *parse, const char *section, void *base)
 static const char *section_label(struct parse *parse, const struct ini_section *section)
 {
     static const char *const examples[][2] = {
-        {"step", "migrate"}, {"migration", "add-price"}, {"balancer", "front"}};
+        {"step", "migrate"}, {"migration", "add-price"}, {"slot", "blue"}, {"balancer", "front"}};
     const char *example = "";
     if (section->label && text_is_name(section->label))
         return section->label;
@@ -198,13 +198,31 @@ static struct balancer *add_balancer(struct parse *parse, const struct ini_secti
     return balancer;
 }
 
-/* A new element for [step NAME], [migration NAME], [balancer NAME]; NULL when it cannot be. */
+/* Slots have their places; NULL, and told, when it is none. */
+static struct slot *add_slot(struct parse *parse, const struct ini_section *section,
+                             const char *name)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &parse->playbook->slots[i];
+        if (strcmp(slot_name(i), name) != 0)
+            continue;
+        slot->line = section->line;
+        return slot;
+    }
+    faults_add(parse->faults, parse->file, section->line,
+               "section [slot %s]: a slot is [slot blue] or [slot green]", name);
+    return NULL;
+}
+
+/* A new element for [step NAME], [migration NAME], ...; NULL when it cannot be. */
 static void *add_named(struct parse *parse, const struct ini_section *section)
 {
     const char *name = section_label(parse, section);
     void *base;
     if (!name)
         return NULL;
+    if (strcmp(section->name, "slot") == 0)
+        return add_slot(parse, section, name);
     if (strcmp(section->name, "step") == 0) {
         base = add_hook(parse, section, name);
     } else if (strcmp(section->name, "balancer") == 0) {
@@ -274,6 +292,10 @@ static void *find_named(struct playbook *playbook, const char *section, const ch
     for (size_t i = 0; strncmp(section, "migration ", 10) == 0 && i < playbook->migration_count; i++)
         if (strcmp(playbook->migrations[i].name, section + 10) == 0)
             return &playbook->migrations[i];
+    *kind = "slot";
+    for (size_t i = 0; strncmp(section, "slot ", 5) == 0 && i < SLOTS; i++)
+        if (playbook->slots[i].line && strcmp(slot_name(i), section + 5) == 0)
+            return &playbook->slots[i];
     *kind = "balancer";
     for (size_t i = 0; strncmp(section, "balancer ", 9) == 0 && i < playbook->balancer_count; i++)
         if (strcmp(playbook->balancers[i].name, section + 9) == 0)
@@ -290,7 +312,7 @@ static void apply_override(struct parse *parse, const struct playbook_override *
         return;
     }
     if (strncmp(section, "step ", 5) == 0 || strncmp(section, "migration ", 10) == 0 ||
-        strncmp(section, "balancer ", 9) == 0) {
+        strncmp(section, "slot ", 5) == 0 || strncmp(section, "balancer ", 9) == 0) {
         const char *kind;
         void *base = find_named(parse->playbook, section, &kind);
         if (base)
@@ -372,6 +394,22 @@ bool playbook_has(const struct playbook *playbook, const char *section, const ch
             strcmp(playbook->places[i].key, key) == 0)
             return true;
     return false;
+}
+
+const char *slot_name(size_t slot)
+{
+    static const char *const names[] = {"blue", "green"};
+    return names[slot];
+}
+
+bool playbook_has_slots(const struct playbook *playbook)
+{
+    return playbook->strategy.kind == STRATEGY_BLUE_GREEN && !playbook->slots[SLOT_BLUE].hosts;
+}
+
+bool playbook_has_sides(const struct playbook *playbook)
+{
+    return playbook->strategy.kind == STRATEGY_BLUE_GREEN && playbook->slots[SLOT_BLUE].hosts;
 }
 
 const char *hook_when_name(enum hook_when when)

@@ -33,7 +33,8 @@ static void check_service(const struct check *check)
         if (!playbook_has(check->playbook, "service", required[i]))
             TELL(check, "service", required[i], "key '%s' is missing in [service]", required[i]);
     bool can_start = playbook_has(check->playbook, "service", "unit") ||
-                     playbook_has(check->playbook, "service", "start");
+                     playbook_has(check->playbook, "service", "start") ||
+                     check->playbook->slots[SLOT_BLUE].line || check->playbook->slots[SLOT_GREEN].line;
     if (!can_start)
         TELL(check, "service", "unit",
              "[service] needs 'unit' (a systemd unit) or 'start' (a command)");
@@ -57,13 +58,17 @@ static void check_source(const struct check *check)
 static void check_strategy(const struct check *check)
 {
     const struct strategy *strategy = &check->playbook->strategy;
-    if (strategy->kind != STRATEGY_ROLLING)
+    if (strategy->kind == STRATEGY_CANARY)
         TELL(check, "strategy", "type",
-             "key 'type' in [strategy]: %s is not supported by this version; use rolling",
-             strategy->kind == STRATEGY_CANARY ? "canary" : "blue-green");
+             "key 'type' in [strategy]: canary is not supported by this version; use rolling");
     if (strategy->max_unavailable.value == 0)
         TELL(check, "strategy", "max_unavailable",
              "key 'max_unavailable' in [strategy] must be more than 0, or no node could change");
+}
+
+static bool has_unit(const struct playbook *playbook)
+{
+    return playbook_has(playbook, "service", "unit") || playbook_has(playbook, "slot blue", "unit");
 }
 
 /* Which checks run when the playbook leaves it open: the unit if there is one, else the port. */
@@ -72,12 +77,13 @@ static void choose_health(const struct check *check)
     struct health *health = &check->playbook->health;
     const struct service *service = &check->playbook->service;
     if (!playbook_has(check->playbook, "health", "unit"))
-        health->unit = playbook_has(check->playbook, "service", "unit");
-    if (health->port == 0)
+        health->unit = has_unit(check->playbook);
+    if (health->port == 0 && check->playbook->strategy.kind != STRATEGY_BLUE_GREEN)
         health->port = service->port;
+    bool has_port = health->port || service->port || check->playbook->slots[SLOT_BLUE].port;
     bool none = !playbook_has(check->playbook, "health", "http") && !health->tcp &&
                 !playbook_has(check->playbook, "health", "command") && !health->unit;
-    if (none && health->port && !playbook_has(check->playbook, "health", "tcp"))
+    if (none && has_port && !playbook_has(check->playbook, "health", "tcp"))
         health->tcp = true;
     else if (none)
         TELL(check, "health", playbook_has(check->playbook, "health", "tcp") ? "tcp" : "unit",
@@ -93,7 +99,8 @@ static void check_probes(const struct check *check)
 {
     const struct health *health = &check->playbook->health;
     bool port_given = playbook_has(check->playbook, "service", "port") ||
-                      playbook_has(check->playbook, "health", "port");
+                      playbook_has(check->playbook, "health", "port") ||
+                      playbook_has(check->playbook, "slot blue", "port");
     if (health->http && *health->http != '/' && !is_url(health->http))
         TELL(check, "health", "http",
              "key 'http' in [health]: '%.100s' is neither a path like /healthz nor an http:// or "
@@ -106,7 +113,7 @@ static void check_probes(const struct check *check)
         TELL(check, "health", "http", "key 'http' in [health]: a URL has no blanks; write %%20");
     if (health->tcp && !port_given)
         TELL(check, "health", "tcp", "key 'tcp' in [health] needs 'port' in [service]");
-    if (health->unit && !playbook_has(check->playbook, "service", "unit"))
+    if (health->unit && !has_unit(check->playbook))
         TELL(check, "health", "unit", "key 'unit' in [health] needs 'unit' in [service]");
     static const char *const http_only[] = {"expect", "body", "headers", "host", "tls_verify"};
     for (size_t i = 0; i < 5; i++)
@@ -249,10 +256,12 @@ static void check_balancers(const struct check *check)
     }
 }
 
-/* What every template may use; the rest are inventory variables. The service's own values may not use the last two, which come of them. */
-static const char *const built_in[] = {"node", "address", "port", "service", "release", "root"};
+/* What every template may use; the rest are inventory variables. The service's own values may not use the last two, which come of them; what is
+ * the same for both slots may not use the slot. */
+static const char *const built_in[] = {"node", "address", "port", "service", "slot", "release", "root"};
 #define BUILT_IN_COUNT (sizeof(built_in) / sizeof(built_in[0]))
 #define BUILT_IN_OF_SERVICE (BUILT_IN_COUNT - 2)
+#define BUILT_IN_OF_ROOT (BUILT_IN_COUNT - 3)
 
 static bool any_node_has(const struct inventory *inventory, const char *name)
 {
@@ -305,7 +314,10 @@ static void check_template(const struct check *check, const char *section, const
 {
     struct template_place place = {.check = check, .section = section, .key = key};
     struct err err = {0};
-    place.built_in_count = strcmp(section, "service") == 0 ? BUILT_IN_OF_SERVICE : BUILT_IN_COUNT;
+    if (strcmp(section, "service") == 0)
+        place.built_in_count = strcmp(key, "unit") == 0 ? BUILT_IN_OF_SERVICE : BUILT_IN_OF_ROOT;
+    else
+        place.built_in_count = strcmp(key, "unit") == 0 ? BUILT_IN_OF_SERVICE : BUILT_IN_COUNT;
     if (text && template_names(text, check_name, &place, &err) < 0)
         TELL(check, section, key, "key '%s' in [%s]: %s", key, section, err.message);
 }
@@ -316,6 +328,8 @@ static void check_templates(const struct check *check)
     const struct health *health = &check->playbook->health;
     check_template(check, "service", "root", service->root);
     check_template(check, "service", "unit", service->unit);
+    check_template(check, "slot blue", "unit", check->playbook->slots[SLOT_BLUE].unit);
+    check_template(check, "slot green", "unit", check->playbook->slots[SLOT_GREEN].unit);
     for (size_t i = 0; i < service->shared.count; i++)
         check_template(check, "service", "shared", service->shared.items[i]);
     check_template(check, "health", "http", health->http);
@@ -346,4 +360,5 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_balancers(&check);
     playbook_check_etcd(playbook, "lock", &playbook->lock.etcd, faults);
     check_templates(&check);
+    playbook_check_slots(playbook, faults);
 }

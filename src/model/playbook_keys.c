@@ -12,6 +12,7 @@
 #define AT_HOOK(member) offsetof(struct hook, member)
 #define AT_MIGRATION(member) offsetof(struct migration, member)
 #define AT_BALANCER(member) offsetof(struct balancer, member)
+#define AT_SLOT(member) offsetof(struct slot, member)
 /* How an etcd cluster is reached: the same keys in every section that speaks to one. */
 #define ETCD_KEYS(section, at)                                                                     \
     {section, "etcd", KEY_URLS, at(etcd.urls),                                                     \
@@ -61,7 +62,8 @@ static const struct playbook_key keys[] = {
      .help = "only this folder of the commit; git only"},
 
     {"strategy", "type", KEY_CHOICE, AT(strategy.kind), .choices = "rolling|blue-green|canary",
-     .fallback = "rolling", .help = "how the fleet moves; this version knows rolling"},
+     .fallback = "rolling",
+     .help = "how the fleet moves; this version knows rolling and blue-green"},
     {"strategy", "batch", KEY_AMOUNTS, AT(strategy.batch), .fallback = "1, 25%",
      .help = "nodes of each wave; the last one repeats"},
     {"strategy", "max_unavailable", KEY_AMOUNT, AT(strategy.max_unavailable), .fallback = "25%",
@@ -74,6 +76,11 @@ static const struct playbook_key keys[] = {
      .help = "a node goes back by itself unless confirmed by then over a new connection"},
     {"strategy", "order", KEY_CHOICE, AT(strategy.order), .choices = "inventory|sorted|reverse",
      .fallback = "inventory", .help = "the order of the nodes"},
+    {"strategy", "promote", KEY_CHOICE, AT(strategy.promote), .choices = "auto|manual",
+     .fallback = "auto", .help = "blue-green: manual holds before the switch for `promote`"},
+    {"strategy", "keep_old", KEY_DURATION, AT(strategy.keep_old_ms), 0, 30 * DAY_MS,
+     .choices = "until-next", .fallback = "15m",
+     .help = "blue-green: how long the old side runs on after the switch; or until-next"},
 
     {"health", "http", KEY_TEMPLATE, AT(health.http),
      .help = "a path on the service's port, or a whole http:// or https:// URL"},
@@ -167,6 +174,17 @@ static const struct playbook_key keys[] = {
     {"migration", "timeout", KEY_DURATION, AT_MIGRATION(timeout_ms), 100, 7 * DAY_MS,
      .fallback = "10m", .help = "after which a command of it is stopped"},
 
+    {"slot", "port", KEY_PORT, AT_SLOT(port),
+     .help = "the port this instance listens on; service.port if unset"},
+    {"slot", "unit", KEY_UNIT, AT_SLOT(unit),
+     .help = "its systemd unit; service.unit, which may have {slot} in it, if unset"},
+    {"slot", "start", KEY_COMMAND, AT_SLOT(start),
+     .help = "command that (re)starts it; service.start if unset"},
+    {"slot", "stop", KEY_COMMAND, AT_SLOT(stop),
+     .help = "command that stops it; service.stop if unset"},
+    {"slot", "hosts", KEY_TEXT, AT_SLOT(hosts),
+     .help = "an inventory pattern: this side is a group of nodes, not an instance on each"},
+
     {"balancer", "type", KEY_CHOICE, AT_BALANCER(kind), .choices = "haproxy",
      .help = "what it is; required; this version knows haproxy"},
     {"balancer", "nodes", KEY_TEXT, AT_BALANCER(nodes),
@@ -182,9 +200,10 @@ static const struct playbook_key keys[] = {
 };
 
 static const char *const sections[] = {"service", "source", "strategy",  "health",  "failure",
-                                       "retry",   "lock",   "step",      "migration", "balancer"};
+                                       "retry",   "lock",   "step",      "migration", "slot",
+                                       "balancer"};
 
-static const char *const planned[] = {"slot",    "discovery", "analysis",
+static const char *const planned[] = {"discovery", "analysis",
                                       "breaker", "notify",    "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
@@ -208,6 +227,7 @@ const char *playbook_section_at(size_t index)
 bool playbook_section_has_name(const char *section)
 {
     return strcmp(section, "step") == 0 || strcmp(section, "migration") == 0 ||
+           strcmp(section, "slot") == 0 ||
            strcmp(section, "balancer") == 0;
 }
 

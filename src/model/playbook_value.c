@@ -282,7 +282,15 @@ static int store_port(const struct target *target)
 static int store_duration(const struct target *target)
 {
     int64_t value;
+    const char *word = target->key->choices;
     int code = duration_parse(&value, target->text, target->err);
+    if (word && strcmp(target->text, word) == 0) {
+        *(int64_t *)target->field = -1;
+        return 0;
+    }
+    if (code < 0 && word)
+        return err_set(target->err, ERR_INPUT, "'%.100s' is neither a duration like 15m nor %s",
+                       target->text, word);
     if (code < 0)
         return code;
     if (value < target->key->minimum || value > target->key->maximum) {

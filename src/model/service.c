@@ -57,25 +57,48 @@ static int expand_shared(struct expanding *expanding, struct playbook *into, con
     return rc;
 }
 
-int service_of_node(struct service *out, const struct playbook *playbook, const struct node *node,
-                    struct arena *arena, struct err *err)
+/* Of a node, or of the slot of it that is not SLOTS. */
+static int service_of(struct service *out, const struct playbook *playbook, const struct node *node, size_t index,
+                      struct arena *arena, struct err *err)
 {
     const struct service *service = &playbook->service;
-    const struct variable known[] = {
-        {.name = "port", .value = arena_printf(arena, "%u", service->port)},
-        {.name = "service", .value = service->name},
-    };
+    const struct slot *slot = index < SLOTS ? &playbook->slots[index] : NULL;
     struct playbook into = {.service = *service};
-    struct expanding expanding = {.scope = {.node = node, .extra = known, .extra_count = 2},
+    if (slot && slot->port)
+        into.service.port = slot->port;
+    const struct variable known[] = {
+        {.name = "port", .value = arena_printf(arena, "%u", into.service.port)},
+        {.name = "service", .value = service->name},
+        {.name = "slot", .value = slot ? slot_name(index) : ""},
+    };
+    struct expanding expanding = {.scope = {.node = node, .extra = known, .extra_count = slot ? 3 : 2},
                                   .arena = arena,
                                   .err = err};
+    if (slot && slot->start)
+        into.service.start = slot->start;
+    if (slot && slot->stop)
+        into.service.stop = slot->stop;
+    const char *unit = slot && (slot->unit || slot->start) ? slot->unit : service->unit;
+    into.service.unit = NULL;
     strbuf_init(&expanding.text, VALUE_MAX);
     int rc = expand_one(&expanding, &into, "root", service->root);
-    if (rc == 0)
-        rc = expand_one(&expanding, &into, "unit", service->unit);
+    if (rc == 0 && (slot || playbook->strategy.kind != STRATEGY_BLUE_GREEN))
+        rc = expand_one(&expanding, &into, "unit", unit);
     if (rc == 0)
         rc = expand_shared(&expanding, &into, &service->shared);
     strbuf_release(&expanding.text);
     *out = into.service;
     return rc;
+}
+
+int service_of_node(struct service *out, const struct playbook *playbook, const struct node *node,
+                    struct arena *arena, struct err *err)
+{
+    return service_of(out, playbook, node, SLOTS, arena, err);
+}
+
+int service_of_slot(struct service *out, const struct playbook *playbook, const struct node *node, size_t slot,
+                    struct arena *arena, struct err *err)
+{
+    return service_of(out, playbook, node, slot, arena, err);
 }

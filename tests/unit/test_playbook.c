@@ -170,19 +170,105 @@ static void there_are_at_most_64_migrations(void **state)
     parsed_release(&parsed);
 }
 
+#define BLUE_GREEN                                                                                 \
+    "[service]\nname = shop\nroot = /srv/shop\nunit = shop@{slot}.service\n"                       \
+    "[strategy]\ntype = blue-green\n[balancer front]\ntype = haproxy\nnodes = lb\n"               \
+    "backend = shop\n"
+#define SLOT_PAIR "[slot blue]\nport = 8081\n[slot green]\nport = 8082\n"
+
+static void two_slots_on_each_node_are_read(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, BLUE_GREEN SLOT_PAIR "[health]\nhttp = /healthz\n");
+    const struct playbook *playbook = &parsed.playbook;
+    assert_string_equal(parsed.told, "");
+    assert_true(playbook_has_slots(playbook));
+    assert_false(playbook_has_sides(playbook));
+    assert_int_equal(playbook->slots[SLOT_BLUE].port, 8081);
+    assert_int_equal(playbook->slots[SLOT_GREEN].port, 8082);
+    assert_int_equal(playbook->strategy.promote, PROMOTE_AUTO);
+    assert_int_equal(playbook->strategy.keep_old_ms, 15 * 60 * 1000);
+    parsed_release(&parsed);
+}
+
+static void two_groups_of_nodes_are_read(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    const char *text = "[service]\nname=shop\nroot=/srv/shop\nport=80\nstart=a\nstop=b\n"
+                       "[strategy]\ntype = blue-green\npromote = manual\nkeep_old = until-next\n"
+                       "[balancer front]\ntype = haproxy\nnodes = lb\nbackend = shop\n"
+                       "[slot blue]\nhosts = a\n[slot green]\nhosts = b\n";
+    parse(&parsed, text);
+    assert_string_equal(parsed.told, "");
+    assert_true(playbook_has_sides(&parsed.playbook));
+    assert_false(playbook_has_slots(&parsed.playbook));
+    assert_string_equal(parsed.playbook.slots[SLOT_GREEN].hosts, "b");
+    assert_int_equal(parsed.playbook.strategy.promote, PROMOTE_MANUAL);
+    assert_int_equal(parsed.playbook.strategy.keep_old_ms, KEEP_UNTIL_NEXT);
+    parsed_release(&parsed);
+}
+
+static void slots_that_cannot_be_are_told(void **state)
+{
+    (void)state;
+    assert_told(BLUE_GREEN "[slot blue]\nport = 8081\n[slot red]\nport = 1\n",
+                "shop.ini:6: key 'type' in [strategy]: blue-green needs [slot blue] and [slot "
+                "green]; [slot green] is missing\n"
+                "shop.ini:13: section [slot red]: a slot is [slot blue] or [slot green]\n");
+    assert_told(BLUE_GREEN "[slot blue]\nport = 81\nhosts = a\n[slot green]\nport = 82\n",
+                "shop.ini:13: key 'hosts' in [slot blue]: both slots have hosts, or none has: two "
+                "groups of nodes, or two instances on each node\n");
+    assert_told(BLUE_GREEN "[slot blue]\nport = 81\n[slot green]\nport = 81\n",
+                "shop.ini:14: key 'port' in [slot green]: 81 is the port of [slot blue], and both "
+                "run on each node\n");
+    assert_told(BLUE_GREEN "[slot blue]\nport = 81\n[slot green]\nunit = x.service\n",
+                "shop.ini:13: key 'port' is missing in [slot green]: both instances run on each "
+                "node\n");
+    assert_told(BASE "[slot blue]\nport = 81\n[strategy]\nkeep_old = 5m\n",
+                "shop.ini:6: [slot blue] has a meaning with type = blue-green in [strategy] only\n"
+                "shop.ini:9: key 'keep_old' in [strategy] has a meaning with type = blue-green "
+                "only\n");
+}
+
+static void what_blue_green_cannot_go_with_is_told(void **state)
+{
+    (void)state;
+    assert_told("[service]\nname = shop\nroot = /srv/shop\nunit = shop.service\nreload = x\n"
+                "[strategy]\ntype = blue-green\nbatch = 1\nkeep_old = soon\n"
+                "[failure]\nmax_failures = 1\n" SLOT_PAIR,
+                "shop.ini:4: both slots have the unit shop.service; use a template unit such as "
+                "shop@{slot}.service\n"
+                "shop.ini:5: key 'reload' in [service] has no meaning with type = blue-green: the "
+                "idle instance is started, never reloaded; remove it\n"
+                "shop.ini:7: key 'type' in [strategy]: blue-green needs a [balancer NAME], which "
+                "switches between the slots\n"
+                "shop.ini:8: key 'batch' in [strategy] has no meaning with type = blue-green: the "
+                "idle side changes at once, since it has no traffic; remove it\n"
+                "shop.ini:9: key 'keep_old' in [strategy]: 'soon' is neither a duration like 15m "
+                "nor until-next\n"
+                "shop.ini:11: key 'max_failures' in [failure] must be 0 with type = blue-green: "
+                "every instance passes its gate before the switch\n");
+    assert_told("[service]\nname = shop\nroot = /srv/shop\nstart = x\n"
+                "[strategy]\ntype = blue-green\n[balancer front]\ntype = haproxy\nnodes = lb\n"
+                "backend = shop\n" SLOT_PAIR,
+                "shop.ini:11: [slot blue] needs 'stop', here or in [service]: the old side is "
+                "stopped in the end\n"
+                "shop.ini:13: [slot green] needs 'stop', here or in [service]: the old side is "
+                "stopped in the end\n");
+}
+
 static void sections_of_later_versions_are_named(void **state)
 {
     (void)state;
-    assert_told(BASE "[discovery x]\na=1\n[slot blue]\na=1\n[observe]\na=1\n",
+    assert_told(BASE "[discovery x]\na=1\n[notify blue]\na=1\n[observe]\na=1\n",
                 "shop.ini:6: section [discovery x] is not supported by this version\n"
-                "shop.ini:8: section [slot blue] is not supported by this version\n"
+                "shop.ini:8: section [notify blue] is not supported by this version\n"
                 "shop.ini:10: section [observe] is not supported by this version\n");
     assert_told(BASE "[strategy]\ntype = canary\n",
                 "shop.ini:7: key 'type' in [strategy]: canary is not supported by this version; "
                 "use rolling\n");
-    assert_told(BASE "[strategy]\ntype = blue-green\n",
-                "shop.ini:7: key 'type' in [strategy]: blue-green is not supported by this "
-                "version; use rolling\n");
 }
 
 static void a_balancer_has_its_defaults(void **state)
@@ -511,7 +597,8 @@ static void the_table_is_whole(void **state)
         assert_ptr_equal(playbook_key_find(key->section, key->key), key);
         assert_non_null(key_kind_name(key->kind));
         assert_non_null(key->help);
-        assert_int_equal(key->kind == KEY_CHOICE, key->choices != NULL);
+        if (key->kind != KEY_DURATION)
+            assert_int_equal(key->kind == KEY_CHOICE, key->choices != NULL);
     }
     for (size_t i = 0; (section = playbook_section_at(i)); i++)
         for (size_t j = 0; j < keys; j++)
@@ -533,6 +620,10 @@ int main(void)
         cmocka_unit_test(there_are_at_most_64_migrations),
         cmocka_unit_test(a_balancer_has_its_defaults),
         cmocka_unit_test(what_a_balancer_lacks_is_told),
+        cmocka_unit_test(two_slots_on_each_node_are_read),
+        cmocka_unit_test(two_groups_of_nodes_are_read),
+        cmocka_unit_test(slots_that_cannot_be_are_told),
+        cmocka_unit_test(what_blue_green_cannot_go_with_is_told),
         cmocka_unit_test(sections_of_later_versions_are_named),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
