@@ -33,6 +33,7 @@ struct front {
 };
 
 struct balancers;
+struct dependencies;
 
 struct fleet {
     struct arena arena;
@@ -44,6 +45,7 @@ struct fleet {
     size_t count;
     struct front *fronts;
     size_t front_count;
+    struct dependencies *dependencies; /* app/dependency.h; NULL without a playbook */
     struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
 };
 

@@ -27,6 +27,7 @@ enum record_kind {
     RECORD_OUTPUT,   /* node, phase, text: one line that the node said (stderr, a hook, the unit's journal) */
     RECORD_OUTCOME,  /* node, outcome, release, text: what to do, or NULL */
     RECORD_NOTICE,   /* text: a warning or remark of the run; node may be set */
+    RECORD_BREAKER,  /* state: breaker_state_name; node, or phase: the dependency's name; text: why */
     RECORD_RESULT,   /* result, exit_code, text: the last sentence */
     RECORD_KINDS
 };

@@ -158,6 +158,17 @@
  * - EVENT_LOST answers, with UNREACHABLE, what is in flight over the node's connection (not drain,
  *   enable, runner hooks); a later answer to it is ignored.
  *
+ * Breaker (core/breaker.h, one a node)
+ * - It counts the answers of steps over the node's connection: FAILED, TIMED_OUT and UNREACHABLE
+ *   are errors, an unhealthy probe and REFUSED are answers of a node that lives. A connect that
+ *   succeeds closes nothing: the step after it does, so a trial is a connect and one step.
+ * - While it is open nothing is sent to the node but a cancel. A step that would be (the next one,
+ *   a retry whose back-off has ended, a probe) waits for the trial; then it is a try like any
+ *   other, within `attempts` and `max_retries`, but the step's last one when it fails: no step
+ *   waits for two trials. A gate or bake goes on counting its time.
+ * - Others do not wait for such a node: the undo of the next one may begin before its.
+ * - It is not waited for to give back a lock: the lease ends by itself.
+ *
  * The end
  * - Interrupt: nothing new starts but the release, once a node; what is in flight gets
  *   `interrupt_grace_ms`, then it is cancelled; nothing is undone.
@@ -179,6 +190,7 @@
 #include "base/err.h"
 #include "base/random.h"
 #include "core/backoff.h"
+#include "core/breaker.h"
 #include "core/health.h"
 #include "core/waves.h"
 
@@ -369,6 +381,7 @@ struct rollout_config {
     int64_t bake_ms; /* without rules */
     int64_t progress_deadline_ms; /* from the last node that became healthy (Nomad); 0: none */
     struct backoff_rules backoff;
+    struct breaker_rules breaker; /* of each node */
     uint32_t attempts;    /* tries of one step in all, at least 1 */
     uint32_t max_retries; /* of the whole rollout */
     uint32_t forks;       /* nodes with an action in flight at once, probes apart */
@@ -445,6 +458,7 @@ enum note_kind {
     NOTE_PHASE,
     NOTE_PROBE,
     NOTE_RETRY,
+    NOTE_BREAKER,
     NOTE_TROUBLE,
     NOTE_OUTCOME,
     NOTE_BUDGET_SPENT,
@@ -469,7 +483,7 @@ struct note {
     size_t wave; /* NOTE_WAVE: 0-based */
     int value;   /* the enum value that belongs to the kind: state, phase, trouble, outcome, result;
                   * NOTE_BUDGET_SPENT: enum spend_reason;   NOTE_PROBE: 1 healthy, 0 not;
-                  * NOTE_MIGRATION: enum migration_state */
+                  * NOTE_MIGRATION: enum migration_state; NOTE_BREAKER: enum breaker_state */
     size_t migration; /* NOTE_MIGRATION */
     int64_t delay_ms; /* NOTE_RETRY */
 };

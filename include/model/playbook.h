@@ -114,6 +114,12 @@ struct retry {
     int64_t step_timeout_ms;
 };
 
+/* Of each node, and of each thing that a rollout leans on: core/breaker.h. */
+struct breaking {
+    uint32_t failures; /* errors in a row that open it, 5; 0: never */
+    int64_t cool_down_ms; /* 30 s */
+};
+
 enum hook_when {
     HOOK_AFTER_STAGE,
     HOOK_BEFORE_DRAIN,
@@ -198,6 +204,7 @@ struct playbook {
     struct failure failure;
     struct retry retry;
     struct service_lock_settings lock;
+    struct breaking breaker;
     struct hook *hooks; /* file order */
     size_t hook_count;
     struct migration *migrations; /* file order; at most MIGRATIONS_MAX */

@@ -320,6 +320,8 @@ static int make_machine(struct engine *engine, struct err *err)
         .bake_ms = playbook->strategy.bake_ms,
         .progress_deadline_ms = health->progress_deadline_ms,
         .backoff = {.base_ms = playbook->retry.base_ms, .max_ms = playbook->retry.max_ms},
+        .breaker = {.failures = playbook->breaker.failures,
+                    .cool_down_ms = playbook->breaker.cool_down_ms},
         .attempts = playbook->retry.attempts,
         .max_retries = playbook->retry.max_retries,
         .forks = engine->settings->forks,
@@ -379,6 +381,8 @@ static void release(struct engine *engine)
 {
     engine->finished = true;
     service_lock_on_lost(engine->settings->lock, NULL, NULL);
+    if (engine->fleet->dependencies)
+        dependencies_on_change(engine->fleet->dependencies, NULL, NULL);
     timer_stop(engine->turn);
     timer_stop(engine->tick);
     timer_stop(engine->redraw);
@@ -415,6 +419,8 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         if ((rc = loop_on_signal(engine->fleet->loop, signals[i], interrupted, engine, err)) < 0)
             goto out;
+    if (engine->fleet->dependencies)
+        dependencies_on_change(engine->fleet->dependencies, engine_dependency_changed, engine);
     struct record started = {.kind = RECORD_STARTED, .node = SIZE_MAX};
     engine_record(engine, &started);
     struct event start = {.kind = EVENT_START};

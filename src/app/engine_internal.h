@@ -3,6 +3,7 @@
 #define ENGINE_INTERNAL_H
 
 #include "app/delivery.h"
+#include "app/dependency.h"
 #include "app/engine.h"
 #include "app/facts.h"
 #include "app/migrations.h"
@@ -98,6 +99,9 @@ void engine_worker_release(struct worker *worker);
 void engine_ask_evidence(struct worker *worker);
 /* What became of each node, and the last sentence: engine_report.c. */
 void engine_report_note(struct engine *engine, const struct note *note);
+/* For dependencies_on_change. */
+void engine_dependency_changed(void *context, const struct dependency *dependency,
+                               enum breaker_state state, const char *cause);
 void engine_report_end(struct engine *engine);
 
 #endif

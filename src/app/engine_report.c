@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "app/balancer.h"
+#include "app/dependency.h"
 #include "base/strbuf.h"
+#include "base/units.h"
 #include "engine_internal.h"
 
 static struct worker *worker_of(struct engine *engine, size_t node)
@@ -81,6 +83,37 @@ static void report_migration(struct engine *engine, const struct note *note)
                       migration_state_name(state));
 }
 
+static void tell_breaker(struct engine *engine, size_t node, const char *name,
+                         enum breaker_state state, const char *cause)
+{
+    char left[DURATION_TEXT_MAX], text[SENTENCE_MAX + 128];
+    struct record record = {.kind = RECORD_BREAKER,
+                            .node = node,
+                            .phase = name,
+                            .state = breaker_state_name(state),
+                            .text = text};
+    if (state == BREAKER_OPEN)
+        snprintf(text, sizeof(text), "%s%sbreaker open, left alone for %s: %s", name ? name : "",
+                 name ? ": " : "", duration_format(left, engine->playbook->breaker.cool_down_ms),
+                 cause);
+    else
+        snprintf(text, sizeof(text), "%s%sbreaker %s", name ? name : "", name ? ": " : "",
+                 state == BREAKER_HALF_OPEN ? "half open: one trial" : "closed: it answers again");
+    engine_record(engine, &record);
+}
+
+static void report_breaker(struct engine *engine, const struct note *note)
+{
+    tell_breaker(engine, note->node, NULL, (enum breaker_state)note->value,
+                 worker_of(engine, note->node)->sentence);
+}
+
+void engine_dependency_changed(void *context, const struct dependency *dependency,
+                               enum breaker_state state, const char *cause)
+{
+    tell_breaker(context, SIZE_MAX, dependency_name(dependency), state, cause);
+}
+
 void engine_report_note(struct engine *engine, const struct note *note)
 {
     struct worker *worker = worker_of(engine, note->node);
@@ -111,6 +144,9 @@ void engine_report_note(struct engine *engine, const struct note *note)
         record.done = (uint64_t)note->delay_ms;
         record.text = worker->sentence;
         break;
+    case NOTE_BREAKER:
+        report_breaker(engine, note);
+        return;
     case NOTE_TROUBLE:
         report_trouble(engine, note);
         return;

@@ -8,6 +8,7 @@
 
 #include "base/strbuf.h"
 #include "app/balancer.h"
+#include "app/dependency.h"
 #include "base/text.h"
 #include "model/pattern.h"
 
@@ -123,6 +124,16 @@ static int add_fronts(struct fleet *fleet, const struct inventory *inventory, st
     return fleet->front_count ? balancers_create(&fleet->balancers, fleet, err) : 0;
 }
 
+static int add_dependencies(struct fleet *fleet, struct err *err)
+{
+    if (!fleet->playbook)
+        return 0;
+    struct breaker_rules rules = {.failures = fleet->playbook->breaker.failures,
+                                  .cool_down_ms = fleet->playbook->breaker.cool_down_ms};
+    fleet->dependencies = dependencies_create(fleet->loop, &rules);
+    return fleet->dependencies ? 0 : err_set(err, ERR_MEMORY, "out of memory");
+}
+
 int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes,
                  size_t count, const struct playbook *playbook, struct err *err)
 {
@@ -142,6 +153,9 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
     if ((rc = loop_create(&fleet->loop, err)) < 0 ||
         (rc = ssh_context_create(&fleet->ssh, fleet->loop, &ssh, err)) < 0 ||
         (rc = http_client_create(&fleet->http, fleet->loop, err)) < 0)
+        goto out;
+    rc = add_dependencies(fleet, err);
+    if (rc < 0)
         goto out;
     for (size_t i = 0; i < count; i++) {
         struct member *member = &fleet->members[i];
@@ -177,6 +191,7 @@ void fleet_free(struct fleet *fleet)
         return;
     http_client_free(fleet->http); /* its calls may go through the sessions */
     balancers_free(fleet->balancers);
+    dependencies_free(fleet->dependencies);
     for (size_t i = 0; i < fleet->front_count; i++)
         session_free(fleet->fronts[i].session);
     for (size_t i = 0; i < fleet->count; i++)

@@ -127,6 +127,8 @@ static bool is_whole(const struct past *past, const struct record *record)
     case RECORD_OUTPUT:
     case RECORD_NOTICE:
         return record->text;
+    case RECORD_BREAKER:
+        return record->state && record->text && (has_node || record->phase);
     case RECORD_STARTED:
     case RECORD_WAVE:
         return true;

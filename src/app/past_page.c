@@ -79,5 +79,6 @@ bool is_evidence(const struct record *record)
 {
     return record->kind == RECORD_TROUBLE || record->kind == RECORD_OUTPUT ||
            record->kind == RECORD_NOTICE || record->kind == RECORD_RETRY ||
+           record->kind == RECORD_BREAKER ||
            (record->kind == RECORD_PROBE && !record->healthy);
 }

@@ -88,6 +88,7 @@ static bool stays(const struct live *live, const struct record *record)
     case RECORD_STARTED:
     case RECORD_TROUBLE:
     case RECORD_NOTICE:
+    case RECORD_BREAKER:
     case RECORD_OUTPUT:
         return true;
     case RECORD_PROGRESS:

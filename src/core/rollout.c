@@ -413,6 +413,17 @@ static bool undo_waits(const struct rollout *rollout)
            begin_of_undo(rollout) == ROLLOUT_LOOK_BACK;
 }
 
+/* Who comes to rest instead of being sent may let another one go. */
+static void launch(struct rollout *rollout)
+{
+    size_t before;
+
+    do {
+        before = rollout->active;
+        action_launch_ready(rollout);
+    } while (rollout->active < before);
+}
+
 /* Starts what may start and moves the fleet on until someone is under way. */
 static void settle(struct rollout *rollout)
 {
@@ -422,7 +433,7 @@ static void settle(struct rollout *rollout)
 
         if (undoes && rollout->state < ROLLOUT_LOOK_BACK && !undo_waits(rollout))
             enter(rollout, begin_of_undo(rollout));
-        action_launch_ready(rollout);
+        launch(rollout);
         if (!rollout_halted(rollout))
             states[rollout->state].admit(rollout);
         if (rollout->active > 0)

@@ -111,6 +111,8 @@ void action_launch(struct rollout *rollout, struct walker *walker)
         kind = STEP_CONNECT;
     if (step_rules[kind].counts && walker->node != NO_NODE && !capacity_forks_left(rollout))
         return;
+    if (breaker_holds(rollout, walker, kind))
+        return;
     if (step_rules[kind].touches && capacity_park(rollout, walker))
         return;
     send_step(rollout, walker, kind);
@@ -185,7 +187,7 @@ static bool back_off(struct rollout *rollout, struct walker *walker, uint32_t *t
 {
     int64_t delay_ms;
 
-    if (++*tries >= rollout->config.attempts || rollout->retries >= rollout->config.max_retries ||
+    if (++*tries >= rollout->config.attempts || walker->trial_failed || rollout->retries >= rollout->config.max_retries ||
         rollout_halted(rollout))
         return false;
     rollout->retries++;
@@ -329,6 +331,8 @@ void action_answered(struct rollout *rollout, struct walker *walker, const struc
 
     answer.status = normal_status(walker, event->status);
     landed(rollout, walker);
+    if (!cut_short)
+        breaker_heard(rollout, walker, answer.status);
     if (answer.status == DONE_UNREACHABLE && !walker_on_runner(rollout, walker))
         walker_disconnected(walker);
     if (cut_short && answer.status != DONE_OK) {

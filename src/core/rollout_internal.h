@@ -75,6 +75,8 @@ struct walker {
     bool serves;   /* let in, not yet taken out of service */
     bool parked;   /* let in, then put back where it stood */
     struct gate gate;
+    struct breaker breaker;
+    bool trial_failed; /* the last answer opened a half open breaker again */
 };
 
 struct track_step {
@@ -161,6 +163,8 @@ void walker_passed(struct rollout *rollout, struct walker *walker);
 /* Nothing more is known of the node until it is probed again. */
 void walker_disconnected(struct walker *walker);
 void walker_watch(struct rollout *rollout, struct walker *walker);
+/* When the gate or bake under way may be decided by time alone. */
+int64_t walker_verdict_at(const struct rollout *rollout, const struct walker *walker);
 void walker_rest(struct rollout *rollout, struct walker *walker);
 /* Whether the state of the fleet still lets it take its next step. */
 bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker);
@@ -182,6 +186,11 @@ void action_lost(struct rollout *rollout, struct walker *walker);
 void lock_look(struct rollout *rollout);
 /* It is not its turn: to be locked, or to give its lock back. */
 bool lock_waits(const struct rollout *rollout, const struct walker *walker);
+
+/* rollout_breaker.c: nodes that only fail are left alone for a while */
+/* Whether the action must wait; then the walker does, or rests. */
+bool breaker_holds(struct rollout *rollout, struct walker *walker, enum step_kind kind);
+void breaker_heard(struct rollout *rollout, struct walker *walker, enum done_status status);
 
 /* rollout_capacity.c: how many may be out */
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out);
@@ -298,6 +307,7 @@ enum mutant {
     MUTANT_HOLD_FORGOTTEN,
     MUTANT_ABORT_IGNORED,
     MUTANT_ADOPTS_THE_SICK,
+    MUTANT_NO_BREAKER,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

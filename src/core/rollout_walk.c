@@ -241,13 +241,20 @@ static enum gate_verdict bake_verdict(const struct rollout *rollout, const struc
     return gate_steady(&walker->gate, &rollout->config.health) ? GATE_PASSED : GATE_WAITING;
 }
 
+int64_t walker_verdict_at(const struct rollout *rollout, const struct walker *walker)
+{
+    return walker_step(walker)->watch == WATCH_BAKE
+               ? rollout->bake_until
+               : gate_deadline(&walker->gate, &rollout->config.health);
+}
+
 void walker_watch(struct rollout *rollout, struct walker *walker)
 {
     const struct health_rules *rules = &rollout->config.health;
     bool bakes = walker_step(walker)->watch == WATCH_BAKE;
     enum gate_verdict verdict =
         bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
-    int64_t verdict_at = bakes ? rollout->bake_until : gate_deadline(&walker->gate, rules);
+    int64_t verdict_at = walker_verdict_at(rollout, walker);
 
     if (verdict == GATE_PASSED && rollout->config.probed && walker->unseen &&
         !mutant(MUTANT_PASSES_UNSEEN)) {

@@ -143,6 +143,10 @@ static const struct playbook_key keys[] = {
      .help = "the lock's key in etcd is this, a slash and the service's name"},
     {"lock", "ttl", KEY_DURATION, AT(lock.ttl_ms), 5 * SECOND_MS, DAY_MS, .fallback = "60s",
      .help = "how long etcd waits for a silent runner before another may take over"},
+    {"breaker", "failures", KEY_WHOLE, AT(breaker.failures), 0, 1000, .fallback = "5",
+     .help = "errors in a row after which a node, balancer or registry is left alone; 0: never"},
+    {"breaker", "cool_down", KEY_DURATION, AT(breaker.cool_down_ms), 1, DAY_MS, .fallback = "30s",
+     .help = "for how long; then one trial decides"},
 
     {"step", "when", KEY_CHOICE, AT_HOOK(when),
      .choices = "after_stage|before_drain|before_activate|after_activate|after_enable|"
@@ -200,11 +204,10 @@ static const struct playbook_key keys[] = {
 };
 
 static const char *const sections[] = {"service", "source", "strategy",  "health",  "failure",
-                                       "retry",   "lock",   "step",      "migration", "slot",
-                                       "balancer"};
+                                       "retry",   "lock",   "breaker",   "step",    "migration",
+                                       "slot",    "balancer"};
 
-static const char *const planned[] = {"discovery", "analysis",
-                                      "breaker", "notify",    "observe"};
+static const char *const planned[] = {"discovery", "analysis", "notify", "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
 {

@@ -81,7 +81,9 @@ static void choose_rules(struct world_plan *plan, struct random *random)
     config->confirms = config->undo_allowed && chance(random, 30);
     config->judged = chance(random, 30);
     plan->confirm_ms = (int64_t)between(random, 5000, 60000);
-    config->attempts = (uint32_t)between(random, 1, 4);
+    config->attempts = (uint32_t)between(random, 1, chance(random, 20) ? 8 : 4);
+    config->breaker.failures = chance(random, 30) ? 0 : (uint32_t)between(random, 1, 5);
+    config->breaker.cool_down_ms = (int64_t)between(random, 100, 30000);
     config->max_retries = (uint32_t)between(random, 0, chance(random, 30) ? 5 : 100);
     config->forks = (uint32_t)between(random, 1, 10);
     config->cancel_grace_ms = (int64_t)between(random, 0, 3000);

@@ -50,6 +50,8 @@ static const struct number_setting settings[] = {
     COUNT_SETTING(attempts),
     COUNT_SETTING(max_retries),
     COUNT_SETTING(forks),
+    {"breaker_failures", offsetof(struct rollout_config, breaker.failures), false, false},
+    TIME_SETTING("cool_down", breaker.cool_down_ms),
     {"rise", offsetof(struct rollout_config, health.rise), false, false},
     {"fall", offsetof(struct rollout_config, health.fall), false, false},
     TIME_SETTING("interval", health.interval_ms),

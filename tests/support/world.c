@@ -30,6 +30,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
                 .bake_ms = 3000,
                 .progress_deadline_ms = 600000,
                 .backoff = {500, 4000},
+                .breaker = {5, 10000},
                 .attempts = 3,
                 .max_retries = 100,
                 .forks = 10,

@@ -149,6 +149,8 @@ struct ledger {
     struct record last; /* of all */
     struct record work; /* without connects and probes */
     uint32_t undo_token;
+    uint32_t errors; /* in a row, of steps over its connection */
+    int64_t error_at;
 };
 
 struct world {

@@ -187,6 +187,31 @@ static bool undos_wait_for_a_hook(const struct world *world)
     return false;
 }
 
+static bool is_guarded(const struct world *world, const struct action *action)
+{
+    return action->node != NO_NODE && action->step != STEP_CONFIRM &&
+           world_over_connection(world, action);
+}
+
+static bool is_halted(const struct world *world)
+{
+    return world->interrupted || world->lease_lost;
+}
+
+/* After so many errors in a row that nothing is sent to it for a while. */
+static bool is_left_alone(const struct world *world, const struct ledger *ledger)
+{
+    const struct breaker_rules *rules = &world->config.breaker;
+
+    bool silent = ledger->last.sent && !ledger->last.answered && is_over(world, &ledger->last) &&
+                  is_guarded(world, &ledger->last.action) && !is_halted(world);
+    int64_t since = silent ? ledger->last.cancelled_at + world->config.cancel_grace_ms
+                           : ledger->error_at;
+
+    return rules->failures > 0 && ledger->errors + silent >= rules->failures &&
+           world->now < since + rules->cool_down_ms;
+}
+
 /* 4. action = rollback undoes newest first (those already out before those that serve)... */
 static void law_4_newest_first(struct world *world, const struct action *action)
 {
@@ -199,7 +224,7 @@ static void law_4_newest_first(struct world *world, const struct action *action)
         const struct ledger *other = &world->ledgers[i];
 
         if (i == action->node || !other->touched || other->undone || other->settled ||
-            other->alone || !is_over(world, &other->last))
+            other->alone || !is_over(world, &other->last) || is_left_alone(world, other))
             continue;
         if ((other->out && !this->out) ||
             (other->out == this->out && other->touch_number > this->touch_number))
@@ -452,7 +477,7 @@ static void law_9_at_the_end(struct world *world, enum rollout_result result)
                        migration_state_name(state));
     }
     if (world->past_no_return && result != RESULT_DONE && result != RESULT_NEEDS_CARE &&
-        result != RESULT_INTERRUPTED)
+        result != RESULT_INTERRUPTED && !(result == RESULT_HELD && !world->spent))
         law_broken(world, "law 9", "%s past the point of no return", rollout_result_name(result));
 }
 
@@ -536,6 +561,27 @@ static void rule_retries(struct world *world, const struct action *action)
                    step_name(action->step), work->tries + 1);
 }
 
+static void count_error(struct ledger *ledger, int64_t at)
+{
+    ledger->errors++;
+    ledger->error_at = at;
+}
+
+/* Who only fails is left alone for a while. */
+static void rule_breaker(struct world *world, const struct action *action)
+{
+    struct ledger *ledger = ledger_of(world, action->node);
+    const struct record *last = &ledger->last;
+
+    if (!is_guarded(world, action))
+        return;
+    if (is_left_alone(world, ledger))
+        law_broken(world, "breaker", "web%zu gets a %s after %u errors in a row", action->node + 1,
+                   step_name(action->step), ledger->errors);
+    if (last->sent && !last->answered && is_guarded(world, &last->action) && !is_halted(world))
+        count_error(ledger, last->cancelled_at + world->config.cancel_grace_ms);
+}
+
 static void remember(struct world *world, const struct action *action)
 {
     struct ledger *ledger = ledger_of(world, action->node);
@@ -578,6 +624,7 @@ static void check_action(struct world *world, const struct action *action)
         law_2_capacity(world, action);
     }
     rule_retries(world, action);
+    rule_breaker(world, action);
     remember(world, action);
 }
 
@@ -650,6 +697,7 @@ static void see_note(struct world *world, const struct note *note)
     case NOTE_PHASE:
     case NOTE_PROBE:
     case NOTE_BLOCKED:
+    case NOTE_BREAKER:
     case NOTE_MIGRATION:
         break;
     }
@@ -743,6 +791,19 @@ static void see_heard(struct ledger *ledger, const struct flight *flight)
         ledger->unheard = false;
 }
 
+static void see_error(struct world *world, struct ledger *ledger, const struct flight *flight)
+{
+    bool unhealthy = flight->action.step == STEP_PROBE && flight->status == DONE_FAILED &&
+                     !ledger->last.cancelled;
+
+    if (!is_guarded(world, &flight->action) || (is_halted(world) && ledger->last.cancelled))
+        return;
+    if (flight->status != DONE_OK && flight->status != DONE_REFUSED && !unhealthy)
+        count_error(ledger, world->now);
+    else if (flight->action.step != STEP_CONNECT)
+        ledger->errors = 0;
+}
+
 void laws_see_answer(struct world *world, const struct flight *flight)
 {
     struct ledger *ledger = ledger_of(world, flight->action.node);
@@ -753,6 +814,7 @@ void laws_see_answer(struct world *world, const struct flight *flight)
     if (ledger->last.action.id != flight->action.id || ledger->last.answered || given_up)
         return;
     see_heard(ledger, flight);
+    see_error(world, ledger, flight);
     if (flight->action.step == STEP_PROBE)
         see_probe(world, ledger, flight);
     else

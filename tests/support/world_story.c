@@ -111,6 +111,10 @@ static void tell_note(struct world *world, const struct note *note)
     case NOTE_BLOCKED:
         story_say(world, "blocked: no node may be taken out of service");
         break;
+    case NOTE_BREAKER:
+        story_say(world, "%s breaker %s", name,
+                  breaker_state_name((enum breaker_state)note->value));
+        break;
     case NOTE_MIGRATION:
         story_say(world, "migration %zu %s", note->migration + 1,
                   migration_state_name((enum migration_state)note->value));
