@@ -196,6 +196,28 @@ static int select_balancers(struct inputs *inputs, struct faults *faults, struct
     return 0;
 }
 
+/* Where discoveries are written, likewise. */
+static int select_discoveries(struct inputs *inputs, struct faults *faults, struct err *err)
+{
+    const struct playbook *playbook = &inputs->playbook;
+    for (size_t i = 0; i < playbook->discovery_count; i++) {
+        const struct discovery *discovery = &playbook->discoveries[i];
+        struct err reason = {0};
+        size_t *nodes, count = 0;
+        const char *section = arena_printf(&inputs->arena, "discovery %s", discovery->name);
+        if (!discovery->nodes || !section)
+            continue;
+        int status = pattern_resolve(&nodes, &count, &inputs->inventory, discovery->nodes, &inputs->arena, &reason);
+        if (status == ERR_MEMORY)
+            return err_set(err, ERR_MEMORY, "out of memory");
+        if (status || count == 0)
+            faults_add(faults, inputs->playbook_path, playbook_line(playbook, section, "nodes"),
+                       "key 'nodes' in [%s]: %s: %s", section, discovery->nodes,
+                       status ? reason.message : "no node of the inventory");
+    }
+    return 0;
+}
+
 /* Returns an exit code; what the command line asked for in vain is a usage error. */
 static int select_nodes(struct inputs *inputs, const struct options *options, const char *pattern,
                         struct err *err)
@@ -249,7 +271,8 @@ int inputs_read(struct inputs *inputs, const struct options *options, const char
     if (playbook_name && readable && inputs->node_count &&
         check_sides(inputs, &faults, &err))
         return report_error(&err);
-    if (playbook_name && readable && select_balancers(inputs, &faults, &err))
+    if (playbook_name && readable &&
+        (select_balancers(inputs, &faults, &err) || select_discoveries(inputs, &faults, &err)))
         return report_error(&err);
     if (faults.total)
         return print_faults(&faults, options->json);

@@ -11,7 +11,7 @@
 struct planned {
     const char *change; /* none, update, first, finish, unknown */
     struct err refusal; /* code 0: nothing stands in the way */
-    char note[ERR_MESSAGE_MAX + 512];
+    char note[ERR_MESSAGE_MAX + 1100];
 };
 
 static const char *change_of(const struct surveyed *node, const char *target)
@@ -63,8 +63,9 @@ static bool sudo_fine(const struct facts *facts)
 static void add_note(struct planned *planned, const struct surveyed *node)
 {
     const char *refusal = planned->refusal.code ? planned->refusal.message : "";
-    snprintf(planned->note, sizeof(planned->note), "%s%s%s", refusal,
-             *refusal && node->traffic[0] ? "; " : "", node->traffic);
+    snprintf(planned->note, sizeof(planned->note), "%s%s%s%s%s", refusal,
+             *refusal && node->traffic[0] ? "; " : "", node->traffic,
+             (*refusal || node->traffic[0]) && node->announced[0] ? "; " : "", node->announced);
 }
 
 static const char *wave_text(const struct run *run, size_t node, char out[24])

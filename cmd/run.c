@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/discover.h"
 #include "app/sink.h"
 #include "base/text.h"
 #include "inputs.h"
@@ -65,6 +66,8 @@ int run_begin(struct run *run, const struct options *options)
     run->targets = arena_alloc(&run->inputs.arena, (run->inputs.node_count + 1) * sizeof(*run->targets));
     if (!run->targets)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    if (discovers_read(&run->inputs.playbook, &run->undiscovered) < 0)
+        fprintf(stderr, "deployctl: warning: %s\n", run->undiscovered.message);
     if (inputs_waves(&run->waves, &run->inputs, &err) < 0 ||
         fleet_create(&run->fleet, &run->inputs.inventory, run->inputs.nodes, run->inputs.node_count,
                      &run->inputs.playbook, &err) < 0)
@@ -276,7 +279,9 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     /* Compressed before the loop runs, since a large release would keep it from renewing its locks. */
     if (run->package && package_pack(run->package, COMPRESSION_ZSTD, &bytes, &err) < 0)
         return report_error(&err);
-    int code = take_lock(run);
+    if (run->undiscovered.code)
+        fprintf(stderr, "deployctl: refused before anything was changed: another service's addresses are not known\n");
+    int code = run->undiscovered.code ? EXIT_REFUSED : take_lock(run);
     if (code)
         return code;
     code = add_journal(run, &sinks);

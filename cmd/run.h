@@ -19,6 +19,7 @@ struct run {
     struct inputs inputs;
     struct waves waves;
     struct package *package;
+    struct err undiscovered;   /* why another service's addresses are not known: nothing is changed then */
     struct service_lock *lock; /* while run_go runs */
     struct fleet *fleet;
     struct survey survey;

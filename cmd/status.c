@@ -43,6 +43,8 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
                     facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
     if (node->traffic[0])
         strbuf_addf(out, "%s%s", out->length ? "; " : "", node->traffic);
+    if (node->announced[0])
+        strbuf_addf(out, "%s%s", out->length ? "; " : "", node->announced);
 }
 
 static void print_text(const struct run *run)
@@ -85,13 +87,14 @@ static void print_json(const struct run *run)
         strbuf_init(&note, 2048);
         note_of(&note, node);
         json_t *line = json_pack(
-            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:o}", "v", 1,
+            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
             node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
             node->facts.previous, "lock_holder", node->facts.lock_holder, "open_rollout",
             node->facts.open_rollout, "confirm", node->facts.confirm, "reverted",
             node->facts.reverted, "note", note.text, "traffic",
-            node->traffic[0] ? node->traffic : NULL, "releases", releases_json(&node->facts));
+            node->traffic[0] ? node->traffic : NULL, "discovery",
+            node->announced[0] ? node->announced : NULL, "releases", releases_json(&node->facts));
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);

@@ -22,6 +22,7 @@
 struct member {
     const struct node *node;
     struct service service; /* as this node has it; empty without a playbook */
+    const struct playbook *playbook; /* what it was discovered from other services; NULL: nothing */
     struct session *session;
 };
 
@@ -34,6 +35,7 @@ struct front {
 
 struct balancers;
 struct dependencies;
+struct discoveries;
 
 struct fleet {
     struct arena arena;
@@ -47,12 +49,16 @@ struct fleet {
     size_t front_count;
     struct dependencies *dependencies; /* app/dependency.h; NULL without a playbook */
     struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
+    struct discoveries *discoveries; /* app/discovery.h; NULL likewise */
 };
 
 /* `nodes`: indices into the inventory. Inventory and playbook are borrowed for the fleet's life. */
 int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes, size_t count,
                  const struct playbook *playbook, struct err *err);
 void fleet_free(struct fleet *fleet);
+/* A session of its own to a node, that may not be a member; free it before the fleet. `service` borrowed for its life; NULL: commands only. */
+int fleet_session(struct session **out, struct fleet *fleet, const struct inventory *inventory, const struct node *node,
+                  const struct service *service, bool become, struct err *err);
 
 /* One thing asked of every node. */
 struct fanout {
@@ -73,6 +79,7 @@ int fleet_ask(struct fleet *fleet, const struct fanout *fanout);
 
 /* The variables of a template or of a command's environment for one node: built-in names over inventory variables; `ansible_*` is left out of
  * the environment, since passwords stand there. */
+#define NODE_VARIABLES_MAX 64 /* of node_variables */
 struct node_words {
     const char *release, *slot, *previous, *rollout;
 };

@@ -18,6 +18,7 @@ struct surveyed {
     bool probed, healthy;
     char evidence[400];
     char traffic[400]; /* what the balancers think of it, whether it answered or not; "" without balancers */
+    char announced[600]; /* what the discoveries say of it; "" without discoveries */
     struct err traffic_error; /* code not 0: some balancer cannot be asked, or does not know the node */
 };
 

@@ -187,6 +187,43 @@ struct service_lock_settings {
     int64_t ttl_ms;          /* the lease's */
 };
 
+/* Where other services read what serves where. */
+enum discovery_kind { DISCOVERY_FILE_SD, DISCOVERY_ETCD, DISCOVERY_HOSTS, DISCOVERY_COMMAND };
+enum discovery_on { DISCOVERY_ON_NODES, DISCOVERY_ON_RUNNER };
+enum discovery_error { DISCOVERY_STOP, DISCOVERY_WARN };
+struct discovery {
+    const char *name; /* from [discovery NAME] */
+    enum discovery_kind kind;
+    const char *nodes;    /* an inventory pattern: where the file is, or the commands run */
+    enum discovery_on on; /* nodes when `nodes` is given */
+    const char *file;     /* absolute; file_sd and hosts */
+    bool become;
+    const char *target;   /* template: the address that others use; `{address}:{port}` */
+    const char *line;     /* template; hosts; NULL: the target */
+    const char *value;    /* template; etcd; NULL: a JSON object */
+    const char *add, *remove, *list; /* commands */
+    const char *prefix;   /* etcd: the key is PREFIX/SERVICE/NODE */
+    struct etcd_access etcd; /* its timeout_ms is that of every type */
+    int64_t drain_wait_ms; /* how long others get to notice that a node has gone */
+    enum discovery_error on_error;
+    int line_number;
+};
+const char *discovery_kind_name(enum discovery_kind kind); /* "file_sd", ... static */
+
+/* What another service's discovery says, as {discover.NAME}. */
+#define DISCOVERS_MAX 32
+struct discover {
+    const char *name; /* from [discover NAME] */
+    const char *file; /* on the runner: file_sd JSON or a hosts file */
+    struct etcd_access etcd;
+    const char *prefix;
+    const char *service; /* NULL: the section's name */
+    const char *separator;
+    bool needed;       /* nothing found is an error */
+    int line_number;
+    const char *value; /* filled in by app/discover.h; NULL before */
+};
+
 /* Where a key stands that was given. */
 struct playbook_place {
     const char *section; /* `health`, `step migrate` */
@@ -212,6 +249,10 @@ struct playbook {
     struct balancer *balancers; /* file order */
     size_t balancer_count;
     struct slot slots[SLOTS];
+    struct discovery *discoveries; /* file order */
+    size_t discovery_count;
+    struct discover *discovers; /* file order */
+    size_t discover_count;
     struct playbook_place *places; /* every key that was given */
     size_t place_count;
 };

@@ -59,7 +59,7 @@ const struct playbook_key *playbook_key_find(const char *section, const char *ke
 const char *playbook_section_at(size_t index);
 /* Whether the section is written with a name, once for each: `step`, `migration`, `slot`, ... */
 bool playbook_section_has_name(const char *section);
-/* Sections that are known and belong to a later version: `discovery`, ... */
+/* Sections that are known and belong to a later version: `slot`, ... */
 bool playbook_section_is_planned(const char *section);
 /* What a kind accepts, for the manual: `duration`, `yes or no`; static. A choice is described by
  * its `choices`. */

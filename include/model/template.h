@@ -1,5 +1,5 @@
 /*
- * `{name}` in text values of a playbook. `{{` and `}}` are braces. Never used for commands: those
+ * `{name}` and `{discover.name}` in text values of a playbook. `{{` and `}}` are braces. Never used for commands: those
  * get the same names as environment.
  */
 #ifndef MODEL_TEMPLATE_H

@@ -24,12 +24,12 @@ static int name_server(struct cell *cell, const struct member *member, struct fl
                        struct err *err)
 {
     struct node_words words = {.release = ""};
-    struct variable known[16];
+    struct variable known[NODE_VARIABLES_MAX];
     struct strbuf text;
     const struct balancer *balancer = front_of(cell)->balancer;
     strbuf_init(&text, 512);
     struct template_scope scope = {.node = member->node, .extra = known};
-    scope.extra_count = node_variables(known, 16, member, &words, &fleet->arena);
+    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, member, &words, &fleet->arena);
     int rc = template_expand(&text, balancer->server, &scope, err);
     if (rc == 0 && !haproxy_is_name(text.text))
         rc = err_set(err, ERR_INPUT, "'%.100s' is not a name that a server can have", text.text);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/balancer.h"
+#include "app/discovery.h"
 #include "app/service_lock.h"
 #include "base/strbuf.h"
 #include "engine_internal.h"
@@ -288,6 +289,13 @@ static void set_balancer_timeouts(struct rollout_config *config, const struct ba
     config->timeout_ms[STEP_ENABLE] = balancers_limit_ms(balancers, BALANCER_IN) + later_ms;
 }
 
+static void add_discovery_timeouts(struct rollout_config *config, const struct discoveries *discoveries)
+{
+    static const enum step_kind steps[] = {STEP_PREFLIGHT, STEP_DRAIN, STEP_ENABLE, STEP_RELEASE};
+    for (size_t i = 0; discoveries && i < sizeof(steps) / sizeof(steps[0]); i++)
+        config->timeout_ms[steps[i]] += discoveries_limit_ms(discoveries);
+}
+
 static int make_machine(struct engine *engine, struct err *err)
 {
     const struct playbook *playbook = engine->playbook;
@@ -308,7 +316,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .undo_allowed = engine->settings->kind == RUN_ROLLOUT,
         .unwinds = engine->settings->kind == RUN_ABORT,
         .stages = engine->settings->package != NULL,
-        .balanced = engine->fleet->balancers != NULL,
+        .balanced = engine->fleet->balancers || engine->fleet->discoveries,
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
         .health = {.rise = health->rise,
@@ -336,6 +344,7 @@ static int make_machine(struct engine *engine, struct err *err)
     };
     set_timeouts(&config, playbook);
     set_balancer_timeouts(&config, engine->fleet->balancers);
+    add_discovery_timeouts(&config, engine->fleet->discoveries);
     return rollout_create(&engine->machine, &config, &engine->arena, err);
 }
 
@@ -426,9 +435,11 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     struct event start = {.kind = EVENT_START};
     engine_post(engine, &start);
     service_lock_on_lost(settings->lock, lock_lost, engine);
+    engine_watch_discoveries(engine);
     redraw(engine);
     loop_run(engine->fleet->loop);
     engine->outcome.result = rollout_result(engine->machine);
+    engine_end_discoveries(engine);
     note_touched(engine);
     engine_report_end(engine);
     *out = engine->outcome;

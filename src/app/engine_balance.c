@@ -23,21 +23,33 @@ void step_balancers_looked(void *context, const struct step_result *result)
     step_end(worker, DONE_OK, "");
 }
 
-static void balanced(void *context, const struct step_result *result)
+static void drained(void *context, const struct step_result *result)
 {
     struct worker *worker = context;
     worker->balancing = false;
     if (result->status == DONE_TIMED_OUT)
         engine_notice(worker->engine, worker->index, "drain: %s; going on", result->sentence);
+    else if (result->status != DONE_OK)
+        step_announce_again(worker);
     engine_answer(worker, result);
 }
 
-void carry_drain(struct worker *worker)
+void step_drain_balancers(struct worker *worker)
 {
-    step_ask_balancers(worker, BALANCER_OUT, balanced);
+    step_ask_balancers(worker, BALANCER_OUT, drained);
 }
 
-void carry_enable(struct worker *worker)
+static void enabled(void *context, const struct step_result *result)
 {
-    step_ask_balancers(worker, BALANCER_IN, balanced);
+    struct worker *worker = context;
+    worker->balancing = false;
+    if (result->status == DONE_OK)
+        step_announce(worker);
+    else
+        engine_answer(worker, result);
+}
+
+void step_enable_balancers(struct worker *worker)
+{
+    step_ask_balancers(worker, BALANCER_IN, enabled);
 }

@@ -29,6 +29,7 @@ struct worker {
     struct node_words words; /* of the release at hand */
     struct action action;  /* in flight when `busy` */
     bool busy;
+    bool announcing;       /* the discoveries are at work on it */
     bool balancing;        /* the balancers are at work on it */
     uint32_t request;      /* of the node's program, for cancel; 0: none */
     struct child *child;   /* a hook on the runner */
@@ -97,6 +98,10 @@ void engine_tell_reverted(struct worker *worker, const struct reply *reply);
 void engine_worker_release(struct worker *worker);
 /* Last lines of the service's journal, as output records. */
 void engine_ask_evidence(struct worker *worker);
+/* engine_discovery.c: what others are told of the nodes */
+void engine_watch_discoveries(struct engine *engine);
+void engine_end_discoveries(struct engine *engine);
+void engine_withdraw_failed(struct engine *engine, size_t node);
 /* What became of each node, and the last sentence: engine_report.c. */
 void engine_report_note(struct engine *engine, const struct note *note);
 /* For dependencies_on_change. */

@@ -151,6 +151,7 @@ void engine_report_note(struct engine *engine, const struct note *note)
         report_trouble(engine, note);
         return;
     case NOTE_OUTCOME:
+        engine_withdraw_failed(engine, note->node);
         record.kind = RECORD_OUTCOME;
         record.outcome = node_outcome_name((enum node_outcome)note->value);
         record.release = worker->serving;

@@ -154,10 +154,7 @@ static void facts_came(void *context, const struct reply *reply)
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = worker->facts.current;
     worker->words.previous = worker->previous;
-    if (worker->engine->fleet->balancers)
-        step_ask_balancers(worker, BALANCER_LOOK, step_balancers_looked);
-    else
-        step_end(worker, DONE_OK, "");
+    step_look_outside(worker);
 }
 
 void carry_preflight(struct worker *worker)

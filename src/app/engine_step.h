@@ -37,8 +37,20 @@ void step_stop_heartbeat(struct worker *worker);
 /* engine_balance.c */
 void step_ask_balancers(struct worker *worker, enum balancer_wish wish, step_done_fn *fn);
 void step_balancers_looked(void *context, const struct step_result *result);
+void step_drain_balancers(struct worker *worker);
+void step_enable_balancers(struct worker *worker);
+
+/* engine_discovery.c: what others are told, around what the balancers do */
+void step_look_outside(struct worker *worker);
 void carry_drain(struct worker *worker);
 void carry_enable(struct worker *worker);
+void carry_release(struct worker *worker);
+void step_announce(struct worker *worker);
+void step_announce_again(struct worker *worker);
+void step_cancel_discovery(struct worker *worker);
+
+/* engine_steps.c: notes the result on the node and gives its lock back */
+void step_give_back(struct worker *worker);
 
 /* engine_hooks.c: commands of the playbook, on nodes and on the runner */
 void carry_hook(struct worker *worker);

@@ -86,7 +86,7 @@ static void released(void *context, const struct reply *reply)
     step_replied(worker, reply);
 }
 
-static void carry_release(struct worker *worker)
+void step_give_back(struct worker *worker)
 {
     struct node_view view;
     struct err err;
@@ -168,6 +168,11 @@ static void cancel(struct worker *worker)
         engine_cancel_confirm(worker);
         return;
     }
+    if (worker->announcing) {
+        step_cancel_discovery(worker);
+        step_end(worker, DONE_CANCELLED, "cancelled");
+        return;
+    }
     if (worker->balancing) {
         balancers_stop(worker->engine->fleet->balancers, worker->index);
         return;
@@ -216,6 +221,8 @@ static void abandon(struct worker *worker)
     worker->cancel_timer = NULL;
     if (!worker->member)
         return;
+    if (worker->announcing)
+        step_cancel_discovery(worker);
     session_forget(worker->member->session, worker->request);
     prober_cancel(worker->prober);
 }
@@ -255,6 +262,8 @@ void engine_worker_release(struct worker *worker)
     if (worker->balancing)
         balancers_cancel(worker->engine->fleet->balancers, worker->index);
     worker->balancing = false;
+    if (worker->announcing)
+        step_cancel_discovery(worker);
     step_stop_heartbeat(worker);
     timer_stop(worker->cancel_timer);
     worker->cancel_timer = NULL;

@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "app/balancer.h"
 #include "app/dependency.h"
+#include "app/discovery.h"
 #include "base/text.h"
 #include "model/pattern.h"
 
@@ -83,6 +84,20 @@ static int add_jump(struct ssh_target *target, const struct node *node,
 }
 
 /* --- life --- */
+
+int fleet_session(struct session **out, struct fleet *fleet, const struct inventory *inventory, const struct node *node,
+                  const struct service *service, bool become, struct err *err)
+{
+    struct session_settings settings = {
+        .loop = fleet->loop, .ssh = fleet->ssh, .service = service, .become = become};
+    *out = NULL;
+    target_of(&settings.target, node);
+    int rc = add_jump(&settings.target, node, inventory, &fleet->arena, 0, err);
+    if (rc < 0)
+        return rc;
+    *out = session_create(&settings);
+    return *out ? 0 : err_set(err, ERR_MEMORY, "out of memory");
+}
 
 static int add_front(struct fleet *fleet, const struct inventory *inventory,
                      const struct balancer *balancer, const struct node *node, struct err *err)
@@ -161,6 +176,7 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
         struct member *member = &fleet->members[i];
         struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
         member->node = &inventory->nodes[nodes[i]];
+        member->playbook = playbook;
         if (playbook && (rc = service_of_node(&member->service, playbook, member->node, &fleet->arena, err)) < 0)
             goto out;
         settings.service = playbook ? &member->service : NULL;
@@ -177,6 +193,8 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
         fleet->count++;
     }
     rc = add_fronts(fleet, inventory, err);
+    if (rc == 0 && playbook && playbook->discovery_count)
+        rc = discoveries_create(&fleet->discoveries, fleet, inventory, err);
 out:
     if (rc < 0)
         fleet_free(fleet);
@@ -189,6 +207,7 @@ void fleet_free(struct fleet *fleet)
 {
     if (!fleet)
         return;
+    discoveries_free(fleet->discoveries);
     http_client_free(fleet->http); /* its calls may go through the sessions */
     balancers_free(fleet->balancers);
     dependencies_free(fleet->dependencies);
@@ -315,6 +334,11 @@ size_t node_variables(struct variable *out, size_t maximum, const struct member 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && count < maximum; i++)
         if (known[i].value)
             out[count++] = known[i];
+    for (size_t i = 0; member->playbook && i < member->playbook->discover_count && count < maximum; i++) {
+        const struct discover *discover = &member->playbook->discovers[i];
+        out[count++] = (struct variable){.name = arena_printf(arena, "discover.%s", discover->name),
+                                         .value = discover->value ? discover->value : ""};
+    }
     return count;
 }
 
@@ -325,10 +349,11 @@ static void add_variable(const struct variable *variable,
     char name[128] = "DEPLOYCTL_";
     size_t at = strlen(name);
     for (const char *from = variable->name; *from; from++) {
-        bool fine = isalnum((unsigned char)*from) || *from == '_';
+        bool found = strncmp(variable->name, "discover.", 9) == 0;
+        bool fine = isalnum((unsigned char)*from) || *from == '_' || found;
         if (!fine || at + 1 >= sizeof(name))
             return;
-        name[at++] = (char)toupper((unsigned char)*from);
+        name[at++] = isalnum((unsigned char)*from) ? (char)toupper((unsigned char)*from) : '_';
     }
     name[at] = '\0';
     add(context, name, variable->value);
@@ -340,7 +365,7 @@ void node_environment(const struct member *member, const struct node_words *word
 {
     const struct node *node = member->node;
     struct arena arena;
-    struct variable known[16];
+    struct variable known[NODE_VARIABLES_MAX];
     static const char *const ours[] = {"node", "address", "port", "service", "root", "release",
                                        "slot", "previous", "rollout"};
     arena_init(&arena);
@@ -352,7 +377,7 @@ void node_environment(const struct member *member, const struct node_words *word
         if (!shadowed)
             add_variable(variable, add, context);
     }
-    size_t count = node_variables(known, 14, member, words, &arena);
+    size_t count = node_variables(known, NODE_VARIABLES_MAX - 2, member, words, &arena);
     if (words->previous)
         known[count++] = (struct variable){.name = "previous", .value = words->previous};
     if (words->rollout)

@@ -194,10 +194,10 @@ static void http_ended(void *context, const struct http_response *response)
 static int expand(struct strbuf *out, const struct prober *prober, const char *text,
                   struct arena *arena, struct err *err)
 {
-    struct variable known[16];
+    struct variable known[NODE_VARIABLES_MAX];
     const struct member *member = member_of(prober);
     struct template_scope scope = {.node = member->node, .extra = known};
-    scope.extra_count = node_variables(known, 16, member, prober->words, arena);
+    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, member, prober->words, arena);
     return template_expand(out, text, &scope, err);
 }
 

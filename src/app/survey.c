@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/balancer.h"
+#include "app/discovery.h"
 #include "app/prober.h"
 #include "base/text.h"
 
@@ -138,6 +139,40 @@ static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct 
     return 0;
 }
 
+static void found(void *context, const struct step_result *result)
+{
+    struct looking *looking = context;
+    struct surveyed *node = &looking->survey->nodes[looking->member];
+    struct node_words words = {.release = node->answered && node->facts.current ? node->facts.current : ""};
+    struct strbuf text;
+    if (result->status != DONE_OK && !node->traffic_error.code)
+        err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
+    strbuf_init(&text, sizeof(node->announced) - 1);
+    discoveries_describe(looking->fleet->discoveries, looking->member, &words, &text);
+    snprintf(node->announced, sizeof(node->announced), "%.*s",
+             (int)text_cut(text.text, sizeof(node->announced) - 1), text.text);
+    strbuf_release(&text);
+    if (--*looking->waiting == 0)
+        loop_stop(looking->fleet->loop);
+}
+
+static int look_at_discoveries(struct survey *survey, struct fleet *fleet, struct err *err)
+{
+    struct looking *all = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*all));
+    size_t *waiting = arena_alloc(&fleet->arena, sizeof(*waiting));
+    struct node_words words = {.release = ""};
+    if (!all || !waiting)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < fleet->count; i++) {
+        all[i] = (struct looking){survey, fleet, i, waiting};
+        ++*waiting;
+        discoveries_start(fleet->discoveries, i, DISCOVERY_LOOK, &words, found, &all[i]);
+    }
+    while (*waiting)
+        loop_run(fleet->loop);
+    return 0;
+}
+
 int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err)
 {
     struct surveying *surveying = arena_alloc(&fleet->arena, sizeof(*surveying));
@@ -158,6 +193,8 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
     int signal_number = fleet_ask(fleet, &fanout);
     if (!signal_number && fleet->balancers)
         signal_number = look_at_balancers(out, fleet, err);
+    if (!signal_number && fleet->discoveries)
+        signal_number = look_at_discoveries(out, fleet, err);
     if (signal_number || !probe || !prober_has_checks(fleet->playbook))
         return signal_number;
     return probe_all(surveying, err);

@@ -137,65 +137,56 @@ static void apply_defaults(struct parse *parse, const char *section, void *base)
             parse->out_of_memory = true;
 }
 
-/* The name of a section that is written with one; NULL, and told, when it is none. */
-static const char *section_label(struct parse *parse, const struct ini_section *section)
+/* Sections that are written with a name, once for each: where their elements are kept. The name is each element's first member. */
+struct named_section {
+    const char *section, *example;
+    size_t items, count; /* in struct playbook */
+    size_t size, line;   /* of an element, and in it; size 0: a slot */
+    size_t maximum;      /* 0: as many as one likes */
+    const char *too_many;
+};
+#define NAMED(word, sample, type, array, number, place)                                            \
+    .section = word, .example = sample, .items = offsetof(struct playbook, array),                 \
+    .count = offsetof(struct playbook, number), .size = sizeof(struct type),                       \
+    .line = offsetof(struct type, place)
+_Static_assert(offsetof(struct hook, name) == 0 && offsetof(struct migration, name) == 0 &&
+                   offsetof(struct balancer, name) == 0 && offsetof(struct discovery, name) == 0 &&
+                   offsetof(struct discover, name) == 0,
+               "names come first");
+static const struct named_section named_sections[] = {
+    {NAMED("step", "migrate", hook, hooks, hook_count, line)},
+    {NAMED("migration", "add-price", migration, migrations, migration_count, line),
+     .maximum = MIGRATIONS_MAX, .too_many = "migrations; remove old ones that ran everywhere"},
+    {.section = "slot", .example = "blue"}, /* has places of its own */
+    {NAMED("balancer", "front", balancer, balancers, balancer_count, line)},
+    {NAMED("discovery", "prometheus", discovery, discoveries, discovery_count, line_number)},
+    {NAMED("discover", "api", discover, discovers, discover_count, line_number),
+     .maximum = DISCOVERS_MAX, .too_many = "sections [discover NAME]"},
+};
+#define NAMED_COUNT (sizeof(named_sections) / sizeof(named_sections[0]))
+
+/* The one that a section's whole name begins with; NULL when it is written without a name. */
+static const struct named_section *named_section_of(const char *section)
 {
-    static const char *const examples[][2] = {
-        {"step", "migrate"}, {"migration", "add-price"}, {"slot", "blue"}, {"balancer", "front"}};
-    const char *example = "";
-    if (section->label && text_is_name(section->label))
-        return section->label;
-    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++)
-        if (strcmp(section->name, examples[i][0]) == 0)
-            example = examples[i][1];
-    faults_add(parse->faults, parse->file, section->line,
-               "section [%s%s%s] needs a name: letters, digits, '.', '_' and '-', as in [%s %s]",
-               section->name, section->label ? " " : "", section->label ? section->label : "",
-               section->name, example);
+    size_t length = strcspn(section, " ");
+    for (size_t i = 0; i < NAMED_COUNT; i++)
+        if (strlen(named_sections[i].section) == length &&
+            strncmp(named_sections[i].section, section, length) == 0)
+            return &named_sections[i];
     return NULL;
 }
 
-static struct hook *add_hook(struct parse *parse, const struct ini_section *section,
-                             const char *name)
+/* The name of a section that is written with one; NULL, and told, when it is none. */
+static const char *section_label(struct parse *parse, const struct ini_section *section,
+                                 const struct named_section *named)
 {
-    struct playbook *playbook = parse->playbook;
-    struct hook *hooks =
-        arena_grow(parse->arena, playbook->hooks, playbook->hook_count, sizeof(*hooks));
-    if (!hooks)
-        return NULL;
-    playbook->hooks = hooks;
-    struct hook *hook = &hooks[playbook->hook_count++];
-    *hook = (struct hook){.name = name, .line = section->line};
-    return hook;
-}
-
-/* The caller has seen that there is room for one more. */
-static struct migration *add_migration(struct parse *parse, const struct ini_section *section,
-                                       const char *name)
-{
-    struct playbook *playbook = parse->playbook;
-    struct migration *migrations = arena_grow(parse->arena, playbook->migrations,
-                                              playbook->migration_count, sizeof(*migrations));
-    if (!migrations)
-        return NULL;
-    playbook->migrations = migrations;
-    struct migration *migration = &migrations[playbook->migration_count++];
-    *migration = (struct migration){.name = name, .line = section->line};
-    return migration;
-}
-
-static struct balancer *add_balancer(struct parse *parse, const struct ini_section *section,
-                                     const char *name)
-{
-    struct playbook *playbook = parse->playbook;
-    struct balancer *balancers =
-        arena_grow(parse->arena, playbook->balancers, playbook->balancer_count, sizeof(*balancers));
-    if (!balancers)
-        return NULL;
-    playbook->balancers = balancers;
-    struct balancer *balancer = &balancers[playbook->balancer_count++];
-    *balancer = (struct balancer){.name = name, .line = section->line};
-    return balancer;
+    if (section->label && text_is_name(section->label))
+        return section->label;
+    faults_add(parse->faults, parse->file, section->line,
+               "section [%s%s%s] needs a name: letters, digits, '.', '_' and '-', as in [%s %s]",
+               section->name, section->label ? " " : "", section->label ? section->label : "",
+               section->name, named->example);
+    return NULL;
 }
 
 /* Slots have their places; NULL, and told, when it is none. */
@@ -214,31 +205,35 @@ static struct slot *add_slot(struct parse *parse, const struct ini_section *sect
     return NULL;
 }
 
-/* A new element for [step NAME], [migration NAME], ...; NULL when it cannot be. */
+/* A new element for such a section; NULL when it cannot be. */
 static void *add_named(struct parse *parse, const struct ini_section *section)
 {
-    const char *name = section_label(parse, section);
-    void *base;
+    const struct named_section *named = named_section_of(section->name);
+    const char *name = section_label(parse, section, named);
+    char *playbook = (char *)parse->playbook;
     if (!name)
         return NULL;
-    if (strcmp(section->name, "slot") == 0)
+    if (!named->size)
         return add_slot(parse, section, name);
-    if (strcmp(section->name, "step") == 0) {
-        base = add_hook(parse, section, name);
-    } else if (strcmp(section->name, "balancer") == 0) {
-        base = add_balancer(parse, section, name);
-    } else if (parse->playbook->migration_count == MIGRATIONS_MAX) {
-        faults_add(parse->faults, parse->file, section->line,
-                   "more than %d migrations; remove old ones that ran everywhere", MIGRATIONS_MAX);
+    size_t *count = (size_t *)(playbook + named->count);
+    void **items = (void **)(playbook + named->items);
+    if (named->maximum && *count == named->maximum) {
+        faults_add(parse->faults, parse->file, section->line, "more than %zu %s", named->maximum,
+                   named->too_many);
         return NULL;
-    } else {
-        base = add_migration(parse, section, name);
     }
-    if (base)
-        apply_defaults(parse, section->name, base);
-    else
+    char *grown = arena_grow(parse->arena, *items, *count, named->size);
+    if (!grown) {
         parse->out_of_memory = true;
-    return base;
+        return NULL;
+    }
+    *items = grown;
+    char *element = grown + *count * named->size;
+    ++*count;
+    *(const char **)element = name;
+    *(int *)(element + named->line) = section->line;
+    apply_defaults(parse, section->name, element);
+    return element;
 }
 
 static void apply_section(struct parse *parse, const struct ini_section *section)
@@ -282,24 +277,20 @@ static void tell_two_sources(struct parse *parse)
 }
 
 /* What `--set "step NAME.key=..."` and the like are about. */
-static void *find_named(struct playbook *playbook, const char *section, const char **kind)
+static void *find_named(struct playbook *playbook, const struct named_section *named,
+                        const char *section)
 {
-    *kind = "step";
-    for (size_t i = 0; strncmp(section, "step ", 5) == 0 && i < playbook->hook_count; i++)
-        if (strcmp(playbook->hooks[i].name, section + 5) == 0)
-            return &playbook->hooks[i];
-    *kind = "migration";
-    for (size_t i = 0; strncmp(section, "migration ", 10) == 0 && i < playbook->migration_count; i++)
-        if (strcmp(playbook->migrations[i].name, section + 10) == 0)
-            return &playbook->migrations[i];
-    *kind = "slot";
-    for (size_t i = 0; strncmp(section, "slot ", 5) == 0 && i < SLOTS; i++)
-        if (playbook->slots[i].line && strcmp(slot_name(i), section + 5) == 0)
+    const char *name = section + strlen(named->section) + 1;
+    for (size_t i = 0; !named->size && i < SLOTS; i++)
+        if (playbook->slots[i].line && strcmp(slot_name(i), name) == 0)
             return &playbook->slots[i];
-    *kind = "balancer";
-    for (size_t i = 0; strncmp(section, "balancer ", 9) == 0 && i < playbook->balancer_count; i++)
-        if (strcmp(playbook->balancers[i].name, section + 9) == 0)
-            return &playbook->balancers[i];
+    if (!named->size)
+        return NULL;
+    char *items = *(char **)((char *)playbook + named->items);
+    size_t count = *(size_t *)((char *)playbook + named->count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(*(const char **)(items + i * named->size), name) == 0)
+            return items + i * named->size;
     return NULL;
 }
 
@@ -311,12 +302,11 @@ static void apply_override(struct parse *parse, const struct playbook_override *
         parse->out_of_memory = true;
         return;
     }
-    if (strncmp(section, "step ", 5) == 0 || strncmp(section, "migration ", 10) == 0 ||
-        strncmp(section, "slot ", 5) == 0 || strncmp(section, "balancer ", 9) == 0) {
-        const char *kind;
-        void *base = find_named(parse->playbook, section, &kind);
+    const struct named_section *named = strchr(section, ' ') ? named_section_of(section) : NULL;
+    if (named) {
+        void *base = find_named(parse->playbook, named, section);
         if (base)
-            apply_entry(parse, section, kind, base, &entry);
+            apply_entry(parse, section, named->section, base, &entry);
         else
             faults_add(parse->faults, parse->file, 0, "there is no [%s] in the playbook", section);
         return;
@@ -418,6 +408,12 @@ const char *hook_when_name(enum hook_when when)
                                         "after_activate", "after_enable", "before_rollback",
                                         "after_rollback", "on_failure"};
     return names[when];
+}
+
+const char *discovery_kind_name(enum discovery_kind kind)
+{
+    static const char *const names[] = {"file_sd", "etcd", "hosts", "command"};
+    return names[kind];
 }
 
 const char *change_kind_name(enum change_kind kind)

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "model/template.h"
+#include "playbook_check_discovery.h"
 #include "playbook_check_etcd.h"
 
 #define CANDIDATES_MAX 2048
@@ -293,9 +294,25 @@ struct template_place {
     size_t built_in_count;
 };
 
+/* `discover.NAME`: there is a [discover NAME]; the service's own values come before it is read. */
+static void check_discovered(const struct template_place *place, const char *name)
+{
+    const struct playbook *playbook = place->check->playbook;
+    for (size_t i = 0; i < playbook->discover_count && strcmp(place->section, "service") != 0; i++)
+        if (strcmp(playbook->discovers[i].name, name + strlen("discover.")) == 0)
+            return;
+    TELL(place->check, place->section, place->key, "key '%s' in [%s]: {%s} %s", place->key, place->section, name,
+         strcmp(place->section, "service") == 0 ? "is not known yet where a node's service is described"
+                                                : "needs a section of that name: [discover NAME]");
+}
+
 static int check_name(void *context, const char *name)
 {
     const struct template_place *place = context;
+    if (strncmp(name, "discover.", 9) == 0) {
+        check_discovered(place, name);
+        return 0;
+    }
     const struct inventory *inventory = place->check->inventory;
     for (size_t i = 0; i < place->built_in_count; i++)
         if (strcmp(built_in[i], name) == 0)
@@ -342,6 +359,15 @@ static void check_templates(const struct check *check)
         if (section)
             check_template(check, section, "server", balancer->server);
     }
+    for (size_t i = 0; i < check->playbook->discovery_count; i++) {
+        const struct discovery *discovery = &check->playbook->discoveries[i];
+        const char *section = arena_printf(&check->playbook->arena, "discovery %s", discovery->name);
+        if (!section)
+            continue;
+        check_template(check, section, "target", discovery->target);
+        check_template(check, section, "line", discovery->line);
+        check_template(check, section, "value", discovery->value);
+    }
 }
 
 void playbook_check(struct playbook *playbook, const struct inventory *inventory,
@@ -359,6 +385,8 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_migrations(&check);
     check_balancers(&check);
     playbook_check_etcd(playbook, "lock", &playbook->lock.etcd, faults);
+    playbook_check_discoveries(playbook, faults);
+    playbook_check_discovers(playbook, faults);
     check_templates(&check);
     playbook_check_slots(playbook, faults);
 }

@@ -13,6 +13,8 @@
 #define AT_MIGRATION(member) offsetof(struct migration, member)
 #define AT_BALANCER(member) offsetof(struct balancer, member)
 #define AT_SLOT(member) offsetof(struct slot, member)
+#define AT_DISCOVERY(member) offsetof(struct discovery, member)
+#define AT_DISCOVER(member) offsetof(struct discover, member)
 /* How an etcd cluster is reached: the same keys in every section that speaks to one. */
 #define ETCD_KEYS(section, at)                                                                     \
     {section, "etcd", KEY_URLS, at(etcd.urls),                                                     \
@@ -201,13 +203,55 @@ static const struct playbook_key keys[] = {
      .help = "the name that it has for a node"},
     {"balancer", "drain_timeout", KEY_DURATION, AT_BALANCER(drain_timeout_ms), 0, HOUR_MS,
      .fallback = "30s", .help = "how long a node's sessions are waited for"},
+
+    {"discovery", "type", KEY_CHOICE, AT_DISCOVERY(kind), .choices = "file_sd|etcd|hosts|command",
+     .help = "what is written: Prometheus' file_sd, keys in etcd, lines of a file, or what commands do; required"},
+    {"discovery", "nodes", KEY_TEXT, AT_DISCOVERY(nodes),
+     .help = "an inventory pattern: where the file is, or the commands run; this or on = runner"},
+    {"discovery", "on", KEY_CHOICE, AT_DISCOVERY(on), .choices = "nodes|runner", .fallback = "nodes",
+     .help = "on these nodes, or where deployctl runs"},
+    {"discovery", "file", KEY_ROOT, AT_DISCOVERY(file),
+     .help = "the file; its folder must exist; file_sd and hosts"},
+    {"discovery", "become", KEY_YES_NO, AT_DISCOVERY(become), .fallback = "no",
+     .help = "use sudo -n for it on the nodes"},
+    {"discovery", "target", KEY_TEMPLATE, AT_DISCOVERY(target), .fallback = "{address}:{port}",
+     .help = "where others find the service on a node"},
+    {"discovery", "line", KEY_TEMPLATE, AT_DISCOVERY(line),
+     .help = "a node's line, e.g. {address} {node}; the target by default; hosts only"},
+    {"discovery", "value", KEY_TEMPLATE, AT_DISCOVERY(value),
+     .help = "a node's value; an object in JSON by default; etcd only"},
+    {"discovery", "prefix", KEY_TEXT, AT_DISCOVERY(prefix), .fallback = "/services",
+     .help = "a node's key in etcd is this, the service's and the node's name, with slashes between"},
+    {"discovery", "add", KEY_COMMAND, AT_DISCOVERY(add),
+     .help = "a command that announces DEPLOYCTL_NODE; command only"},
+    {"discovery", "remove", KEY_COMMAND, AT_DISCOVERY(remove),
+     .help = "a command that withdraws DEPLOYCTL_NODE; command only"},
+    {"discovery", "list", KEY_COMMAND, AT_DISCOVERY(list),
+     .help = "a command that prints the nodes that are announced, one a line; command only"},
+    {"discovery", "drain_wait", KEY_DURATION, AT_DISCOVERY(drain_wait_ms), 0, HOUR_MS, .fallback = "0",
+     .help = "how long others get to notice that a node is gone, before it changes"},
+    {"discovery", "on_error", KEY_CHOICE, AT_DISCOVERY(on_error), .choices = "stop|warn", .fallback = "stop",
+     .help = "when it cannot be written: take no further node out, or go on and say it"},
+    ETCD_KEYS("discovery", AT_DISCOVERY),
+
+    {"discover", "file", KEY_ROOT, AT_DISCOVER(file),
+     .help = "a file on the runner that a discovery writes, file_sd or hosts; this or etcd"},
+    {"discover", "prefix", KEY_TEXT, AT_DISCOVER(prefix), .fallback = "/services",
+     .help = "what stands before the service's name in etcd"},
+    {"discover", "service", KEY_NAME, AT_DISCOVER(service),
+     .help = "the other service; the section's name by default"},
+    {"discover", "separator", KEY_TEXT, AT_DISCOVER(separator), .fallback = ",",
+     .help = "what stands between two addresses"},
+    {"discover", "needed", KEY_YES_NO, AT_DISCOVER(needed), .fallback = "yes",
+     .help = "refuse to go when nobody is announced"},
+    ETCD_KEYS("discover", AT_DISCOVER),
 };
 
 static const char *const sections[] = {"service", "source", "strategy",  "health",  "failure",
                                        "retry",   "lock",   "breaker",   "step",    "migration",
-                                       "slot",    "balancer"};
+                                       "slot",    "balancer", "discovery", "discover"};
 
-static const char *const planned[] = {"discovery", "analysis", "notify", "observe"};
+static const char *const planned[] = {"analysis", "notify", "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
 {
@@ -229,9 +273,11 @@ const char *playbook_section_at(size_t index)
 
 bool playbook_section_has_name(const char *section)
 {
-    return strcmp(section, "step") == 0 || strcmp(section, "migration") == 0 ||
-           strcmp(section, "slot") == 0 ||
-           strcmp(section, "balancer") == 0;
+    static const char *const named[] = {"step", "migration", "slot", "balancer", "discovery", "discover"};
+    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+        if (strcmp(named[i], section) == 0)
+            return true;
+    return false;
 }
 
 bool playbook_section_is_planned(const char *section)

@@ -32,7 +32,11 @@ static int next_piece(const char **at, const char **plain, size_t *length,
         return err_set(err, ERR_INPUT, "'%.60s' is not closed; write {name}, or {{ for a brace",
                        from);
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-    if (size == 0 || size > NAME_MAX_BYTES || strspn(from + 1, allowed) < size)
+    static const char found[] = "discover."; /* its second part is a section's name */
+    size_t plain_size = strncmp(from + 1, found, sizeof(found) - 1) == 0
+                            ? sizeof(found) - 1 + strspn(from + sizeof(found), "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+                            : strspn(from + 1, allowed);
+    if (size == 0 || size > NAME_MAX_BYTES || plain_size < size)
         return err_set(err, ERR_INPUT, "'{%.*s}' is not a name; write {{ for a brace",
                        size < 60 ? (int)size : 60, from + 1);
     memcpy(name, from + 1, size);

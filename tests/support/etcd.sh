@@ -21,6 +21,7 @@ make_certificates() {
 
 begin_etcd() {
     local tries
+    [ ! -s "$place/etcd.pid" ] || return 0
     etcd --name test --data-dir "$place/etcd" --log-level warn \
         --listen-client-urls "https://127.0.0.1:$etcd_port" --advertise-client-urls "https://127.0.0.1:$etcd_port" \
         --listen-peer-urls "http://127.0.0.1:$((etcd_port + 1))" --initial-advertise-peer-urls "http://127.0.0.1:$((etcd_port + 1))" \
@@ -29,6 +30,7 @@ begin_etcd() {
         >"$place/etcd.log" 2>&1 &
     etcd_pid=$!
     disown "$etcd_pid"
+    echo "$etcd_pid" >"$place/etcd.pid"
     for tries in {1..200}; do
         curl -s -o /dev/null --cacert "$place/tls/ca.pem" --cert "$place/tls/client.pem" --key "$place/tls/client.key" \
             "https://127.0.0.1:$etcd_port/health" && return 0
@@ -41,10 +43,11 @@ begin_etcd() {
 }
 # Dead at once, as by a power cut; what it has kept stays.
 kill_etcd() {
-    [ -n "$etcd_pid" ] || return 0
+    [ -s "$place/etcd.pid" ] || return 0
+    etcd_pid=$(cat "$place/etcd.pid")
+    rm -f "$place/etcd.pid"
     kill -KILL "$etcd_pid" 2>/dev/null
     while kill -0 "$etcd_pid" 2>/dev/null; do sleep 0.05; done
-    etcd_pid=''
 }
 # ARG...: etcdctl as root.
 ctl() {

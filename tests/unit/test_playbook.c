@@ -262,8 +262,8 @@ static void what_blue_green_cannot_go_with_is_told(void **state)
 static void sections_of_later_versions_are_named(void **state)
 {
     (void)state;
-    assert_told(BASE "[discovery x]\na=1\n[notify blue]\na=1\n[observe]\na=1\n",
-                "shop.ini:6: section [discovery x] is not supported by this version\n"
+    assert_told(BASE "[notify x]\na=1\n[notify blue]\na=1\n[observe]\na=1\n",
+                "shop.ini:6: section [notify x] is not supported by this version\n"
                 "shop.ini:8: section [notify blue] is not supported by this version\n"
                 "shop.ini:10: section [observe] is not supported by this version\n");
     assert_told(BASE "[strategy]\ntype = canary\n",
@@ -553,6 +553,32 @@ static void a_lock_in_etcd_says_how_etcd_is_reached(void **state)
                 "shop.ini:10: 'password_env' and 'password_file' in [lock] exclude each other; keep one\n");
 }
 
+static void a_discovery_has_the_keys_of_its_type(void **state)
+{
+    (void)state;
+    assert_told(BASE "[discovery a]\ntype = file_sd\nnodes = mon\nfile = /a.json\n[discovery b]\ntype = command\n"
+                     "on = runner\nadd = a\nremove = b\n[discover x]\nfile = /b\n[health]\nhttp = /\nheaders = X: {discover.x}\n",
+                "");
+    assert_told(BASE "[discovery a]\ntype = file_sd\nline = x\nfile = /{node}\n[discovery b]\ntype = command\nbecome = yes\n"
+                     "on = runner\nremove = b\n[discovery c]\nnodes = x\n",
+                "shop.ini:6: [discovery a] needs 'nodes', an inventory pattern, or on = runner\n"
+                "shop.ini:8: key 'line' in [discovery a] has no meaning with type = file_sd; remove it\n"
+                "shop.ini:9: key 'file' in [discovery a]: one file holds all nodes, so there is no {name} in it\n"
+                "shop.ini:10: key 'add' is missing in [discovery b]\n"
+                "shop.ini:12: key 'become' in [discovery b] has no meaning with type = command; remove it\n"
+                "shop.ini:13: key 'on' in [discovery b]: with runner, 'become' has no meaning; remove one\n"
+                "shop.ini:15: key 'type' is missing in [discovery c]\n");
+    assert_told(BASE "[discovery a]\ntype = etcd\non = runner\nuser = u\n",
+                "shop.ini:6: key 'etcd' is missing in [discovery a]\n"
+                "shop.ini:8: key 'on' in [discovery a] has no meaning with type = etcd; remove it\n"
+                "shop.ini:9: key 'user' in [discovery a] needs 'password_env' or 'password_file'\n"
+                "shop.ini:9: key 'user' in [discovery a] has a meaning with 'etcd' only; add it or remove this\n");
+    assert_told(BASE "[discover x]\n[health]\nhost = {discover.y}\nhttp = /{discover.}\n",
+                "shop.ini:6: [discover x] needs 'file' or 'etcd'\n"
+                "shop.ini:8: key 'host' in [health]: {discover.y} needs a section of that name: [discover NAME]\n"
+                "shop.ini:9: key 'http' in [health]: {discover.} needs a section of that name: [discover NAME]\n");
+}
+
 static void names_in_templates_are_looked_up_in_the_inventory(void **state)
 {
     (void)state;
@@ -635,6 +661,7 @@ int main(void)
         cmocka_unit_test(the_health_check_follows_from_the_service),
         cmocka_unit_test(overrides_win_and_are_checked_by_the_same_table),
         cmocka_unit_test(a_lock_in_etcd_says_how_etcd_is_reached),
+        cmocka_unit_test(a_discovery_has_the_keys_of_its_type),
         cmocka_unit_test(names_in_templates_are_looked_up_in_the_inventory),
         cmocka_unit_test(a_command_of_five_thousand_bytes_is_whole),
         cmocka_unit_test(the_table_is_whole),

@@ -1,0 +1,131 @@
+/* What the discoveries' files share: places, changes, and what each type does there. Nobody else includes this. */
+#ifndef DISCOVERY_INTERNAL_H
+#define DISCOVERY_INTERNAL_H
+
+#include "app/discovery.h"
+#include "app/etcd.h"
+#include "io/digest.h"
+#include "io/loop.h"
+
+/* What stands at a place: this service's nodes, and what else is there and stays. */
+struct said {
+    char *node, *text;
+};
+struct announced {
+    struct said *items;
+    size_t count;
+    char *head, *tail; /* what is not ours, before and behind it; NULL: nothing */
+    bool unknown;      /* cannot be read */
+};
+void announced_release(struct announced *announced);
+/* Copies both; -1 when out of memory. */
+int announced_add(struct announced *announced, const char *node, const char *text);
+void announced_remove(struct announced *announced, const char *node);
+const char *announced_find(const struct announced *announced, const char *node);
+
+/* --- discovery_text.c: files as text, pure --- */
+
+/* ERR_PROTOCOL: it is no such file; then nothing is written over it. */
+int file_sd_parse(struct announced *out, const char *text, size_t length, const char *service, struct err *err);
+int hosts_parse(struct announced *out, const char *text, size_t length, const char *service, struct err *err);
+void file_sd_write(struct strbuf *out, const struct announced *announced, const char *service);
+void hosts_write(struct strbuf *out, const struct announced *announced, const char *service);
+/* What a discovery says of a node; malloc'ed, or NULL with `err`. */
+char *discovery_text(const struct discovery *discovery, const struct member *member, const struct node_words *words,
+                     struct err *err);
+
+/* --- changes and places: discovery_place.c --- */
+
+enum change_wish { WISH_LOOK, WISH_ADD, WISH_REMOVE };
+struct change {
+    struct change *next;
+    size_t member;
+    enum change_wish wish;
+    char *text;           /* WISH_ADD */
+    char *release, *slot; /* for commands' environment */
+    struct part *part;    /* who waits; NULL: nobody */
+};
+
+struct place;
+struct discovery_type {
+    void (*read)(struct place *place);  /* ends with place_was_read */
+    void (*write)(struct place *place); /* applies the batch; ends with place_was_written */
+    void (*stop)(struct place *place);  /* forgets what is under way */
+};
+extern const struct discovery_type discovery_file_type, discovery_etcd_type, discovery_command_type;
+
+enum place_stage { PLACE_IDLE, PLACE_READ, PLACE_WRITE, PLACE_CHECK };
+struct place {
+    struct discoveries *discoveries;
+    const struct discovery *discovery;
+    const struct discovery_type *type;
+    const struct node *node; /* NULL: the runner, or etcd */
+    struct service folder;   /* for become */
+    struct session *session;
+    struct etcd *etcd;
+    struct etcd_call *call;
+    struct child *child;
+    uint32_t request;
+    struct timer *soon;
+    struct change *queue, *batch, *owed;
+    struct change *at; /* the command under way */
+    enum place_stage stage;
+    struct announced said;
+    bool known;             /* `said` was read in this run */
+    struct strbuf content;  /* a file on its way */
+    size_t sent;
+    char digest[SHA256_HEX]; /* of the file as it was read; "-" when there was none */
+    char tag[24];
+    int64_t ends_ms, dead_until_ms;
+    struct err error; /* the last failure; code 0: none */
+    bool told, releasing;
+};
+
+/* What names a place to people. */
+void place_name(const struct place *place, char out[200]);
+/* Takes over the change. */
+void place_send(struct place *place, struct change *change);
+void place_forget(struct place *place, const struct part *part);
+bool place_is_idle(const struct place *place);
+void place_release(struct place *place);
+/* `err` NULL: `said` is what stands there. */
+void place_was_read(struct place *place, const struct err *err);
+void place_was_written(struct place *place, const struct err *err);
+/* Whether what stands there is what the change wants. */
+bool change_is_done(const struct place *place, const struct change *change);
+/* The batch, and the service's nodes that are no more, applied to `said`. */
+int place_apply(struct place *place);
+
+/* --- one member's operation over all places: discovery.c --- */
+
+struct part {
+    struct task_of_discovery *task;
+    bool waiting, withdrew;
+    char *before; /* what was announced before the last OUT */
+};
+void part_done(struct part *part, const struct place *place, const struct err *error);
+
+struct task_of_discovery {
+    struct discoveries *discoveries;
+    size_t member, waiting;
+    enum discovery_wish wish;
+    struct part *parts; /* one a place */
+    struct timer *pause;
+    struct err error;
+    step_done_fn *fn;
+    void *context;
+};
+
+struct discoveries {
+    struct fleet *fleet;
+    const char **hosts; /* names of all nodes that have the service, whatever the limit */
+    size_t host_count;
+    struct place *places;
+    size_t count;
+    struct task_of_discovery *tasks; /* one a member */
+    void (*notice)(void *context, const char *text);
+    void *notice_context;
+    bool flushing;
+};
+
+#endif

@@ -1,0 +1,294 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "discovery_internal.h"
+
+#define RETRY_MS 250
+#define DEAD_FOR_MS 30000
+
+static int64_t now_ms(const struct place *place)
+{
+    return loop_now_ms(place->discoveries->fleet->loop);
+}
+
+static const char *node_name(const struct place *place, const struct change *change)
+{
+    return place->discoveries->fleet->members[change->member].node->name;
+}
+
+void place_name(const struct place *place, char out[200])
+{
+    if (place->node)
+        snprintf(out, 200, "discovery %s on %s", place->discovery->name, place->node->name);
+    else
+        snprintf(out, 200, "discovery %s", place->discovery->name);
+}
+
+/* --- changes --- */
+
+static void change_free(struct change *change)
+{
+    free(change->text);
+    free(change->release);
+    free(change->slot);
+    free(change);
+}
+
+static void append(struct change **list, struct change *change)
+{
+    while (*list)
+        list = &(*list)->next;
+    change->next = NULL;
+    *list = change;
+}
+
+static struct change *take_first(struct change **list)
+{
+    struct change *change = *list;
+    if (change)
+        *list = change->next;
+    return change;
+}
+
+/* A later wish of the same batch is about the same node. */
+static bool is_superseded(const struct change *change)
+{
+    for (const struct change *later = change->next; later; later = later->next)
+        if (later->member == change->member && later->wish != WISH_LOOK)
+            return true;
+    return false;
+}
+
+bool change_is_done(const struct place *place, const struct change *change)
+{
+    const char *text = announced_find(&place->said, node_name(place, change));
+    if (is_superseded(change))
+        return true;
+    if (change->wish == WISH_ADD)
+        return text && strcmp(text, change->text) == 0;
+    return change->wish == WISH_LOOK || !text;
+}
+
+static bool all_done(const struct place *place)
+{
+    for (const struct change *change = place->batch; change; change = change->next)
+        if (!change_is_done(place, change))
+            return false;
+    return true;
+}
+
+static bool has_wishes(const struct place *place)
+{
+    for (const struct change *change = place->batch; change; change = change->next)
+        if (change->wish != WISH_LOOK)
+            return true;
+    return false;
+}
+
+static bool is_host(const struct discoveries *discoveries, const char *node)
+{
+    for (size_t i = 0; i < discoveries->host_count; i++)
+        if (strcmp(discoveries->hosts[i], node) == 0)
+            return true;
+    return false;
+}
+
+int place_apply(struct place *place)
+{
+    for (size_t i = place->said.count; i-- > 0;)
+        if (!is_host(place->discoveries, place->said.items[i].node))
+            announced_remove(&place->said, place->said.items[i].node);
+    for (struct change *change = place->batch; change; change = change->next) {
+        const char *node = node_name(place, change);
+        if (change->wish == WISH_ADD && announced_add(&place->said, node, change->text) < 0)
+            return -1;
+        if (change->wish == WISH_REMOVE)
+            announced_remove(&place->said, node);
+    }
+    return 0;
+}
+
+/* What a withdrawal takes away, so that it can be put back. */
+static void remember_before(struct place *place)
+{
+    for (struct change *change = place->batch; change; change = change->next) {
+        const char *text = announced_find(&place->said, node_name(place, change));
+        struct part *part = change->part;
+        if (change->wish != WISH_REMOVE || !part || part->withdrew)
+            continue;
+        free(part->before);
+        part->before = text ? strdup(text) : NULL;
+        part->withdrew = text != NULL || place->said.unknown;
+    }
+}
+
+/* --- one round: read, write, read --- */
+
+static void run_next(struct place *place);
+
+/* A later wish for the same node takes the place of an owed one. */
+static void owe(struct place *place, struct change *change)
+{
+    for (struct change **at = &place->owed; *at;) {
+        struct change *old = *at;
+        if (old->member != change->member) {
+            at = &old->next;
+            continue;
+        }
+        *at = old->next;
+        change_free(old);
+    }
+    change->part = NULL;
+    append(&place->owed, change);
+}
+
+static void finish(struct place *place, const struct err *error)
+{
+    bool owes = error && place->discovery->on_error == DISCOVERY_WARN;
+    struct change *change;
+    place->stage = PLACE_IDLE;
+    if (error)
+        place->error = *error;
+    else
+        err_clear(&place->error);
+    if (!error)
+        place->told = false;
+    struct change *done = place->batch;
+    place->batch = NULL;
+    while ((change = take_first(&done))) {
+        struct part *part = change->part;
+        if (owes && change->wish != WISH_LOOK)
+            owe(place, change);
+        else
+            change_free(change);
+        if (part)
+            part_done(part, place, error);
+    }
+    run_next(place);
+}
+
+static void again(void *context)
+{
+    struct place *place = context;
+    place->soon = NULL;
+    place->stage = PLACE_READ;
+    place->type->read(place);
+}
+
+static void failed(struct place *place, const struct err *error)
+{
+    bool passing = error->code == ERR_UNREACHABLE || error->code == ERR_TIMEOUT || error->code == ERR_CANCELLED;
+    struct err kept = *error;
+    char name[200];
+    place->type->stop(place);
+    if (passing && now_ms(place) + RETRY_MS < place->ends_ms) {
+        place->soon = timer_start(place->discoveries->fleet->loop, RETRY_MS, again, place);
+        if (place->soon)
+            return;
+    }
+    place_name(place, name);
+    err_prefix(&kept, "%s", name);
+    if (passing)
+        place->dead_until_ms = now_ms(place) + DEAD_FOR_MS;
+    finish(place, &kept);
+}
+
+void place_was_read(struct place *place, const struct err *err)
+{
+    struct err error;
+    place->known = place->known || !err;
+    if (err) {
+        failed(place, err);
+    } else if (place->stage == PLACE_READ && has_wishes(place) && (place->said.unknown || !all_done(place))) {
+        place->stage = PLACE_WRITE;
+        remember_before(place);
+        place->type->write(place);
+    } else if (place->stage == PLACE_CHECK && !place->said.unknown && !all_done(place)) {
+        err_set(&error, ERR_FAILED, "what was written does not stand there; does something else write it too?");
+        failed(place, &error);
+    } else {
+        finish(place, NULL);
+    }
+}
+
+void place_was_written(struct place *place, const struct err *err)
+{
+    if (err) {
+        place->known = false;
+        failed(place, err);
+        return;
+    }
+    place->stage = PLACE_CHECK;
+    place->type->read(place);
+}
+
+static void begin(void *context)
+{
+    struct place *place = context;
+    struct change *change;
+    place->soon = NULL;
+    place->batch = place->queue;
+    place->queue = NULL;
+    if (now_ms(place) < place->dead_until_ms) {
+        struct err error = place->error;
+        finish(place, &error);
+        return;
+    }
+    /* what is owed comes first, so that what was asked for since wins */
+    struct change *newer = place->batch;
+    place->batch = place->owed;
+    place->owed = NULL;
+    while ((change = take_first(&newer)))
+        append(&place->batch, change);
+    place->ends_ms = now_ms(place) + place->discovery->etcd.timeout_ms;
+    place->stage = PLACE_READ;
+    place->type->read(place);
+}
+
+static void run_next(struct place *place)
+{
+    if (place->queue && place->stage == PLACE_IDLE && !place->soon)
+        place->soon = timer_start(place->discoveries->fleet->loop, 0, begin, place);
+    if (place->discoveries->flushing && !place->queue && place->stage == PLACE_IDLE)
+        loop_stop(place->discoveries->fleet->loop);
+}
+
+void place_send(struct place *place, struct change *change)
+{
+    append(&place->queue, change);
+    run_next(place);
+}
+
+void place_forget(struct place *place, const struct part *part)
+{
+    struct change *lists[] = {place->queue, place->batch};
+    for (size_t i = 0; i < 2; i++)
+        for (struct change *change = lists[i]; change; change = change->next)
+            if (change->part == part)
+                change->part = NULL;
+}
+
+bool place_is_idle(const struct place *place)
+{
+    return place->stage == PLACE_IDLE && !place->queue;
+}
+
+void place_release(struct place *place)
+{
+    struct change **lists[] = {&place->queue, &place->batch, &place->owed};
+    struct change *change;
+    timer_stop(place->soon);
+    place->soon = NULL;
+    place->releasing = true;
+    place->type->stop(place);
+    while (place->child)
+        loop_run(place->discoveries->fleet->loop);
+    for (size_t i = 0; i < 3; i++)
+        while ((change = take_first(lists[i])))
+            change_free(change);
+    announced_release(&place->said);
+    strbuf_release(&place->content);
+    etcd_free(place->etcd);
+    session_free(place->session);
+}
