@@ -31,6 +31,9 @@ typedef void probed_fn(void *context, bool healthy, const char *evidence, const 
 /* Starts a round; `fn` comes once, from the loop, within the playbook's timeout. One round at a
  * time. */
 void prober_start(struct prober *prober, probed_fn *fn, void *context);
+/* The last round found that the service will not recover: its unit has failed, and systemd starts it
+ * no more (one that waits for its next restart is `activating`). */
+bool prober_is_hopeless(const struct prober *prober);
 /* Ends a round without its callback. */
 void prober_cancel(struct prober *prober);
 

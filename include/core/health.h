@@ -30,6 +30,7 @@ struct gate {
     int64_t opened_at; /* when watching began */
     int64_t next_probe_at;
     uint32_t probes, failures; /* seen */
+    bool hopeless;             /* gate_give_up was called */
 };
 
 /* Begins watching at `now`; the first probe is due at once. */
@@ -39,6 +40,8 @@ void gate_open(struct gate *gate, const struct health_rules *rules, int64_t now)
 void gate_open_healthy(struct gate *gate, const struct health_rules *rules, int64_t now);
 /* One probe's result. */
 void gate_probed(struct gate *gate, const struct health_rules *rules, bool healthy, int64_t now);
+/* What was probed will not recover, whatever time it is given: closed from now on. */
+void gate_give_up(struct gate *gate);
 /* Where it stands at `now`. */
 enum gate_verdict gate_verdict(const struct gate *gate, const struct health_rules *rules,
                                int64_t now);

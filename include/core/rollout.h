@@ -55,6 +55,7 @@
  * Gate, bake, commit
  * - A drain that timed out is over: the change goes on. One that failed is a failure.
  * - An unreachable probe is a bad one; the node connects again before the next.
+ * - A probe that says `hopeless` (a unit that has failed and is not restarted) is the last one.
  * - A bake does not end on a bad probe: it waits for a good one or the fall. Without health checks
  *   it only waits.
  * - The progress deadline runs while a wave changes, from its start and from each node that came
@@ -441,7 +442,9 @@ struct event {
     enum done_status status; /* a probe: DONE_OK healthy, DONE_FAILED unhealthy */
     bool retryable;          /* DONE_FAILED: another try may help */
     bool hopeless;           /* a connect that is DONE_UNREACHABLE: the next try would be answered
-                              * the same way (credentials, host key), so none is made */
+                              * the same way (credentials, host key), so none is made 
+                              * A probe that is DONE_FAILED: what runs there will not recover; its
+                              * gate closes, or its bake ends, at once */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
     bool has_release; /* something is current; with unwinds or runs_target: there is a release to go

@@ -118,6 +118,7 @@ static void probed(void *context, bool healthy, const char *evidence, const stru
         result = step_from_error(error);
     if (error)
         result.status = DONE_UNREACHABLE;
+    result.hopeless = !error && !healthy && prober_is_hopeless(worker->prober);
     engine_answer(worker, &result);
 }
 

@@ -23,6 +23,7 @@ struct prober {
     const struct node_words *words;
     unsigned waiting; /* bits of enum check: no answer yet */
     bool healthy;
+    bool hopeless;
     bool lost;
     struct err loss;
     struct strbuf evidence;
@@ -94,6 +95,11 @@ void prober_free(struct prober *prober)
     prober_cancel(prober);
     strbuf_release(&prober->evidence);
     free(prober);
+}
+
+bool prober_is_hopeless(const struct prober *prober)
+{
+    return prober->hopeless;
 }
 
 /* --- joining the checks --- */
@@ -309,6 +315,7 @@ static void unit_answered(struct prober *prober, const struct reply *reply)
     bool again = counted && prober->has_restarts && restarts > prober->restarts;
     prober->has_restarts = counted;
     prober->restarts = restarts;
+    prober->hopeless = strcmp(active, "failed") == 0;
     check_ended(prober, CHECK_UNIT, strcmp(active, "active") == 0 && !again, "unit %s (%s)%s",
                 active, sub, again ? ", it was restarted since the last probe" : "");
 }
@@ -365,6 +372,7 @@ void prober_start(struct prober *prober, probed_fn *fn, void *context)
     struct ssh *via = health->via == VIA_NODE ? session_ssh(session) : NULL;
     prober->fn = fn;
     prober->context = context;
+    prober->hopeless = false;
     prober->healthy = true;
     prober->lost = false;
     prober->waiting = 0;

@@ -36,6 +36,13 @@ void gate_probed(struct gate *gate, const struct health_rules *rules, bool healt
     gate->next_probe_at = now + rules->interval_ms;
 }
 
+void gate_give_up(struct gate *gate)
+{
+    gate->hopeless = true;
+    gate->up = false;
+    gate->level = 0;
+}
+
 bool gate_steady(const struct gate *gate, const struct health_rules *rules)
 {
     return gate->up && gate->level == top(rules);
@@ -49,6 +56,8 @@ static bool came_up_in_time(const struct gate *gate, const struct health_rules *
 enum gate_verdict gate_verdict(const struct gate *gate, const struct health_rules *rules,
                                int64_t now)
 {
+    if (gate->hopeless)
+        return GATE_CLOSED;
     if (came_up_in_time(gate, rules))
         return now >= gate->up_since + rules->min_healthy_time_ms ? GATE_PASSED : GATE_WAITING;
     return now >= gate->opened_at + rules->healthy_deadline_ms ? GATE_CLOSED : GATE_WAITING;

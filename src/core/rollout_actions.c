@@ -226,6 +226,8 @@ static void watch_answered(struct rollout *rollout, struct walker *walker,
     bool healthy = event->status == DONE_OK;
 
     gate_probed(&walker->gate, &rollout->config.health, healthy, rollout->now);
+    if (event->status == DONE_FAILED && event->hopeless)
+        gate_give_up(&walker->gate);
     if (event->status != DONE_UNREACHABLE)
         walker->unseen = false;
     rollout_note(rollout, NOTE_PROBE, walker->node, healthy);

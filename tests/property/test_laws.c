@@ -104,6 +104,7 @@ static void choose_natures(struct world_plan *plan, struct random *random)
         nature->empty = chance(random, wrong / 4);
         nature->at_target = !nature->empty && chance(random, 8);
         nature->bad_target = chance(random, wrong);
+        nature->gives_up = chance(random, 20);
         nature->bad_undo = chance(random, wrong / 2);
         nature->boot_ms = (int64_t)between(random, 0, 2500);
         nature->falls_after_ms = chance(random, wrong / 2) ? (int64_t)between(random, 1, 20000) : 0;

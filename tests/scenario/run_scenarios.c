@@ -234,14 +234,14 @@ static void command_zone(struct world_plan *plan, struct words *words)
 static void command_node(struct world_plan *plan, struct words *words)
 {
     static const char *const natures[] = {"dead",       "sick",     "empty", "at_target",
-                                          "bad_target", "bad_undo", "boots", "falls_after"};
+                                          "bad_target", "bad_undo", "gives_up", "boots", "falls_after"};
     struct nature *nature = &plan->natures[node_of(plan, need_word(words, "node"))];
     const char *word;
 
     while ((word = next_word(words)) != NULL) {
         size_t which = one_of(natures, LENGTH(natures), word);
         bool *flags[] = {&nature->dead,      &nature->sick,       &nature->empty,
-                         &nature->at_target, &nature->bad_target, &nature->bad_undo};
+                         &nature->at_target, &nature->bad_target, &nature->bad_undo,  &nature->gives_up};
 
         if (which < LENGTH(flags))
             *flags[which] = true;

@@ -366,6 +366,9 @@ static void deliver(struct world *world, size_t at)
                           .status = flight.status,
                           .retryable = flight.retryable};
 
+    event.hopeless = flight.action.step == STEP_PROBE && flight.status == DONE_FAILED &&
+                     world->plan->natures[flight.action.node].gives_up &&
+                     world->nodes[flight.action.node].runs == RUNS_TARGET;
     if (flight.action.step == STEP_PREFLIGHT && flight.status == DONE_OK) {
         event.at_target = world->plan->natures[flight.action.node].at_target;
         event.has_release = world->nodes[flight.action.node].runs != RUNS_NOTHING;

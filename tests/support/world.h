@@ -65,6 +65,7 @@ struct happening {
 /* What a node is like. */
 struct nature {
     bool dead, sick, empty, at_target; /* at the start; empty: has no release */
+    bool gives_up; /* an unhealthy target says that it will not recover */
     bool bad_target;                   /* the target never gets healthy here */
     bool bad_undo;                     /* the previous release does not come up again */
     int64_t boot_ms;                   /* unhealthy for so long after an activation */

@@ -183,6 +183,18 @@ static void a_bake_begins_up_and_ends_with_a_fall(void **state)
     assert_false(gate.up);
 }
 
+static void one_that_will_not_recover_closes_at_once(void **state)
+{
+    struct gate gate;
+
+    (void)state;
+    gate_open_healthy(&gate, &rules, 0);
+    gate_probed(&gate, &rules, false, 10);
+    gate_give_up(&gate);
+    assert_false(gate.up);
+    assert_int_equal(gate_verdict(&gate, &rules, 10), GATE_CLOSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +210,7 @@ int main(void)
         cmocka_unit_test(up_in_time_may_finish_its_min_healthy_time),
         cmocka_unit_test(up_too_late_is_closed),
         cmocka_unit_test(a_fall_after_the_deadline_closes),
+        cmocka_unit_test(one_that_will_not_recover_closes_at_once),
         cmocka_unit_test(a_bake_begins_up_and_ends_with_a_fall),
     };
 
