@@ -146,7 +146,7 @@ static const struct playbook_key keys[] = {
     {"lock", "ttl", KEY_DURATION, AT(lock.ttl_ms), 5 * SECOND_MS, DAY_MS, .fallback = "60s",
      .help = "how long etcd waits for a silent runner before another may take over"},
     {"breaker", "failures", KEY_WHOLE, AT(breaker.failures), 0, 1000, .fallback = "5",
-     .help = "errors in a row after which a node, balancer or registry is left alone; 0: never"},
+     .help = "errors in a row after which a node is left alone; 0: never"},
     {"breaker", "cool_down", KEY_DURATION, AT(breaker.cool_down_ms), 1, DAY_MS, .fallback = "30s",
      .help = "for how long; then one trial decides"},
 
