@@ -6,7 +6,7 @@
  * service's nodes only, and is followed by a look at what came of it. Nodes that the service no longer has go by the
  * way. Never decides when a node is announced; that is core/rollout.h's.
  *
- * A place that cannot be reached costs one timeout, not one a node: for half a minute nobody asks again. Under
+ * A place that cannot be reached costs one timeout, not one a node: its breaker (app/dependency.h) opens. Under
  * `on_error = warn` its changes count as done, are told once, and are made up for when it is back.
  */
 #ifndef APP_DISCOVERY_H

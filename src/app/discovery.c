@@ -26,6 +26,11 @@ static int add_place(struct discoveries *discoveries, const struct discovery *di
     *place = (struct place){
         .discoveries = discoveries, .discovery = discovery, .type = types[discovery->kind], .node = node};
     strbuf_init(&place->content, CONTENT_MAX);
+    char name[200];
+    place_name(place, name);
+    place->guard = dependency_named(fleet->dependencies, name);
+    if (!place->guard)
+        return err_set(err, ERR_MEMORY, "out of memory");
     snprintf(place->tag, sizeof(place->tag), "%016llx", (unsigned long long)clock_random());
     if (discovery->kind == DISCOVERY_ETCD) {
         int rc = etcd_create(&place->etcd, fleet->loop, fleet->http, &discovery->etcd, err);

@@ -2,6 +2,7 @@
 #ifndef DISCOVERY_INTERNAL_H
 #define DISCOVERY_INTERNAL_H
 
+#include "app/dependency.h"
 #include "app/discovery.h"
 #include "app/etcd.h"
 #include "io/digest.h"
@@ -76,7 +77,8 @@ struct place {
     size_t sent;
     char digest[SHA256_HEX]; /* of the file as it was read; "-" when there was none */
     char tag[24];
-    int64_t ends_ms, dead_until_ms;
+    int64_t ends_ms;
+    struct dependency *guard; /* its breaker */
     struct err error; /* the last failure; code 0: none */
     bool told, releasing;
 };

@@ -5,7 +5,6 @@
 #include "discovery_internal.h"
 
 #define RETRY_MS 250
-#define DEAD_FOR_MS 30000
 
 static int64_t now_ms(const struct place *place)
 {
@@ -188,9 +187,13 @@ static void failed(struct place *place, const struct err *error)
             return;
     }
     place_name(place, name);
+    if (passing) {
+        kept.code = ERR_TIMEOUT; /* its tries have taken that long */
+        dependency_failed(place->guard, &kept);
+    } else {
+        dependency_answered(place->guard);
+    }
     err_prefix(&kept, "%s", name);
-    if (passing)
-        place->dead_until_ms = now_ms(place) + DEAD_FOR_MS;
     finish(place, &kept);
 }
 
@@ -208,6 +211,7 @@ void place_was_read(struct place *place, const struct err *err)
         err_set(&error, ERR_FAILED, "what was written does not stand there; does something else write it too?");
         failed(place, &error);
     } else {
+        dependency_answered(place->guard);
         finish(place, NULL);
     }
 }
@@ -230,8 +234,11 @@ static void begin(void *context)
     place->soon = NULL;
     place->batch = place->queue;
     place->queue = NULL;
-    if (now_ms(place) < place->dead_until_ms) {
-        struct err error = place->error;
+    struct err error;
+    if (dependency_ask(place->guard, &error) < 0) {
+        char name[200];
+        place_name(place, name);
+        err_prefix(&error, "%s", name);
         finish(place, &error);
         return;
     }
