@@ -67,6 +67,9 @@ void playbook_check_discoveries(struct playbook *playbook, struct faults *faults
             TELL_MISSING(discovery->line_number, "type");
             continue;
         }
+        if (playbook->strategy.kind == STRATEGY_BLUE_GREEN)
+            faults_add(faults, playbook->file, discovery->line_number,
+                       "[%s] is not supported with type = blue-green in [strategy] by this version", section);
         check_meanings(playbook, discovery, section, faults);
         check_place(playbook, discovery, section, faults);
         if (discovery->kind == DISCOVERY_ETCD)
