@@ -24,6 +24,8 @@ const struct option_spec option_specs[] = {
      "refuse to run unless the plan is still this one"},
     {0, "supersede", NULL, OPTION_FLAG, AT(supersede), 0, 0, COMPLETE_NONE,
      "start over an earlier rollout that did not end"},
+    {0, "wait", "TIME", OPTION_DURATION, AT(wait_ms), 1000, DAY_MS, COMPLETE_NONE,
+     "wait so long for a lock that is held, e.g. 15m"},
     {0, "migration", "NAME=done|again", OPTION_MIGRATION, AT(migrations), 0, 0, COMPLETE_NONE,
      "what a migration was whose end is unknown; repeatable"},
     {0, "past-point-of-no-return", "REASON", OPTION_TEXT, AT(past_reason), 0, 0, COMPLETE_NONE,

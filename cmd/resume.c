@@ -22,6 +22,8 @@ static int pack_again(struct run *run, const char *release)
     const struct source *source = &run->inputs.playbook.source;
     const char *hex = strrchr(release, '-');
     bool commit = source->kind == SOURCE_GIT && !source->path && hex;
+    package_free(run->package); /* of an earlier try, before it waited */
+    run->package = NULL;
     int code = run_pack(run, commit ? hex + 1 : NULL);
     if (code || strcmp(package_release(run->package), release) == 0)
         return code;
@@ -35,13 +37,18 @@ static int pack_again(struct run *run, const char *release)
 static int resume(struct run *run)
 {
     char text[160];
-    struct open_run open = survey_open_run(&run->survey);
+    struct open_run open;
+    int code = run_wait(run);
+    if (!code)
+        code = run_open(run, &open);
+    if (code)
+        return code;
     if (!open.rollout) {
         printf("nothing to resume: no rollout of %s is open\n", run->inputs.playbook.service.name);
         return EXIT_DONE;
     }
     if (open.kind == RUN_ROLLOUT && open.release && !all_have(run, open.release)) {
-        int code = pack_again(run, open.release);
+        code = pack_again(run, open.release);
         if (code)
             return code;
     }
@@ -51,7 +58,7 @@ static int resume(struct run *run)
         return EXIT_REFUSED;
     }
     if (open.kind == RUN_ROLLOUT) {
-        int code = run_data(run);
+        code = run_data(run);
         if (!code)
             code = run_check_data(run);
         if (code)
@@ -63,14 +70,5 @@ static int resume(struct run *run)
 
 int verb_resume(const struct options *options)
 {
-    struct run run;
-    int code = run_begin(&run, options);
-    if (!code)
-        code = run_survey(&run, false);
-    if (!code && survey_unanswered(&run.survey) == run.survey.count)
-        code = run_unreached(&run);
-    if (!code)
-        code = resume(&run);
-    run_release(&run);
-    return code;
+    return run_verb(options, resume);
 }

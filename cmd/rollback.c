@@ -49,24 +49,28 @@ static void choose_targets(struct run *run)
         run->targets[i] = run->options->to;
 }
 
-int verb_rollback(const struct options *options)
+static int rollback(struct run *run)
 {
-    struct run run;
-    int code = run_begin(&run, options);
+    const char *to = run->options->to;
+    int code = run_wait(run);
     if (!code)
-        code = run_survey(&run, false);
+        code = run_survey(run, false);
     if (!code) {
-        choose_targets(&run);
-        code = run_require_plan(&run);
+        choose_targets(run);
+        code = run_require_plan(run);
     }
     if (!code)
-        code = run_check_targets(&run, run.targets);
-    if (!code && !agreed(&run)) {
+        code = run_check_targets(run, run->targets);
+    if (!code && !agreed(run)) {
         fprintf(stderr, "deployctl: nothing was changed\n");
         code = EXIT_REFUSED;
     }
     if (!code)
-        code = run_go(&run, RUN_ROLLBACK, false, options->to ? options->to : "each node's previous good release");
-    run_release(&run);
+        code = run_go(run, RUN_ROLLBACK, false, to ? to : "each node's previous good release");
     return code;
+}
+
+int verb_rollback(const struct options *options)
+{
+    return run_verb(options, rollback);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/discover.h"
+#include "app/queue.h"
 #include "app/sink.h"
 #include "base/text.h"
 #include "inputs.h"
@@ -83,6 +84,54 @@ void run_release(struct run *run)
     inputs_release(&run->inputs);
 }
 
+/* --- waiting --- */
+
+/* How long is left of --wait; it begins with the first call. */
+static int64_t wait_left_ms(struct run *run)
+{
+    int64_t now_ms = loop_now_ms(run->fleet->loop);
+    if (!run->options->wait_ms)
+        return 0;
+    if (!run->wait_until_ms)
+        run->wait_until_ms = now_ms + run->options->wait_ms;
+    return run->wait_until_ms > now_ms ? run->wait_until_ms - now_ms : 0;
+}
+
+static void say_waiting(void *context, const char *sentence)
+{
+    (void)context;
+    fprintf(stderr, "waiting: %s\n", sentence);
+}
+
+int run_wait(struct run *run)
+{
+    struct err err;
+    struct queue_order order = {.fleet = run->fleet, .forks = run->options->forks, .waiting = say_waiting};
+    order.wait_ms = wait_left_ms(run);
+    if (!order.wait_ms)
+        return 0;
+    int rc = queue_wait(&order, &err);
+    if (rc > 0)
+        fprintf(stderr, "deployctl: stopped waiting; nothing was changed\n");
+    return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
+}
+
+int run_verb(const struct options *options, int (*once)(struct run *run))
+{
+    struct run run;
+    int code = run_begin(&run, options);
+    if (!code)
+        code = once(&run);
+    while (code == EXIT_REFUSED && run.locked_out && wait_left_ms(&run)) {
+        run.locked_out = false;
+        survey_release(&run.survey);
+        name_rollout(&run);
+        code = once(&run);
+    }
+    run_release(&run);
+    return code;
+}
+
 int run_pack(struct run *run, const char *wanted_ref)
 {
     const struct source *source = &run->inputs.playbook.source;
@@ -119,6 +168,16 @@ int run_survey(struct run *run, bool probe)
     if (rc < 0)
         return report_error(&err);
     return rc > 0 ? 128 + rc : 0;
+}
+
+int run_open(struct run *run, struct open_run *out)
+{
+    int code = run_survey(run, false);
+    if (!code && survey_unanswered(&run->survey) == run->survey.count)
+        code = run_unreached(run);
+    if (!code)
+        *out = survey_open_run(&run->survey);
+    return code;
 }
 
 int run_unreached(const struct run *run)
@@ -244,18 +303,13 @@ static void add_sinks(struct run *run, struct sinks *sinks)
                                              verbosity));
 }
 
-static void say_waiting(void *context, const char *sentence)
-{
-    (void)context;
-    fprintf(stderr, "waiting: %s\n", sentence);
-}
-
 /* 0, or an exit code after saying who holds it. */
 static int take_lock(struct run *run)
 {
     struct err err;
     struct service_lock_order order = {
         .fleet = run->fleet, .rollout = run->rollout, .holder = run->holder, .waiting = say_waiting};
+    order.wait_ms = wait_left_ms(run);
     int rc = service_lock_take(&run->lock, &order, &err);
     return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
 }
@@ -310,5 +364,6 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     int rc = engine_run(&settings, &outcome, &err);
     sinks_finish(&sinks);
     give_lock_back(run, outcome.left_at_once);
+    run->locked_out = rc == 0 && outcome.locked_out && outcome.result == RESULT_REFUSED;
     return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
 }

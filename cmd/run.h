@@ -27,16 +27,25 @@ struct run {
     bool has_data;
     const char **targets; /* one a node, NULL: unknown or none */
     char rollout[32];     /* this run's id */
+    int64_t wait_until_ms; /* of the loop's clock: --wait is over; 0: not begun */
+    bool locked_out;       /* run_go was refused because somebody else holds the lock */
     char holder[200];
 };
 
 /* Reads inventory and playbook and makes the fleet. Returns 0 or an exit code, after printing. Always run_release. */
 int run_begin(struct run *run, const struct options *options);
 void run_release(struct run *run);
+/* run_begin, then `once` and, while it is refused because others hold the lock and --wait is not over, `once` again as a run of its own;
+ * run_release. Returns the last exit code. */
+int run_verb(const struct options *options, int (*once)(struct run *run));
+/* With --wait: until no node is locked, saying who is waited for. 0, or an exit code after printing: 4 when the time is over. */
+int run_wait(struct run *run);
 /* Packs the source at `ref` (NULL: as options and playbook say); its release becomes every node's target. */
 int run_pack(struct run *run, const char *ref);
 /* Asks every node where it stands; `probe`: and how healthy it is. Prints nothing about nodes that did not answer. */
 int run_survey(struct run *run, bool probe);
+/* Asks the nodes which run did not end; its `rollout` NULL: none. 0, or an exit code after printing. */
+int run_open(struct run *run, struct open_run *out);
 /* Says why no node could be reached. Returns 69. */
 int run_unreached(const struct run *run);
 /* Where the data stands; surveys when that was not done. Then run_go runs what is pending. */

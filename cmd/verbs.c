@@ -5,7 +5,7 @@
 
 const struct verb verbs[] = {
     {"rollout", "move the service to a release", "PLAYBOOK",
-     SELECT " ref require-plan supersede migration past-point-of-no-return forks set " SHOW,
+     SELECT " ref require-plan supersede wait migration past-point-of-no-return forks set " SHOW,
      "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
      "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
      "only when its health gate is passed and the wave has baked. More failures than\n"
@@ -16,6 +16,9 @@ const struct verb verbs[] = {
      "after the last commit. Once an irreversible one was run, nothing is rolled back\n"
      "any more. One whose end nobody knows is asked about: --migration says what it\n"
      "was.\n"
+     "\n"
+     "With --wait it asks again and again while somebody else holds the lock, says who\n"
+     "that is, and begins once all nodes are free; Ctrl-C meanwhile leaves nothing.\n"
      "\n"
      "Exit codes:\n"
      "  0    done and healthy, or nothing to do\n"
@@ -33,7 +36,7 @@ const struct verb verbs[] = {
      "  deployctl rollout shop --set strategy.batch=1,10%,50%\n",
      verb_rollout},
     {"rollback", "move every node back to its previous good release", "PLAYBOOK",
-     SELECT " to require-plan past-point-of-no-return yes forks set " SHOW,
+     SELECT " to require-plan wait past-point-of-no-return yes forks set " SHOW,
      "Moves each node back to its own previous good release, or all of them to the\n"
      "release that --to names, through the same waves and gates as a rollout. A\n"
      "rollback is never rolled back: a node that then fails needs care and is named.\n"
@@ -52,7 +55,7 @@ const struct verb verbs[] = {
      "  deployctl rollback shop --to 20261120T101112Z-1a2b3c4d5e6f --yes\n",
      verb_rollback},
     {"resume", "go on with a rollout that did not end", "PLAYBOOK",
-     SELECT " migration past-point-of-no-return forks set " SHOW,
+     SELECT " wait migration past-point-of-no-return forks set " SHOW,
      "Reads from the nodes' journals which rollout or rollback did not end: it was\n"
      "interrupted, is held, or its runner died. Takes every node where that run would\n"
      "have taken it, through the same waves and gates. Needs nothing that the earlier\n"
@@ -65,7 +68,7 @@ const struct verb verbs[] = {
      "  deployctl resume shop\n",
      verb_resume},
     {"abort", "undo a rollout that did not end", "PLAYBOOK",
-     SELECT " past-point-of-no-return forks set " SHOW,
+     SELECT " wait past-point-of-no-return forks set " SHOW,
      "Every node that runs a release which was never committed goes back to the one\n"
      "committed last there, newest change first, and its health gate proves it. Nodes\n"
      "that were not touched stay as they are. Where nothing is open, nothing is done.\n"

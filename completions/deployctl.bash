@@ -12,6 +12,7 @@ _deployctl_value()
     --ref) echo none ;;
     --to) echo none ;;
     --require-plan) echo none ;;
+    --wait) echo none ;;
     --migration) echo none ;;
     --past-point-of-no-return) echo none ;;
     -n | --count) echo none ;;
@@ -31,13 +32,13 @@ _deployctl_options()
     case $1 in
     '') echo --version --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     rollout)
-        echo --inventory --limit --ref --require-plan --supersede --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --ref --require-plan --supersede --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
-        echo --inventory --limit --to --require-plan --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --to --require-plan --wait --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
     resume)
-        echo --inventory --limit --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     abort)
-        echo --inventory --limit --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --wait --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     plan)
         echo --inventory --limit --ref --forks --set --output --quiet --verbose --no-color --help ;;
     check)

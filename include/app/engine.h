@@ -58,6 +58,7 @@ struct engine_outcome {
     enum rollout_result result;
     int signal_number; /* what interrupted it, or 0 */
     bool left_at_once; /* a second signal */
+    bool locked_out;   /* refused because somebody else holds a node's lock */
     bool unwritten;    /* the sinks could not keep a record, so it was stopped before the action that came next */
     bool touched;      /* some node is or was another than before */
 };

@@ -48,12 +48,16 @@ struct facts {
     const char *sudo; /* NULL: not needed; "ok"; else what sudo said */
     const char *unit_load, *unit_active, *unit_sub; /* NULL without a unit */
     const char *lock_holder, *lock_rollout;         /* NULL: free */
-    uint64_t lock_age_s, lock_ttl_s;
+    uint64_t lock_age_s, lock_ttl_s; /* since its last renewal */
+    uint64_t lock_held_s;            /* since it was taken */
+    const char *wish; /* `pause|abort WHO`: what somebody wishes of the run that holds the lock; else NULL */
     bool lock_expired;
     /* The last run in the journal, when it has no end: interrupted, held, or its runner died. */
     const char *open_rollout, *open_step;
     const char *open_release; /* where it took this node; NULL: to no release */
     const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
+    /* The last run that has an end in the journal, and its result; NULL: none. */
+    const char *ended_rollout, *ended_result;
     /* `armed|lost SECONDS RELEASE PREVIOUS`: the confirm timer that runs, or that a reboot ended;
      * else NULL. */
     const char *confirm;

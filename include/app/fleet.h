@@ -48,6 +48,7 @@ struct fleet {
     struct front *fronts;
     size_t front_count;
     struct dependencies *dependencies; /* app/dependency.h; NULL without a playbook */
+    struct asking *asking; /* of fleet_ask, made once */
     struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
     struct discoveries *discoveries; /* app/discovery.h; NULL likewise */
 };

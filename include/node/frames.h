@@ -21,14 +21,16 @@
  *             instance then has `slot NAME`: activate, stop, commit, keep_old, unit, evidence, logs.
  *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
  *             release ID good|staged|failed|incomplete *, disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
- *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl, open_rollout ID STEP, confirm armed|lost SECONDS
+ *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl lock_held (for how long), wish as of `renew`, open_rollout ID STEP RELEASE KIND,
+ *             ended_rollout ID OUTCOME RESULT (the last one that ended here), confirm armed|lost SECONDS
  *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
  *             migration NAME running|done|failed|undone|unknown RELEASE KIND *, live_slot NAME EPOCH of the last commit in a slot,
  *             slot NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|- *: what it linked before an activation that is not committed, and how
  *             long until it is stopped [60 s]
  *   lock      rollout holder ttl release? kind? reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
- *   renew C, unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
+ *   wish      rollout kind pause|abort holder: for the rollout that holds the lock; refused when that is another or none
+ *   renew C -> wish pause|abort HOLDER?;  unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
  *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,
  *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]

@@ -45,12 +45,14 @@ void carry_connect(struct worker *worker)
 }
 
 /* Known before the lock is asked for, so that no node is locked when another is not to be had. */
-static int check_lock(const struct facts *facts, struct err *err)
+static int check_lock(struct worker *worker, struct err *err)
 {
+    const struct facts *facts = &worker->facts;
     if (!facts->lock_holder || facts->lock_expired)
         return 0;
+    worker->engine->outcome.locked_out = true;
     return err_set(err, ERR_REFUSED,
-                   "locked by %s, rollout %s, renewed %llu s ago; wait for its end, or `deployctl unlock`",
+                   "locked by %s, rollout %s, renewed %llu s ago; wait for its end (--wait TIME), or `deployctl unlock`",
                    facts->lock_holder, facts->lock_rollout ? facts->lock_rollout : "unknown",
                    (unsigned long long)facts->lock_age_s);
 }
@@ -113,7 +115,7 @@ static int check_facts(struct worker *worker, struct err *err)
                          engine->playbook->service.become || worker->member->node->connection.become,
                          needed, err);
     if (rc == 0)
-        rc = check_lock(&worker->facts, err);
+        rc = check_lock(worker, err);
     if (rc == 0)
         rc = check_open(worker, err);
     if (rc == 0)
@@ -215,6 +217,7 @@ static void locked(void *context, const struct reply *reply)
     struct err err;
     if (!generation || reply->status != REPLY_OK ||
         whole_parse(&worker->fence, generation, 1, UINT64_MAX, &err) < 0) {
+        worker->engine->outcome.locked_out |= !reply->error && reply->status == REPLY_REFUSED;
         step_replied(worker, reply);
         return;
     }

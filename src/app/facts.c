@@ -36,6 +36,8 @@ static const struct fact_key fact_keys[] = {
     {"lock_rollout", FACT_TEXT, offsetof(struct facts, lock_rollout)},
     {"lock_age", FACT_NUMBER, offsetof(struct facts, lock_age_s)},
     {"lock_ttl", FACT_NUMBER, offsetof(struct facts, lock_ttl_s)},
+    {"lock_held", FACT_NUMBER, offsetof(struct facts, lock_held_s)},
+    {"wish", FACT_TEXT, offsetof(struct facts, wish)},
     {"lock_expired", FACT_YES, offsetof(struct facts, lock_expired)},
     {"confirm", FACT_TEXT, offsetof(struct facts, confirm)},
     {"reverted", FACT_TEXT, offsetof(struct facts, reverted)},
@@ -117,6 +119,16 @@ static void read_open(struct facts *facts, const char *text)
     }
 }
 
+/* `ROLLOUT OUTCOME RESULT`, in which the outcome is one word. */
+static void read_ended(struct facts *facts, const char *text)
+{
+    size_t id = strcspn(text, " ");
+    const char *outcome = text + id + strspn(text + id, " ");
+    const char *result = outcome + strcspn(outcome, " ");
+    facts->ended_rollout = arena_strndup(&facts->arena, text, id);
+    facts->ended_result = arena_strdup(&facts->arena, result + strspn(result, " "));
+}
+
 int facts_read(struct facts *out, const struct reply *reply, struct err *err)
 {
     *out = (struct facts){0};
@@ -130,6 +142,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
             rc = read_migration(out, value->value, err);
         else if (strcmp(value->key, "open_rollout") == 0)
             read_open(out, value->value);
+        else if (strcmp(value->key, "ended_rollout") == 0)
+            read_ended(out, value->value);
         else
             rc = read_known(out, value, err);
         if (rc < 0)

@@ -299,16 +299,26 @@ static void interrupted(void *context, int signal_number)
     loop_stop(asking->fleet->loop);
 }
 
-int fleet_ask(struct fleet *fleet, const struct fanout *fanout)
+static struct asking *asking_of(struct fleet *fleet)
 {
     struct err err;
-    struct asking *asking = arena_alloc(&fleet->arena, sizeof(*asking));
-    struct asked *asked = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*asked));
-    if (!asking || !asked || fleet->count == 0)
-        return 0;
-    *asking = (struct asking){.fleet = fleet, .fanout = fanout, .asked = asked};
+    struct asking *asking = fleet->asking;
+    if (asking)
+        return asking;
+    asking = arena_alloc(&fleet->arena, sizeof(*asking));
+    if (!asking || !(asking->asked = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*asking->asked))))
+        return NULL;
     loop_on_signal(fleet->loop, SIGINT, interrupted, asking, &err);
     loop_on_signal(fleet->loop, SIGTERM, interrupted, asking, &err);
+    return fleet->asking = asking;
+}
+
+int fleet_ask(struct fleet *fleet, const struct fanout *fanout)
+{
+    struct asking *asking = asking_of(fleet);
+    if (!asking || fleet->count == 0)
+        return 0;
+    *asking = (struct asking){.fleet = fleet, .fanout = fanout, .asked = asking->asked};
     ask_more(asking);
     loop_run(fleet->loop);
     asking->over = true;

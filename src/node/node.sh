@@ -224,7 +224,7 @@ read_beat() {
 
 # Reads the highest lock: $lock_state free, held, expired; its holder, age and the rest.
 read_lock() {
-    lock_rollout='' lock_holder='' lock_ttl=0 lock_token='' lock_up=0 lock_boot='' lock_state=free lock_age=0
+    lock_held=0 lock_rollout='' lock_holder='' lock_ttl=0 lock_token='' lock_up=0 lock_boot='' lock_state=free lock_age=0
     find_top
     [ -e "$state/lock/$lock_top" ] || return 0
     while read -r lock_key lock_text; do
@@ -237,8 +237,10 @@ read_lock() {
         esac
     done <"$state/lock/$lock_top"
     [ ! -e "$state/lock/$lock_top.end" ] || return 0
+    lock_since=$lock_up
     [ ! -e "$state/lock/$lock_top.beat" ] || read_beat "$state/lock/$lock_top.beat"
     uptime_now
+    lock_held=$((up > lock_since ? up - lock_since : 0))
     lock_age=$((up - lock_up))
     lock_state=held
     if [ "$lock_boot" != "$s_boot" ] || [ "$lock_age" -lt 0 ] || [ "$lock_age" -gt "$lock_ttl" ]; then
@@ -286,6 +288,37 @@ describe_holder() {
 make_folders() {
     mkdir -p -- "$s_root/releases" "$s_root/shared" "$state/lock" "$state/manifests" "$state/good" "$state/failed" \
         "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state/incoming" 2>&1
+}
+
+# What somebody at another terminal wishes of the rollout that holds the lock: $wish, `pause|abort HOLDER`. 1: nothing.
+read_wish() {
+    wish=
+    first_line "$state/wish" || return 1
+    case $line in
+    "$lock_rollout pause "* | "$lock_rollout abort "*) wish=${line#* } ;;
+    *) return 1 ;;
+    esac
+}
+
+# Needs no fence, since it changes nothing by itself: it is for the rollout that it names, and for that only while it holds the lock.
+do_wish() {
+    [ -n "$s_root" ] || { reply failed "wish needs a root"; return; }
+    case $v_kind in
+    pause | abort) ;;
+    *) reply failed "wish needs a kind, pause or abort"; return ;;
+    esac
+    read_lock
+    if [ "$lock_state" != held ] || [ "$lock_rollout" != "$v_rollout" ]; then
+        reply refused "rollout $v_rollout does not hold the lock"
+        return
+    fi
+    if read_wish && [ "${wish%% *}" = abort ]; then
+        reply ok "an abort is wished for already"
+        return
+    fi
+    replace_file "$state/wish" "$v_rollout $v_kind ${v_holder:-someone}" || { reply failed "disk: the wish cannot be left"; return; }
+    journal wish note - "$v_kind" "${v_holder:-someone}"
+    reply ok "$v_kind is wished for"
 }
 
 # Claims the next generation, $v_minimum at least, by link(2). 1 when another session was faster.
@@ -358,6 +391,7 @@ do_lock() {
         reply failed "disk: the journal cannot be written"
         return
     fi
+    rm -f -- "$state/wish"
     [ -z "$was" ] || value taken_over "$was"
     value generation "$lock_top"
     reply ok "${was:-locked}"
@@ -369,6 +403,7 @@ do_renew() {
     if ! replace_file "$state/lock/$v_fence.beat" "$up $s_boot"; then
         reply failed "disk: the lease cannot be renewed"
     elif fence_holds "$v_fence"; then
+        ! read_wish || value wish "$wish"
         reply ok renewed
     else
         reply refused "the lock was taken over"
@@ -2022,11 +2057,25 @@ facts_of_journal() {
     open_rollout=$(cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
         $1 != "1" || NF < 8 { next }
         $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; release = $7; kind = $8; next }
-        $5 == "rollout" { if ($4 == open && $6 == "end") open = ""; next }
-        $4 == open { step = $5 }
-        END { if (open != "") print open, step, release, kind }
+        $5 == "rollout" {
+            if ($4 == open && $6 == "end") open = ""
+            if ($6 == "end" || $6 == "held") {
+                ended = $4
+                for (i = 8; i <= NF; i++) ended = ended " " $i
+            }
+            next
+        }
+        $4 == open && $6 != "note" { step = $5 }
+        END {
+            if (open != "") print "open_rollout", open, step, release, kind
+            if (ended != "") print "ended_rollout", ended
+        }
     ')
-    [ -z "$open_rollout" ] || value open_rollout "$open_rollout"
+    while [ -n "$open_rollout" ]; do
+        line=${open_rollout%%"$nl"*}
+        value "${line%% *}" "${line#* }"
+        case $open_rollout in *"$nl"*) open_rollout=${open_rollout#*"$nl"} ;; *) open_rollout='' ;; esac
+    done
 }
 
 # The timer that runs, or that a reboot ended; and what a timer put back.
@@ -2065,6 +2114,8 @@ lead_facts() {
         value lock_generation "$lock_top"
         value lock_age "$lock_age"
         value lock_ttl "$lock_ttl"
+        value lock_held "$lock_held"
+        [ "$lock_state" != held ] || ! read_wish || value wish "$wish"
     fi
     facts_of_journal
     facts_of_timer
@@ -2414,6 +2465,7 @@ dispatch() {
     renew) do_renew ;;
     unlock) do_unlock ;;
     break) do_break ;;
+    wish) do_wish ;;
     finish) do_finish ;;
     settle) start_settle ;;
     cancel) do_cancel ;;
