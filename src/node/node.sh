@@ -321,10 +321,24 @@ do_wish() {
     reply ok "$v_kind is wished for"
 }
 
+# 0 when somebody made a lock between the one that we saw and ours, which has a number further on.
+was_passed() {
+    for lock_file in "$state"/lock/*; do
+        lock_file=${lock_file##*/}
+        is_number "$lock_file" && [ "$lock_file" -gt "$seen_top" ] && [ "$lock_file" -lt "$next" ] && return 0
+    done
+    return 1
+}
+
 # Claims the next generation, $v_minimum at least, by link(2). 1 when another session was faster.
 claim_lock() {
-    next=$lock_top
-    if first_line "$state/generation" && is_number "$line" && [ "$line" -gt "$next" ]; then next=$line; fi
+    next=$lock_top seen_top=$lock_top
+    if first_line "$state/generation" && is_number "$line" && [ "$line" -gt "$next" ]; then
+        # The number of a lock that was made after we looked, unless somebody removed the folder: never a lock over that one.
+        next=$line
+        find_top
+        [ "$lock_top" = "$seen_top" ] || return 1
+    fi
     next=$((next + 1))
     [ -z "$v_minimum" ] || [ "$v_minimum" -le "$next" ] || next=$v_minimum
     uptime_now
@@ -335,7 +349,7 @@ claim_lock() {
     rm -f -- "$claim"
     [ "$claimed" = 0 ] || return 1
     find_top
-    if [ "$lock_top" != "$next" ]; then
+    if [ "$lock_top" != "$next" ] || was_passed; then
         rm -f -- "$state/lock/$next"
         return 1
     fi
