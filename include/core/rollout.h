@@ -73,9 +73,9 @@
  * Waves with rules: canary and blue-green (`rules`, one a wave)
  * - With `shifts` a balancer moves the target's share of the traffic: once the nodes of a wave have
  *   passed, the runner shifts to the wave's share, when it is another than before. Then the wave
- *   bakes, on all nodes that are updated so far, for its own time. A wave may have no node left to
- *   change (the share of a canary that grows with the same nodes; the switch of blue-green): it is
- *   passed over only when nothing was touched, or when it neither changes a node nor the share.
+ *   bakes, on all nodes that are updated so far, for its own time. A wave with no node left to change
+ *   (a canary's share that grows with the same nodes; the switch of blue-green) does all that too,
+ *   once a node was touched.
  * - A shift that does not come back OK spends the budget, whatever max_failures says: nobody knows
  *   what the balancers do now. Undone nodes, then a shift back that succeeds, make that good; else
  *   the result is NEEDS_CARE.
@@ -351,20 +351,14 @@ struct rollout_migration {
     bool has_down;
 };
 
-#define SHARE_ALL 1000
-struct wave_rule {
-    uint32_t share; /* of the traffic, per mille: what the target has once the wave's nodes passed */
-    int64_t bake_ms;
-    bool manual; /* held at its end */
-};
-
 struct rollout_config {
     size_t node_count;
     struct waves waves;       /* borrowed; together they hold every node once */
     const struct wave_rule *rules; /* borrowed; one a wave, shares never fall; NULL: none */
     bool shifts;              /* a balancer moves the shares of the rules */
     bool switches;            /* changed instances serve nothing until a shift; with `shifts` */
-    size_t waves_passed;      /* by an earlier run, which this one goes on with */
+    size_t waves_passed; /* by an earlier run, which this one goes on with; then only migrations that
+                          * contract are pending */
     uint32_t share;           /* what the target has at the start, as the balancers tell */
     const size_t *lock_order; /* borrowed; every node once, the same for all runners; NULL: by index */
     uint32_t max_unavailable; /* resolved, at least 1 */

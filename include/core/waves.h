@@ -11,6 +11,7 @@
 #ifndef CORE_WAVES_H
 #define CORE_WAVES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,5 +34,22 @@ struct waves {
 int waves_compile(struct waves *out, size_t node_count, const char *const *zones,
                   const struct amount *batch, size_t batch_count, struct arena *arena,
                   struct err *err);
+
+/* What a wave does beside changing its nodes. */
+#define SHARE_ALL 1000
+struct wave_rule {
+    uint32_t share; /* of the traffic, per mille: what the target has once the wave's nodes passed */
+    int64_t bake_ms;
+    bool manual; /* held at its end */
+};
+
+/* The nodes of a canary's step: those nearest to its share, ties up, at least one on each side while
+ * there are two and the share is neither 0 nor all (Argo Rollouts' rule without a traffic router). */
+size_t waves_canary_count(size_t node_count, uint32_t share);
+
+/* One wave a rule, nodes in their order; `whole_first`: all nodes in the first wave, whatever its
+ * share (blue-green: they serve nothing before the switch). A wave may be empty. */
+int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule *rules, size_t count,
+                   bool whole_first, struct arena *arena, struct err *err);
 
 #endif

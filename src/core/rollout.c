@@ -126,22 +126,12 @@ static void enter_staged_hooks(struct rollout *rollout)
     walker_begin(rollout, rollout_runner(rollout), TRACK_STAGED);
 }
 
-/* A share that is still to be brought about needs no node that is left to change. */
-static size_t next_shift(const struct rollout *rollout)
-{
-    const struct rollout_config *config = &rollout->config;
-
-    if (!config->shifts || rollout->touched_count == 0)
-        return SIZE_MAX;
-    for (size_t i = rollout->waves_passed; i < config->waves.count; i++)
-        if (config->rules[i].share != rollout->share)
-            return i;
-    return SIZE_MAX;
-}
-
+/* A wave with a rule needs no node that is left to change: it has a share, a bake, a verdict. */
 static size_t next_wave(const struct rollout *rollout)
 {
-    size_t next = next_shift(rollout);
+    bool ruled = rollout->config.rules && rollout->touched_count > 0 &&
+                 rollout->waves_passed < rollout->config.waves.count;
+    size_t next = ruled ? rollout->waves_passed : SIZE_MAX;
 
     for (size_t i = 0; i < rollout->config.node_count; i++)
         if (rollout->walkers[i].work && rollout->walkers[i].wave < next)

@@ -246,6 +246,15 @@ static void baseline_answered(struct rollout *rollout, struct walker *walker, bo
     walker_passed(rollout, walker);
 }
 
+/* Its wave has passed without it. */
+static void comes_late(const struct rollout *rollout, struct walker *walker)
+{
+    size_t first = rollout->config.waves_passed, last = rollout->config.waves.count - 1;
+
+    if (walker->wave < first)
+        walker->wave = first < last ? first : last;
+}
+
 /* Effects of a step that is done. */
 static void step_done(struct rollout *rollout, struct walker *walker, const struct event *event)
 {
@@ -256,6 +265,8 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
         walker->stays = event->stays;
         walker->adopted = event->runs_target && !walker->stays && !rollout->config.unwinds &&
                           walker->wave < rollout->config.waves_passed;
+        if (!walker->adopted)
+            comes_late(rollout, walker);
     }
     if (walker->flying == STEP_DRAIN)
         walker->drained = true;

@@ -140,6 +140,8 @@ static bool undo_some(struct rollout *rollout, bool out)
 
 void capacity_admit_undo(struct rollout *rollout)
 {
+    if (rollout->config.switches && rollout->state != ROLLOUT_UNDO)
+        return; /* all go back together */
     if (undo_some(rollout, true))
         undo_some(rollout, false);
 }

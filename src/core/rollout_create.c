@@ -38,6 +38,10 @@ static int check_numbers(const struct rollout_config *config, struct err *err)
              config->migrations[i].node >= config->node_count))
             return err_set(err, ERR_INPUT, "migration %zu has no time limit or no such node",
                            i + 1);
+    for (size_t i = 0; config->waves_passed > 0 && i < config->migration_count; i++)
+        if (config->migrations[i].kind != MIGRATION_CONTRACT)
+            return err_set(err, ERR_INPUT, "migration %zu should have come before the first wave",
+                           i + 1);
     for (size_t i = 0; i < config->hook_count; i++)
         if (config->hooks[i].timeout_ms <= 0)
             return err_set(err, ERR_INPUT, "hook %zu has no time limit", i + 1);

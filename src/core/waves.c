@@ -94,3 +94,37 @@ int waves_compile(struct waves *out, size_t node_count, const char *const *zones
     cut_into_waves(out, order, node_count, zones, &sizes);
     return 0;
 }
+
+size_t waves_canary_count(size_t node_count, uint32_t share)
+{
+    size_t count = (node_count * share + SHARE_ALL / 2) / SHARE_ALL;
+
+    if (share == 0 || share >= SHARE_ALL || node_count < 2)
+        return share == 0 ? 0 : node_count;
+    if (count == 0)
+        return 1;
+    return count == node_count ? node_count - 1 : count;
+}
+
+int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule *rules, size_t count,
+                   bool whole_first, struct arena *arena, struct err *err)
+{
+    size_t *nodes = arena_alloc(arena, (node_count + 1) * sizeof(*nodes));
+    size_t taken = 0;
+
+    out->count = count;
+    out->items = arena_alloc(arena, (count + 1) * sizeof(*out->items));
+    if (!nodes || !out->items)
+        return err_set(err, ERR_MEMORY, "out of memory for the waves of %zu nodes", node_count);
+    for (size_t i = 0; i < node_count; i++)
+        nodes[i] = i;
+    for (size_t i = 0; i < count; i++) {
+        bool all = whole_first || i + 1 == count;
+        size_t until = all ? node_count : waves_canary_count(node_count, rules[i].share);
+
+        until = until < taken ? taken : until;
+        out->items[i] = (struct wave){.nodes = nodes + taken, .count = until - taken};
+        taken = until;
+    }
+    return 0;
+}

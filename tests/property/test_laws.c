@@ -91,6 +91,39 @@ static void choose_rules(struct world_plan *plan, struct random *random)
     config->seed = random_next(random);
 }
 
+/* Canary and blue-green; some go on with what an earlier run has left. */
+static void choose_shares(struct world_plan *plan, struct random *random)
+{
+    struct rollout_config *config = &plan->config;
+    uint32_t share = 0;
+
+    if (chance(random, 50))
+        return;
+    config->switches = chance(random, 40);
+    config->shifts = config->switches || chance(random, 70);
+    config->balanced |= config->shifts;
+    plan->rule_count = config->switches ? 2 : (size_t)between(random, 1, WORLD_RULES_MAX);
+    for (size_t i = 0; i < plan->rule_count; i++) {
+        share += (uint32_t)between(random, 1, 300);
+        plan->rules[i] = (struct wave_rule){
+            .share = i + 1 == plan->rule_count ? SHARE_ALL
+                     : config->switches || share > SHARE_ALL ? 0
+                                                             : share,
+            .bake_ms = chance(random, 30) ? 0 : (int64_t)between(random, 1, 6000),
+            .manual = chance(random, 15),
+        };
+        if (!config->switches && i > 0 && plan->rules[i].share < plan->rules[i - 1].share)
+            plan->rules[i].share = plan->rules[i - 1].share;
+    }
+    if (chance(random, 70))
+        return;
+    config->waves_passed = (size_t)random_below(random, plan->rule_count + 1);
+    config->share =
+        config->shifts && config->waves_passed > 0 ? plan->rules[config->waves_passed - 1].share : 0;
+    for (size_t i = 0; i < plan->node_count; i++)
+        plan->natures[i].changed_before = !chance(random, 10);
+}
+
 static void choose_natures(struct world_plan *plan, struct random *random)
 {
     static const char *const zones[] = {NULL, "a", "b", "c"};
@@ -102,6 +135,7 @@ static void choose_natures(struct world_plan *plan, struct random *random)
         nature->dead = chance(random, wrong / 4);
         nature->sick = chance(random, wrong / 2);
         nature->empty = chance(random, wrong / 4);
+        nature->stays = plan->config.switches && chance(random, 20);
         nature->at_target = !nature->empty && chance(random, 8);
         nature->bad_target = chance(random, wrong);
         nature->gives_up = chance(random, 20);
@@ -118,7 +152,7 @@ static void choose_hooks(struct world_plan *plan, struct random *random)
     plan->hook_count = chance(random, 50) ? 0 : (size_t)between(random, 1, 5);
     for (size_t i = 0; i < plan->hook_count; i++)
         plan->hooks[i] = (struct rollout_hook){
-            .moment = (enum hook_moment)random_below(random, MOMENT_ON_FAILURE + 1),
+            .moment = (enum hook_moment)random_below(random, MOMENT_BEFORE_SWITCH + 1),
             .place = (enum hook_place)random_below(random, PLACE_RUNNER + 1),
             .timeout_ms = (int64_t)between(random, 500, 10000),
             .ignore_failure = chance(random, 25),
@@ -138,6 +172,8 @@ static void choose_migrations(struct world_plan *plan, struct random *random)
         struct rollout_migration *migration = &plan->migrations[i];
 
         migration->kind = kinds[random_below(random, sizeof(kinds) / sizeof(kinds[0]))];
+        if (plan->config.waves_passed > 0)
+            migration->kind = MIGRATION_CONTRACT;
         migration->node =
             chance(random, 70) ? NO_NODE : (size_t)random_below(random, plan->node_count);
         migration->timeout_ms = (int64_t)between(random, 1000, 10000);
@@ -182,7 +218,7 @@ static void choose_happenings(struct world_plan *plan, struct random *random)
         struct happening *happening = &plan->happenings[i];
         int64_t span = (int64_t)plan->node_count * 8000;
 
-        happening->kind = (enum happening_kind)random_below(random, HAPPEN_STALE_ANSWER + 1);
+        happening->kind = (enum happening_kind)random_below(random, HAPPEN_ABORT + 1);
         if (happening->kind == HAPPEN_INTERRUPT || happening->kind == HAPPEN_LEASE_LOST)
             happening->kind = chance(random, 50) ? HAPPEN_TICK : happening->kind;
         happening->at_ms = (int64_t)between(random, 0, (uint64_t)span);
@@ -200,6 +236,7 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     world_plan_init(plan, nodes);
     plan->seed = random_next(&random);
     choose_rules(plan, &random);
+    choose_shares(plan, &random);
     choose_health(plan, &random);
     choose_natures(plan, &random);
     choose_hooks(plan, &random);

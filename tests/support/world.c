@@ -67,6 +67,21 @@ static struct node_truth *truth_of(struct world *world, size_t node)
     return &world->nodes[node == NO_NODE ? world->plan->node_count : node];
 }
 
+/* Blue-green: what serves is another instance than what is changed. */
+static bool asks_old_instance(const struct world *world, const struct action *action)
+{
+    return world->config.switches &&
+           (action->undo || (world->state == ROLLOUT_SETUP &&
+                             !world->ledgers[action->node].changed_before));
+}
+
+static bool old_instance_is_healthy(const struct world *world, size_t node)
+{
+    const struct nature *nature = &world->plan->natures[node];
+
+    return world->nodes[node].alive && !nature->sick && !nature->empty && !nature->bad_undo;
+}
+
 static bool is_healthy(struct world *world, size_t node)
 {
     const struct nature *nature = &world->plan->natures[node];
@@ -124,6 +139,9 @@ static void take_effect(struct world *world, struct flight *flight)
     case STEP_UNMIGRATE:
         world->migrations[flight->action.migration].runs--;
         break;
+    case STEP_SHIFT:
+        world->share = flight->action.share;
+        break;
     default:
         break;
     }
@@ -144,7 +162,11 @@ static void end_work(struct world *world, struct flight *flight)
     if (flight->does)
         take_effect(world, flight);
     if (flight->action.step == STEP_PROBE && flight->status == DONE_OK)
-        flight->status = is_healthy(world, flight->action.node) ? DONE_OK : DONE_FAILED;
+        flight->status = (asks_old_instance(world, &flight->action)
+                              ? old_instance_is_healthy(world, flight->action.node)
+                              : is_healthy(world, flight->action.node))
+                             ? DONE_OK
+                             : DONE_FAILED;
     if (!is_recorded(&flight->action))
         return;
     if (flight->status == DONE_UNREACHABLE && !flight->does)
@@ -318,7 +340,7 @@ static void fingerprint(struct world *world, const struct update *update)
         const struct action *a = &update->actions[i];
         const int64_t fields[] = {
             a->kind,  a->id,   (int64_t)a->node, a->step,   a->release,           (int64_t)a->hook,
-            a->token, a->undo, a->timeout_ms,    a->result, (int64_t)a->migration};
+            a->token, a->undo, a->timeout_ms,    a->result, (int64_t)a->migration, a->share};
 
         hash_bytes(&world->fingerprint, fields, sizeof(fields));
     }
@@ -371,7 +393,9 @@ static void deliver(struct world *world, size_t at)
                      world->nodes[flight.action.node].runs == RUNS_TARGET;
     if (flight.action.step == STEP_PREFLIGHT && flight.status == DONE_OK) {
         event.at_target = world->plan->natures[flight.action.node].at_target;
-        event.has_release = world->nodes[flight.action.node].runs != RUNS_NOTHING;
+        event.has_release = world->nodes[flight.action.node].ran_before != RUNS_NOTHING;
+        event.stays = world->plan->natures[flight.action.node].stays;
+        event.runs_target = world->ledgers[flight.action.node].changed_before;
     }
     if (flight.working)
         world->flights[at].answers_at = INT64_MAX;
@@ -483,6 +507,16 @@ static void happen(struct world *world, const struct happening *happening)
         world->lease_lost = true;
         world->halted_at = world->now;
         break;
+    case HAPPEN_PAUSE:
+        event.kind = EVENT_PAUSE;
+        step(world, &event);
+        world->paused = true;
+        return;
+    case HAPPEN_ABORT:
+        event.kind = EVENT_ABORT;
+        world->aborted = true;
+        world->abort_counts |= world->state < ROLLOUT_COMMIT && !world->config.unwinds;
+        break;
     case HAPPEN_TICK:
         break;
     }
@@ -588,10 +622,33 @@ static int create(struct world *world, struct err *err)
     world->config.migration_count = plan->migration_count;
     for (size_t i = 0; i < plan->node_count; i++)
         zones[i] = plan->natures[i].zone;
-    result = waves_compile(&world->config.waves, plan->node_count, plan->spread ? zones : NULL,
-                           plan->batch, plan->batch_count, &world->arena, err);
+    if (plan->rule_count > 0) {
+        world->config.rules = plan->rules;
+        result = waves_by_share(&world->config.waves, plan->node_count, plan->rules,
+                                plan->rule_count, world->config.switches, &world->arena, err);
+    } else {
+        result = waves_compile(&world->config.waves, plan->node_count,
+                               plan->spread ? zones : NULL, plan->batch, plan->batch_count,
+                               &world->arena, err);
+    }
     return result < 0 ? result
                       : rollout_create(&world->rollout, &world->config, &world->arena, err);
+}
+
+/* What an earlier run has left: the nodes of the waves that passed run the target. */
+static void changed_before(struct world *world)
+{
+    for (size_t w = 0; w < world->config.waves_passed && w < world->config.waves.count; w++) {
+        for (size_t i = 0; i < world->config.waves.items[w].count; i++) {
+            size_t node = world->config.waves.items[w].nodes[i];
+            const struct nature *nature = &world->plan->natures[node];
+
+            if (!nature->changed_before || nature->stays || nature->at_target)
+                continue;
+            world->ledgers[node].changed_before = true;
+            world->nodes[node].runs = RUNS_TARGET;
+        }
+    }
 }
 
 bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story)
@@ -615,10 +672,12 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
                                           : RUNS_PREVIOUS;
         truth->ran_before = truth->runs;
     }
+    world->share = plan->config.share;
     if (create(world, &err) < 0) {
         law_broken(world, "create", "%s", err.message);
         return false;
     }
+    changed_before(world);
     live(world);
     if (!world->broken)
         laws_check_end(world);

@@ -19,6 +19,7 @@
 #define WORLD_HOOKS_MAX 8
 #define WORLD_BATCH_MAX 4
 #define WORLD_MIGRATIONS_MAX 6
+#define WORLD_RULES_MAX 6
 #define WORLD_FLIGHTS_MAX (3 * WORLD_NODES_MAX)
 
 enum effect {
@@ -54,7 +55,9 @@ enum happening_kind {
     HAPPEN_INTERRUPT,
     HAPPEN_LEASE_LOST,
     HAPPEN_TICK,
-    HAPPEN_STALE_ANSWER
+    HAPPEN_STALE_ANSWER,
+    HAPPEN_PAUSE,
+    HAPPEN_ABORT
 };
 struct happening {
     int64_t at_ms;
@@ -66,6 +69,8 @@ struct happening {
 struct nature {
     bool dead, sick, empty, at_target; /* at the start; empty: has no release */
     bool gives_up; /* an unhealthy target says that it will not recover */
+    bool stays;                        /* of the side that serves */
+    bool changed_before;               /* runs the target since an earlier run; see waves_passed */
     bool bad_target;                   /* the target never gets healthy here */
     bool bad_undo;                     /* the previous release does not come up again */
     int64_t boot_ms;                   /* unhealthy for so long after an activation */
@@ -80,6 +85,8 @@ struct world_plan {
     struct amount batch[WORLD_BATCH_MAX];
     size_t batch_count;
     bool spread;
+    struct wave_rule rules[WORLD_RULES_MAX]; /* canary, or blue-green with config.switches */
+    size_t rule_count;                       /* 0: batches */
     struct nature natures[WORLD_NODES_MAX];
     struct rollout_hook hooks[WORLD_HOOKS_MAX];
     size_t hook_count;
@@ -143,6 +150,7 @@ struct migration_ledger {
 /* What the laws have seen of a node: from actions, answers and notes alone. */
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
+    bool changed_before;
     bool drain_over, gate_open, gate_passed;
     bool unheard; /* no probe answered since its connection was lost */
     size_t touch_number;
@@ -175,6 +183,11 @@ struct world {
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;
     bool held, spent, interrupted, lease_lost, result_planned, stuck, telling;
+    bool paused, aborted, abort_counts;
+    uint32_t share;      /* of the traffic, as the balancers have it */
+    bool share_unknown;  /* a shift was sent and not answered OK */
+    uint32_t shifts;     /* that were sent */
+    size_t waves_begun; /* up to the last one that began */
     int64_t halted_at;    /* of the interrupt or the lost lease */
     bool too_slow;        /* this update's troubles are the progress deadline's */
     uint64_t fingerprint; /* of all actions and notes, in order */

@@ -35,7 +35,8 @@ static enum node_outcome outcome_of(const struct world *world, size_t node)
 
 static bool rolls_back(const struct world *world)
 {
-    return world->config.action == ON_FAILURE_ROLLBACK && world->config.undo_allowed &&
+    return (world->config.action == ON_FAILURE_ROLLBACK || world->abort_counts) &&
+           world->config.undo_allowed &&
            !world->past_no_return && !world->config.no_way_back;
 }
 
@@ -148,7 +149,7 @@ static void law_2_capacity(struct world *world, const struct action *action)
     bool recovering;
     size_t others;
 
-    if (!touches(action) || ledger->out)
+    if (!touches(action) || ledger->out || world->config.switches)
         return;
     others = count_out(world, action->node, &recovering);
     ledger->out = true;
@@ -218,7 +219,7 @@ static void law_4_newest_first(struct world *world, const struct action *action)
     const struct ledger *this = ledger_of(world, action->node);
 
     if (!action->undo || this->undone || this->alone || !world->spent || !rolls_back(world) ||
-        !world->config.balanced || undos_wait_for_a_hook(world))
+        !world->config.balanced || world->config.switches || undos_wait_for_a_hook(world))
         return;
     for (size_t i = 0; i < world->config.node_count; i++) {
         const struct ledger *other = &world->ledgers[i];
@@ -240,6 +241,8 @@ static void law_4_restored(struct world *world, size_t node)
 
     if (truth->runs != truth->ran_before)
         law_broken(world, "law 4", "web%zu is called restored and runs something else", node + 1);
+    if (world->config.switches && world->shifts == 0 && world->config.share == 0)
+        return; /* what serves was never left */
     if (world->config.probed && !ledger->empty && !ledger->gate_passed)
         law_broken(world, "law 4", "web%zu is called restored without a gate", node + 1);
 }
@@ -322,8 +325,40 @@ static void law_7_traffic(struct world *world, const struct action *action)
         ledger->work.action.token != action->token)
         law_broken(world, "law 7", "web%zu gets traffic, unheard of since it was cut off",
                    action->node + 1);
-    if (action->step == STEP_ACTIVATE && world->config.balanced && !ledger->drain_over)
+    if (action->step == STEP_ACTIVATE && world->config.balanced && !world->config.switches &&
+        !ledger->drain_over)
         law_broken(world, "law 7", "web%zu is activated before it is drained", action->node + 1);
+}
+
+static void law_7_switched(struct world *world, size_t node, bool undo)
+{
+    const struct ledger *ledger = &world->ledgers[node];
+    enum node_outcome outcome = outcome_of(world, node);
+
+    if (!ledger->touched || !world->config.probed || outcome == NODE_NEEDS_CARE ||
+        (undo && ledger->empty))
+        return;
+    if (!ledger->gate_passed)
+        law_broken(world, "law 7", "web%zu is switched to without its gate", node + 1);
+    if (!undo && (ledger->unheard || outcome != NODE_UPDATED))
+        law_broken(world, "law 7", "web%zu is switched to and is not known to be well", node + 1);
+}
+
+/* ... nor by a shift; and what has traffic is not taken down under it. */
+static void law_7_shift(struct world *world, const struct action *action)
+{
+    bool serves = world->share > 0 || world->share_unknown;
+
+    if (world->config.switches && action->undo && action->step == STEP_ACTIVATE && serves)
+        law_broken(world, "law 7", "web%zu is taken down while it may serve", action->node + 1);
+    if (action->step != STEP_SHIFT)
+        return;
+    if (world->spent && !action->undo)
+        law_broken(world, "law 3", "traffic is shifted though the budget is spent");
+    for (size_t i = 0; world->config.switches && i < world->config.node_count; i++)
+        law_7_switched(world, i, action->undo);
+    world->shifts++;
+    world->share_unknown = true;
 }
 
 static bool same_work(const struct action *a, const struct action *b)
@@ -350,7 +385,8 @@ static void law_8_journal(struct world *world, const struct action *action)
     if (action->id <= world->last_id)
         law_broken(world, "law 8", "action id %u comes after %u", action->id, world->last_id);
     if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
-        action->step == STEP_JUDGE || !same_work(&work->action, action))
+        action->step == STEP_JUDGE || action->step == STEP_SHIFT ||
+        !same_work(&work->action, action))
         return;
     if (work->answered && work->status != DONE_UNREACHABLE && work->action.token == action->token)
         law_broken(world, "law 8", "web%zu %s: the token of ended work is used again",
@@ -494,7 +530,8 @@ static void law_10_classes(struct world *world, size_t node, enum node_outcome o
         ((silent && !world_on_runner(world, &ledger->last.action)) || ledger->touched))
         law_broken(world, "law 10", "web%zu is called %s and is not", node + 1,
                    node_outcome_name(outcome));
-    if (outcome == NODE_UNCHANGED && (ledger->touched || ledger->sick || ledger->empty))
+    if (outcome == NODE_UNCHANGED && !world->plan->natures[node].stays &&
+        (ledger->touched || ledger->sick || ledger->empty))
         law_broken(world, "law 10", "web%zu is called unchanged", node + 1);
 }
 
@@ -551,7 +588,8 @@ static void rule_retries(struct world *world, const struct action *action)
     const struct record *work = &ledger_of(world, action->node)->work;
 
     if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
-        action->step == STEP_JUDGE || !same_work(&work->action, action)) /* one a wave */
+        action->step == STEP_JUDGE || action->step == STEP_SHIFT || /* one a wave */
+        !same_work(&work->action, action))
         return;
     if (!may_repeat(work))
         law_broken(world, "retries", "web%zu %s is repeated after it ended", action->node + 1,
@@ -593,7 +631,8 @@ static void remember(struct world *world, const struct action *action)
         ledger->gate_open = ledger->gate_passed = false;
     ledger->undone |= action->undo;
     if (touches(action)) {
-        ledger->gate_open = ledger->gate_passed = false;
+        if (!world->config.switches || !action->undo)
+            ledger->gate_open = ledger->gate_passed = false;
         if (!ledger->touched)
             ledger->touch_number = ++world->touched_count;
         ledger->touched = true;
@@ -616,6 +655,7 @@ static void check_action(struct world *world, const struct action *action)
     law_8_journal(world, action);
     law_9_once(world, action);
     law_9_no_return(world, action);
+    law_7_shift(world, action);
     if (action->node != NO_NODE) {
         law_3_budget(world, action);
         law_4_newest_first(world, action);
@@ -637,10 +677,22 @@ static void count_failure(struct world *world, struct ledger *ledger)
     ledger->alone = world->failures <= world->config.max_failures && !world->spent;
 }
 
+/* The run goes on with what an earlier one has changed: from its baseline on it is its own. */
+static void see_gone_on_with(struct world *world, struct ledger *ledger)
+{
+    if (!ledger->changed_before || ledger->touched)
+        return;
+    ledger->touched = true;
+    ledger->touch_number = ++world->touched_count;
+    ledger->gate_open = ledger->gate_passed = !ledger->sick;
+}
+
 static void see_trouble(struct world *world, size_t node, enum node_trouble trouble)
 {
     struct ledger *ledger = ledger_of(world, node);
 
+    if (trouble == TROUBLE_FELL_IN_BAKE)
+        see_gone_on_with(world, ledger);
     if (trouble == TROUBLE_UNHEALTHY_BEFORE || trouble == TROUBLE_INTERRUPTED ||
         trouble == TROUBLE_LEASE_LOST)
         return;
@@ -657,6 +709,11 @@ static void see_outcome(struct world *world, size_t node, enum node_outcome outc
 {
     struct ledger *ledger = &world->ledgers[node];
 
+    if (outcome == NODE_UPDATED && ledger->changed_before && !ledger->touched) {
+        if (ledger->sick)
+            law_broken(world, "law 7", "web%zu is gone on with though it is ill", node + 1);
+        see_gone_on_with(world, ledger);
+    }
     law_10_classes(world, node, outcome);
     if (outcome == NODE_RESTORED)
         law_4_restored(world, node);
@@ -666,6 +723,17 @@ static void see_outcome(struct world *world, size_t node, enum node_outcome outc
         ledger->settled = true;
     if ((outcome == NODE_FAILED || outcome == NODE_UNREACHABLE) && world->state != ROLLOUT_SETUP)
         count_failure(world, ledger);
+}
+
+/* A manual gate and a wish to pause end a run before its next wave. */
+static void rule_holds(struct world *world, size_t wave)
+{
+    if (world->paused)
+        law_broken(world, "hold", "wave %zu begins though it is to be paused", wave + 1);
+    if (world->config.rules && world->waves_begun > 0 && world->waves_begun <= wave &&
+        world->config.rules[world->waves_begun - 1].manual)
+        law_broken(world, "hold", "wave %zu begins and nobody let it", wave + 1);
+    world->waves_begun = wave + 1;
 }
 
 static void see_note(struct world *world, const struct note *note)
@@ -694,6 +762,8 @@ static void see_note(struct world *world, const struct note *note)
         world->result = (enum rollout_result)note->value;
         break;
     case NOTE_WAVE:
+        rule_holds(world, (size_t)note->value);
+        break;
     case NOTE_PHASE:
     case NOTE_PROBE:
     case NOTE_BLOCKED:
@@ -732,11 +802,14 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
 
     switch (flight->action.step) {
     case STEP_PREFLIGHT:
-        ledger->empty = ok && world->nodes[flight->action.node].runs == RUNS_NOTHING;
-        ledger->out |= ledger->empty;
+        ledger->empty = ok && world->nodes[flight->action.node].ran_before == RUNS_NOTHING;
+        ledger->out |= ledger->empty && !ledger->changed_before;
         break;
     case STEP_JUDGE:
         world->held |= !ok && (flight->status != DONE_FAILED || cut);
+        break;
+    case STEP_SHIFT:
+        world->share_unknown &= !ok;
         break;
     case STEP_BACKUP:
         world->migrations[flight->action.migration].backed_up |= ok;
@@ -829,6 +902,41 @@ void laws_see_answer(struct world *world, const struct flight *flight)
     }
 }
 
+static bool has_manual_wave(const struct world *world)
+{
+    for (size_t i = 0; world->config.rules && i < world->config.waves.count; i++)
+        if (world->config.rules[i].manual)
+            return true;
+    return false;
+}
+
+/* Where the traffic is, is known, unless a person is told to look. */
+static void rule_shifts(struct world *world)
+{
+    enum rollout_result result = rollout_result(world->rollout);
+    size_t last = world->config.waves.count - 1;
+
+    if (!world->config.shifts)
+        return;
+    if (world->share_unknown &&
+        (result == RESULT_DONE || result == RESULT_ROLLED_BACK || result == RESULT_HELD))
+        law_broken(world, "shift", "%s, and nobody knows where the traffic is",
+                   rollout_result_name(result));
+    if (result == RESULT_ROLLED_BACK && world->share > 0)
+        law_broken(world, "shift", "rolled back, and %u of 1000 go to the target", world->share);
+    if (result == RESULT_DONE && world->touched_count > 0 &&
+        world->share != world->config.rules[last].share)
+        law_broken(world, "shift", "done, and %u of 1000 go to the target", world->share);
+}
+
+static void rule_abort(struct world *world)
+{
+    if (world->abort_counts && !world->spent && !world->interrupted && !world->lease_lost &&
+        rollout_result(world->rollout) != RESULT_REFUSED &&
+        rollout_result(world->rollout) != RESULT_UNREACHABLE)
+        law_broken(world, "abort", "nobody minded it");
+}
+
 /* What the exit code says is true. */
 static void rule_result(struct world *world)
 {
@@ -857,7 +965,7 @@ static void rule_result(struct world *world)
                    rollout_result_name(result), world->touched_count);
     if (result == RESULT_INTERRUPTED && !world->interrupted)
         law_broken(world, "result", "interrupted by nobody");
-    if (result == RESULT_HELD && !world->held &&
+    if (result == RESULT_HELD && !world->held && !world->paused && !has_manual_wave(world) &&
         (world->config.action != ON_FAILURE_PAUSE || !world->spent))
         law_broken(world, "result", "held without a reason");
 }
@@ -870,5 +978,7 @@ void laws_check_end(struct world *world)
     law_4_all_came_back(world);
     law_10_unhealthy_before(world);
     rule_result(world);
+    rule_shifts(world);
+    rule_abort(world);
     law_9_at_the_end(world, rollout_result(world->rollout));
 }
