@@ -93,7 +93,8 @@
  *   (`runs_target`) is updated, and touched, by its baseline: a bad one is a fall in its bake. One that
  *   does not run it is changed in the first wave.
  * - EVENT_ABORT before the commit spends the budget and rolls back, whatever `action` says, if an
- *   undo is allowed.
+ *   undo is allowed. The setup, and a migration under way, end first; then those of this rollout are undone as after
+ *   a failed one.
  * - A node that `stays` (the side that serves, of a blue-green of two groups) is locked and not changed.
  *
  * Confirm (with `confirms`)

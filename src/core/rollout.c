@@ -242,7 +242,7 @@ static enum rollout_state after_look_back(struct rollout *rollout)
 static enum rollout_state after_shift_back(struct rollout *rollout)
 {
     if (!rollout->config.switches)
-        return after_undo(rollout);
+        return rollout->spent ? after_undo(rollout) : ROLLOUT_RELEASE;
     if (!shift_moved(rollout))
         return ROLLOUT_UNDO;
     shift_gives_up(rollout);
@@ -273,6 +273,14 @@ static enum rollout_state to_contract(struct rollout *rollout)
     return !rollout->spent && migration_waits(rollout, true) ? ROLLOUT_CONTRACT : ROLLOUT_RELEASE;
 }
 
+static bool someone_is_updated(const struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++)
+        if (rollout->walkers[i].outcome == NODE_UPDATED)
+            return true;
+    return false;
+}
+
 static enum rollout_state to_wave(struct rollout *rollout)
 {
     if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
@@ -280,7 +288,9 @@ static enum rollout_state to_wave(struct rollout *rollout)
     if (rollout->held)
         return ROLLOUT_RELEASE;
     if (next_wave(rollout) == SIZE_MAX)
-        return ROLLOUT_COMMIT;
+        return shift_moved(rollout) && failure_may_undo(rollout) && !someone_is_updated(rollout)
+                   ? ROLLOUT_SHIFT_BACK
+                   : ROLLOUT_COMMIT;
     rollout->held = rollout->paused && !mutant(MUTANT_HOLD_FORGOTTEN);
     return rollout->held ? ROLLOUT_RELEASE : ROLLOUT_WAVE;
 }
@@ -313,6 +323,8 @@ static enum rollout_state after_setup(struct rollout *rollout)
     if (rollout->config.unwinds)
         return begin_of_undo(rollout);
     failure_go_on(rollout);
+    if (rollout->aborted)
+        failure_spend(rollout, SPENT_BY_ABORT);
     if (rollout->spent || (rollout->touched_count > 0 && next_wave(rollout) == SIZE_MAX))
         return to_wave(rollout);
     if (next_wave(rollout) == SIZE_MAX)
@@ -450,7 +462,8 @@ static void take_abort(struct rollout *rollout)
         mutant(MUTANT_ABORT_IGNORED))
         return;
     rollout->aborted = true;
-    failure_spend(rollout, SPENT_BY_ABORT);
+    if (rollout->state != ROLLOUT_SETUP && rollout->state != ROLLOUT_EXPAND)
+        failure_spend(rollout, SPENT_BY_ABORT);
 }
 
 static void take_event(struct rollout *rollout, const struct event *event)

@@ -115,6 +115,10 @@ static bool begin_undo(struct rollout *rollout)
 
 void migration_admit_expand(struct rollout *rollout)
 {
+    if (rollout->active == 0 && rollout->aborted && !rollout->migration_failed) {
+        rollout->migration_failed = true;
+        failure_spend(rollout, SPENT_BY_ABORT);
+    }
     if (rollout->active == 0 && !rollout->migration_failed)
         begin_next(rollout, false);
     while (rollout->active == 0 && rollout->migration_failed && begin_undo(rollout))

@@ -93,7 +93,11 @@ void shift_gives_up(struct rollout *rollout)
         struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
 
         walker->undo_due = false;
-        if (walker->outcome != NODE_NEEDS_CARE)
-            walker_outcome(rollout, walker, NODE_NEEDS_CARE);
+        if (walker->outcome == NODE_NEEDS_CARE)
+            continue;
+        walker_trouble(rollout, walker, TROUBLE_STEP_FAILED);
+        if (walker->trouble == TROUBLE_STEP_FAILED)
+            walker->trouble_step = STEP_SHIFT;
+        walker_outcome(rollout, walker, NODE_NEEDS_CARE);
     }
 }

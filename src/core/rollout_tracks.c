@@ -47,6 +47,12 @@ static bool is_balanced(const struct rollout *rollout, const struct walker *walk
     return rollout->config.balanced && !rollout->config.switches;
 }
 
+static bool is_switched(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return rollout->config.switches;
+}
+
 static bool is_put_in(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
@@ -175,7 +181,10 @@ static const struct track_step change_steps[] = {
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ACTIVATE},
     {.kind = STEP_PROBE, .phase = PHASE_GATE, .applies = is_probed, .watch = WATCH_GATE},
     {.kind = STEP_CONFIRM, .phase = PHASE_CONFIRM, .applies = is_confirmed},
-    {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_SWITCH},
+    {.kind = STEP_HOOK,
+     .phase = PHASE_HOOK,
+     .applies = is_switched,
+     .moment = MOMENT_BEFORE_SWITCH},
     {.kind = STEP_PROBE, .phase = PHASE_CONFIRM, .applies = was_lost_since, .watch = WATCH_GATE},
     {.kind = STEP_ENABLE, .phase = PHASE_ENABLE, .applies = is_balanced, .in_service = true},
     {.kind = STEP_HOOK,

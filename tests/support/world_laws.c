@@ -922,7 +922,7 @@ static void rule_shifts(struct world *world)
         (result == RESULT_DONE || result == RESULT_ROLLED_BACK || result == RESULT_HELD))
         law_broken(world, "shift", "%s, and nobody knows where the traffic is",
                    rollout_result_name(result));
-    if (result == RESULT_ROLLED_BACK && world->share > 0)
+    if (result == RESULT_ROLLED_BACK && world->share > 0 && world->touched_count > 0)
         law_broken(world, "shift", "rolled back, and %u of 1000 go to the target", world->share);
     if (result == RESULT_DONE && world->touched_count > 0 &&
         world->share != world->config.rules[last].share)
