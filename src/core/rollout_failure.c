@@ -12,14 +12,8 @@ bool failure_rolls_back(const struct rollout *rollout)
            failure_may_undo(rollout);
 }
 
-void failure_spend(struct rollout *rollout, enum spend_reason reason)
+static void rest_who_may_not_go_on(struct rollout *rollout)
 {
-    if (rollout->spent)
-        return;
-    rollout->spent = true;
-    rollout_note(rollout, NOTE_BUDGET_SPENT, NO_NODE, (int)reason);
-    if (mutant(MUTANT_SPENT_GOES_ON))
-        return;
     for (size_t i = 0; i <= rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[i];
 
@@ -28,6 +22,19 @@ void failure_spend(struct rollout *rollout, enum spend_reason reason)
             continue;
         walker_rest(rollout, walker);
     }
+}
+
+void failure_spend(struct rollout *rollout, enum spend_reason reason)
+{
+    bool again = rollout->spent && reason != SPENT_BY_ABORT;
+
+    if (again)
+        return;
+    if (!rollout->spent)
+        rollout_note(rollout, NOTE_BUDGET_SPENT, NO_NODE, (int)reason);
+    rollout->spent = true;
+    if (!mutant(MUTANT_SPENT_GOES_ON))
+        rest_who_may_not_go_on(rollout);
 }
 
 void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)

@@ -150,7 +150,7 @@ struct migration_ledger {
 /* What the laws have seen of a node: from actions, answers and notes alone. */
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
-    bool changed_before;
+    bool changed_before, held_by_breaker;
     bool drain_over, gate_open, gate_passed;
     bool unheard; /* no probe answered since its connection was lost */
     size_t touch_number;

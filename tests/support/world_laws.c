@@ -218,7 +218,7 @@ static void law_4_newest_first(struct world *world, const struct action *action)
 {
     const struct ledger *this = ledger_of(world, action->node);
 
-    if (!action->undo || this->undone || this->alone || !world->spent || !rolls_back(world) ||
+    if (!action->undo || this->held_by_breaker || this->undone || this->alone || !world->spent || !rolls_back(world) ||
         !world->config.balanced || world->config.switches || undos_wait_for_a_hook(world))
         return;
     for (size_t i = 0; i < world->config.node_count; i++) {
@@ -764,10 +764,12 @@ static void see_note(struct world *world, const struct note *note)
     case NOTE_WAVE:
         rule_holds(world, (size_t)note->value);
         break;
+    case NOTE_BREAKER: /* its turn may have come long before its first action */
+        world->ledgers[note->node].held_by_breaker = true;
+        break;
     case NOTE_PHASE:
     case NOTE_PROBE:
     case NOTE_BLOCKED:
-    case NOTE_BREAKER:
     case NOTE_MIGRATION:
         break;
     }
