@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/judged.h"
 #include "base/err.h"
 
 #define JOURNAL_VERSION 1 /* `v` of the lines; a reader refuses a later one */
@@ -28,6 +29,7 @@ enum record_kind {
     RECORD_OUTCOME,  /* node, outcome, release, text: what to do, or NULL */
     RECORD_NOTICE,   /* text: a warning or remark of the run; node may be set */
     RECORD_BREAKER,  /* state: breaker_state_name; node, or phase: the dependency's name; text: why */
+    RECORD_ANALYSIS, /* what an analysis found: `judged`, wave, text: judged_sentence */
     RECORD_RESULT,   /* result, exit_code, text: the last sentence */
     RECORD_KINDS
 };
@@ -54,6 +56,7 @@ struct record {
     bool healthy;
     bool final;         /* RECORD_OUTCOME: the run is over, this is the node's last word */
     int exit_code;
+    const struct judged *judged; /* RECORD_ANALYSIS */
 };
 
 /* A consumer of records. */

@@ -64,8 +64,8 @@ struct evidence {
 };
 
 /* A threshold that is broken fails whatever the comparison would say. */
-void judge(struct evidence *out, const struct judge_rules *rules, const struct sample *canary,
-           const struct sample *control);
+void judge_samples(struct evidence *out, const struct judge_rules *rules, const struct sample *canary,
+                   const struct sample *control);
 
 /* Of several analyses: any fail fails, else any inconclusive is inconclusive. */
 enum verdict verdict_join(enum verdict left, enum verdict right);

@@ -15,6 +15,7 @@
 #include "base/random.h"
 
 #define SAMPLE_MAX 2000
+#define SAMPLE_LARGEST 1e100 /* what is larger, either way, is no figure: differences stay finite */
 
 struct sample {
     double values[SAMPLE_MAX]; /* ascending, all finite */
@@ -25,7 +26,7 @@ struct sample {
 };
 
 void sample_init(struct sample *sample, uint64_t seed);
-/* False when the figure is infinite or no number: it is left out. */
+/* False when the figure is too large or no number: it is left out. */
 bool sample_add(struct sample *sample, double value);
 /* Of all that were seen; NaN when there was none. */
 double sample_mean(const struct sample *sample);

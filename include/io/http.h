@@ -42,6 +42,7 @@ struct http_response {
     size_t body_length; /* kept */
     uint64_t body_total;
     int64_t total_ms;
+    int64_t answer_us; /* from when the connection stood and the request went out to the answer's end */
     const struct err *error; /* NULL when an answer came, whatever its status */
 };
 

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/units.h"
+#include "model/analysis.h"
 #include "model/fault.h"
 #include "model/inventory.h"
 
@@ -253,6 +254,8 @@ struct playbook {
     size_t discovery_count;
     struct discover *discovers; /* file order */
     size_t discover_count;
+    struct analysis *analyses; /* file order; at most ANALYSES_MAX */
+    size_t analysis_count;
     struct playbook_place *places; /* every key that was given */
     size_t place_count;
 };

@@ -15,5 +15,7 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
 
 /* The part of it that is about blue-green and [slot NAME]. */
 void playbook_check_slots(const struct playbook *playbook, struct faults *faults);
+/* The part of it that is about [analysis NAME]; also fills in the defaults that depend on its source. */
+void playbook_check_analyses(struct playbook *playbook, struct faults *faults);
 
 #endif

@@ -32,6 +32,8 @@ enum key_kind {
     KEY_URLS,      /* struct string_list: `https://host:port` without a path, by comma */
     KEY_ENDPOINT,  /* const char *: `host:port`, an IPv6 address in brackets */
     KEY_DURATION,  /* int64_t milliseconds from minimum to maximum; -1 for the word in `choices` */
+    KEY_SHARE,     /* double from 0 to below 1: `25%` or `0.25` */
+    KEY_FIGURE,    /* struct figure: `1%`, `250ms`, `0.5` */
     KEY_AMOUNT,    /* struct amount */
     KEY_AMOUNTS,   /* struct amount * with a size_t count behind it; each more than 0 */
     KEY_CHOICE,    /* an enum: the place of the value in `choices` */

@@ -92,8 +92,10 @@ static void tell_machine(struct engine *engine, struct event *event)
     struct err err;
     event->now_ms = loop_now_ms(engine->fleet->loop);
     rollout_step(engine->machine, event, &update);
-    for (size_t i = 0; i < update.note_count; i++)
+    for (size_t i = 0; i < update.note_count; i++) {
         engine_report_note(engine, &update.notes[i]);
+        engine_judge_note(engine, &update.notes[i]);
+    }
     if (update.action_count && sinks_sync(engine->settings->sinks, &err) < 0)
         stop_unwritten(engine, &err);
     for (size_t i = 0; i < update.action_count; i++)
@@ -217,6 +219,11 @@ static int make_workers(struct engine *engine, struct err *err)
         session_on_lost(worker->member->session, session_lost, worker);
     }
     engine->runner = (struct worker){.engine = engine, .index = NO_NODE};
+    if (engine_judges(engine)) {
+        engine->analyses = analyses_create(engine->fleet, settings->rollout);
+        if (!engine->analyses)
+            return err_set(err, ERR_MEMORY, "out of memory");
+    }
     return 0;
 }
 
@@ -319,6 +326,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .balanced = engine->fleet->balancers || engine->fleet->discoveries,
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
+        .judged = engine_judges(engine),
         .health = {.rise = health->rise,
                    .fall = health->fall,
                    .interval_ms = health->interval_ms,
@@ -398,6 +406,8 @@ static void release(struct engine *engine)
     for (size_t i = 0; engine->workers && i < engine->fleet->count; i++)
         engine_end_hook(&engine->workers[i]);
     engine_end_hook(&engine->runner);
+    analyses_free(engine->analyses);
+    engine->analyses = NULL;
     for (size_t i = 0; engine->workers && i < engine->fleet->count; i++)
         engine_worker_release(&engine->workers[i]);
     engine_worker_release(&engine->runner);

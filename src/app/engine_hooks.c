@@ -1,29 +1,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/environment.h"
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "engine_step.h"
 
 #define RUNNER_OUTPUT_MAX 8192
-
-struct environment {
-    struct arena *arena;
-    const char **items;
-    size_t count;
-};
-
-static void add_runner_env(void *context, const char *name, const char *value)
-{
-    struct environment *environment = context;
-    const char **grown = arena_grow(environment->arena, environment->items, environment->count,
-                                    sizeof(*environment->items));
-    char *item = arena_printf(environment->arena, "%s=%s", name, value);
-    if (!grown || !item)
-        return;
-    environment->items = grown;
-    grown[environment->count++] = item;
-}
 
 static void runner_hook_ended(void *context, const struct child_result *child)
 {
@@ -53,42 +36,29 @@ static void runner_hook_ended(void *context, const struct child_result *child)
     strbuf_release(&output);
 }
 
-extern char **environ;
-
 static void carry_runner_hook(struct worker *worker, const struct hook *hook)
 {
     struct engine *engine = worker->engine;
     struct arena arena;
-    struct environment environment = {.arena = &arena};
+    struct environment environment;
     struct err err;
     const char *const argv[] = {"/bin/sh", "-c", hook->run, NULL};
     arena_init(&arena);
-    for (char **item = environ; *item; item++)
-        if (strncmp(*item, "DEPLOYCTL_", 10) != 0) {
-            const char **grown =
-                arena_grow(&arena, environment.items, environment.count, sizeof(*environment.items));
-            if (grown) {
-                environment.items = grown;
-                grown[environment.count++] = *item;
-            }
-        }
+    environment_init(&environment, &arena);
     if (worker->member) {
-        node_environment(worker->member, &worker->words, add_runner_env, &environment);
+        node_environment(worker->member, &worker->words, environment_add, &environment);
     } else {
-        add_runner_env(&environment, "DEPLOYCTL_SERVICE", engine->playbook->service.name);
-        add_runner_env(&environment, "DEPLOYCTL_ROLLOUT", engine->settings->rollout);
-        add_runner_env(&environment, "DEPLOYCTL_RELEASE",
-                       engine->roster.release ? engine->roster.release : "");
+        environment_add(&environment, "DEPLOYCTL_SERVICE", engine->playbook->service.name);
+        environment_add(&environment, "DEPLOYCTL_ROLLOUT", engine->settings->rollout);
+        environment_add(&environment, "DEPLOYCTL_RELEASE",
+                        engine->roster.release ? engine->roster.release : "");
     }
-    const char **all =
-        arena_grow(&arena, environment.items, environment.count, sizeof(*environment.items));
-    if (all) {
-        all[environment.count] = NULL;
-        worker->child = child_start(engine->fleet->loop, argv, all, hook->timeout_ms,
+    const char *const *items = environment_items(&environment);
+    if (items)
+        worker->child = child_start(engine->fleet->loop, argv, items, hook->timeout_ms,
                                     RUNNER_OUTPUT_MAX, runner_hook_ended, worker, &err);
-    } else {
+    else
         err_set(&err, ERR_MEMORY, "out of memory");
-    }
     arena_release(&arena);
     if (!worker->child)
         step_end_error(worker, &err);

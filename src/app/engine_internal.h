@@ -2,6 +2,7 @@
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 
+#include "app/analysis.h"
 #include "app/delivery.h"
 #include "app/dependency.h"
 #include "app/engine.h"
@@ -54,6 +55,9 @@ struct engine {
     struct rollout *machine;
     struct worker *workers;
     struct worker runner;  /* for hooks that belong to no node */
+    struct analyses *analyses; /* NULL: nothing is judged */
+    bool without_control;      /* no node of the old release was left in this wave */
+    bool undecided;            /* the last judgement gave no verdict */
     struct rollout_hook *hooks;
     struct rollout_migration *migrations;  /* what is pending, */
     const struct data_change **changes;    /* and what each is in the plan */
@@ -102,6 +106,9 @@ void engine_ask_evidence(struct worker *worker);
 void engine_watch_discoveries(struct engine *engine);
 void engine_end_discoveries(struct engine *engine);
 void engine_withdraw_failed(struct engine *engine, size_t node);
+/* Waves are judged: engine_judge.c. Figures are taken from when a wave begins to bake until something else begins. */
+bool engine_judges(const struct engine *engine);
+void engine_judge_note(struct engine *engine, const struct note *note);
 /* What became of each node, and the last sentence: engine_report.c. */
 void engine_report_note(struct engine *engine, const struct note *note);
 /* For dependencies_on_change. */

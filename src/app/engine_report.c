@@ -279,6 +279,13 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
         strbuf_addf(out, "failed, and some nodes need care: %s", list.text);
         break;
     case RESULT_HELD:
+        if (engine->undecided) {
+            strbuf_addf(out,
+                        "held: the analyses give no verdict: %s; `deployctl resume %s` judges the wave again, "
+                        "`deployctl abort %s` undoes it",
+                        list.text, service, service);
+            break;
+        }
         strbuf_addf(out, "held (action = pause): %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",
                     list.text, service, service);
         break;

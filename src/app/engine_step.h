@@ -52,6 +52,9 @@ void step_cancel_discovery(struct worker *worker);
 /* engine_steps.c: notes the result on the node and gives its lock back */
 void step_give_back(struct worker *worker);
 
+/* engine_judge.c */
+void carry_judge(struct worker *worker);
+
 /* engine_hooks.c: commands of the playbook, on nodes and on the runner */
 void carry_hook(struct worker *worker);
 void carry_backup(struct worker *worker);

@@ -212,6 +212,7 @@ static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
     [STEP_ENABLE] = carry_enable,    [STEP_HOOK] = carry_hook,
     [STEP_BACKUP] = carry_backup,     [STEP_MIGRATE] = carry_migrate,     [STEP_UNMIGRATE] = carry_migrate,
+    [STEP_JUDGE] = carry_judge,
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
 };
 

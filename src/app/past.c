@@ -1,6 +1,7 @@
 #include "app/past.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
@@ -101,6 +102,85 @@ static int read_roster(struct past *past, const json_t *object)
     return 0;
 }
 
+/* --- an analysis --- */
+
+static double real_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* Ascending, or none of them. */
+static void read_side(const json_t *side, uint64_t *count, double quartiles[JUDGED_QUARTILES])
+{
+    const json_t *list = json_object_get(side, "quartiles");
+    bool whole = json_array_size(list) == JUDGED_QUARTILES;
+    *count = (uint64_t)number_of(side, "n");
+    for (size_t i = 0; whole && i < JUDGED_QUARTILES; i++) {
+        quartiles[i] = json_number_value(json_array_get(list, i));
+        whole = fabs(quartiles[i]) <= SAMPLE_LARGEST && (i == 0 || quartiles[i - 1] <= quartiles[i]);
+    }
+    for (size_t i = 0; !whole && i < JUDGED_QUARTILES; i++)
+        quartiles[i] = NAN;
+}
+
+/* The place of a name among `count` ones, or `count`. */
+static int place_of(const char *name, int count, const char *(*name_at)(int place))
+{
+    int place = 0;
+    while (place < count && (!name || strcmp(name_at(place), name) != 0))
+        place++;
+    return place;
+}
+
+static const char *verdict_at(int place)
+{
+    return verdict_name((enum verdict)place);
+}
+
+static const char *reason_at(int place)
+{
+    return judge_reason_name((enum judge_reason)place);
+}
+
+/* NULL: the line says too little of it. */
+static const struct judged *read_judged(struct past *past, const json_t *object)
+{
+    struct judged *judged = arena_alloc(&past->arena, sizeof(*judged));
+    int verdict = place_of(text_of(past, object, "verdict"), VERDICTS, verdict_at);
+    int reason = place_of(text_of(past, object, "reason"), JUDGE_REASONS, reason_at);
+    if (!judged || verdict == VERDICTS || reason == JUDGE_REASONS)
+        return NULL;
+    *judged = (struct judged){
+        .asked = true,
+        .analysis = text_of(past, object, "analysis"),
+        .measure = text_of(past, object, "measure"),
+        .unit = text_of(past, object, "unit"),
+        .statistic = text_of(past, object, "statistic"),
+        .trouble = text_of(past, object, "trouble"),
+        .confidence = real_of(object, "confidence"),
+        .max = real_of(object, "max"),
+        .min = real_of(object, "min"),
+        .evidence = {.verdict = (enum verdict)verdict,
+                     .reason = (enum judge_reason)reason,
+                     .measured = real_of(object, "measured"),
+                     .critical = real_of(object, "critical"),
+                     .test = {.u = real_of(object, "u"),
+                              .p = real_of(object, "p"),
+                              .shift = real_of(object, "shift"),
+                              .low = real_of(object, "low"),
+                              .high = real_of(object, "high")}},
+    };
+    struct evidence *evidence = &judged->evidence;
+    if (isnan(evidence->test.shift))
+        evidence->test.state = WILCOXON_EMPTY;
+    read_side(json_object_get(object, "canary"), &evidence->canary_count, judged->canary);
+    read_side(json_object_get(object, "control"), &evidence->control_count, judged->control);
+    evidence->canary_median = judged->canary[2];
+    evidence->control_median = judged->control[2];
+    return judged->analysis && judged->measure && judged->unit && judged->statistic ? judged : NULL;
+}
+
 /* --- lines --- */
 
 /* What a kind must have, so that whoever shows it need not ask. */
@@ -123,6 +203,8 @@ static bool is_whole(const struct past *past, const struct record *record)
         return has_node && record->outcome;
     case RECORD_RESULT:
         return record->result;
+    case RECORD_ANALYSIS:
+        return record->text && record->judged;
     case RECORD_TROUBLE:
     case RECORD_OUTPUT:
     case RECORD_NOTICE:
@@ -162,6 +244,8 @@ static void read_record(struct past *past, struct record *record, const json_t *
     };
     if (record->kind == RECORD_RETRY)
         record->done = (uint64_t)number_of(object, "delay_ms");
+    if (record->kind == RECORD_ANALYSIS)
+        record->judged = read_judged(past, object);
 }
 
 /* 0, or -1 when the line is no record, or one of a later version. */

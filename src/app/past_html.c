@@ -14,7 +14,7 @@ static const char head[] = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta c
                            "} .skipped { color: #7a6000 }\n"
                            "</style>\n";
 
-static const char *class_of(enum verdict verdict)
+static const char *class_of(enum case_end verdict)
 {
     static const char *const names[] = {"passed", "skipped", "failed"};
     return names[verdict];
@@ -92,6 +92,22 @@ static void print_events(const struct past *past, FILE *stream)
     fputs("</table>\n", stream);
 }
 
+static void print_analyses(const struct past *past, FILE *stream)
+{
+    for (size_t i = 0; i < past->count; i++) {
+        const struct record *record = &past->records[i].record;
+        struct strbuf block;
+        if (record->kind != RECORD_ANALYSIS)
+            continue;
+        strbuf_init(&block, PAST_LINE_MAX);
+        judged_block(&block, record->judged, PAST_BLOCK_COLUMNS);
+        fprintf(stream, "<h3>Wave %zu</h3>\n<pre>", record->wave + 1);
+        print_escaped(stream, block.text);
+        fputs("</pre>\n", stream);
+        strbuf_release(&block);
+    }
+}
+
 void past_print_html(const struct past *past, FILE *stream)
 {
     const struct record *result = past_result(past);
@@ -101,7 +117,7 @@ void past_print_html(const struct past *past, FILE *stream)
     fputs("</title>\n</head>\n<body>\n<h1>", stream);
     print_title(past, stream);
     fprintf(stream, "</h1>\n<p class=\"%s\">",
-            class_of(result && result->exit_code == 0 ? VERDICT_PASSED : VERDICT_FAILED));
+            class_of(result && result->exit_code == 0 ? CASE_PASSED : CASE_FAILED));
     print_escaped(stream, !result        ? "the rollout did not end"
                           : result->text ? result->text
                                          : result->result);
@@ -116,6 +132,7 @@ void past_print_html(const struct past *past, FILE *stream)
     }
     fputs("</p>\n", stream);
     print_nodes(past, stream);
+    print_analyses(past, stream);
     print_events(past, stream);
     if (past->malformed)
         fprintf(stream, "<p>%zu lines of the journal could not be read and are left out.</p>\n",

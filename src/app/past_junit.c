@@ -36,7 +36,7 @@ static void print_evidence(const struct past *past, size_t node, FILE *stream)
 static void print_case(const struct past *past, size_t node, FILE *stream)
 {
     const struct record *outcome = past_outcome(past, node);
-    enum verdict verdict = past_verdict(outcome);
+    enum case_end verdict = past_verdict(outcome);
     const char *type = outcome ? outcome->outcome : "no outcome";
     const char *message = outcome && outcome->text ? outcome->text
                           : outcome                ? outcome->outcome
@@ -45,13 +45,13 @@ static void print_case(const struct past *past, size_t node, FILE *stream)
     print_attribute(stream, "classname", past->roster.service ? past->roster.service : "deployctl");
     print_attribute(stream, "name", past->roster.nodes[node]);
     fprintf(stream, " time=\"%.3f\"", (double)past_elapsed_ms(past, node) / 1000);
-    if (verdict == VERDICT_PASSED) {
+    if (verdict == CASE_PASSED) {
         fputs("/>\n", stream);
         return;
     }
-    fprintf(stream, ">\n      <%s", verdict == VERDICT_SKIPPED ? "skipped" : "failure");
+    fprintf(stream, ">\n      <%s", verdict == CASE_SKIPPED ? "skipped" : "failure");
     print_attribute(stream, "message", message);
-    if (verdict == VERDICT_FAILED) {
+    if (verdict == CASE_FAILED) {
         print_attribute(stream, "type", type);
         fputc('>', stream);
         print_evidence(past, node, stream);
@@ -62,18 +62,57 @@ static void print_case(const struct past *past, size_t node, FILE *stream)
     fputs("    </testcase>\n", stream);
 }
 
+/* One for each judgement; one that is inconclusive was skipped. */
+static void print_judgement(const struct past *past, const struct record *record, FILE *stream)
+{
+    enum verdict verdict = record->judged->evidence.verdict;
+    struct strbuf block;
+    char name[160];
+    snprintf(name, sizeof(name), "analysis %s, wave %zu", record->judged->analysis, record->wave + 1);
+    strbuf_init(&block, PAST_LINE_MAX);
+    judged_block(&block, record->judged, PAST_BLOCK_COLUMNS);
+    fputs("    <testcase", stream);
+    print_attribute(stream, "classname", past->roster.service ? past->roster.service : "deployctl");
+    print_attribute(stream, "name", name);
+    fprintf(stream, " time=\"%.3f\">\n", (double)record->elapsed_ms / 1000);
+    if (verdict != VERDICT_PASS) {
+        fprintf(stream, "      <%s", verdict == VERDICT_FAIL ? "failure" : "skipped");
+        print_attribute(stream, "message", record->text);
+        fputs("/>\n", stream);
+    }
+    fputs("      <system-out>", stream);
+    print_escaped(stream, block.text);
+    fputs("</system-out>\n    </testcase>\n", stream);
+    strbuf_release(&block);
+}
+
+/* Adds what the analyses are to `counts`; how many there are. */
+static size_t count_judgements(const struct past *past, size_t counts[CASE_FAILED + 1])
+{
+    static const enum case_end ends[VERDICTS] = {CASE_PASSED, CASE_SKIPPED, CASE_FAILED};
+    size_t total = 0;
+    for (size_t i = 0; i < past->count; i++) {
+        if (past->records[i].record.kind != RECORD_ANALYSIS)
+            continue;
+        total++;
+        counts[ends[past->records[i].record.judged->evidence.verdict]]++;
+    }
+    return total;
+}
+
 void past_print_junit(const struct past *past, FILE *stream)
 {
     const struct record *result = past_result(past);
-    size_t counts[VERDICT_FAILED + 1] = {0};
+    size_t counts[CASE_FAILED + 1] = {0};
     for (size_t i = 0; i < past->roster.node_count; i++)
         counts[past_verdict(past_outcome(past, i))]++;
+    size_t judgements = count_judgements(past, counts);
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite", stream);
     print_attribute(stream, "name", past->roster.verb ? past->roster.verb : "rollout");
     fprintf(
         stream,
         " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\" timestamp=\"",
-        past->roster.node_count, counts[VERDICT_FAILED], counts[VERDICT_SKIPPED],
+        past->roster.node_count + judgements, counts[CASE_FAILED], counts[CASE_SKIPPED],
         (double)past_elapsed_ms(past, SIZE_MAX) / 1000);
     print_time(stream, past->records[0].record.wall_ms);
     fputs("\">\n    <properties>\n", stream);
@@ -86,5 +125,8 @@ void past_print_junit(const struct past *past, FILE *stream)
     fputs("    </properties>\n", stream);
     for (size_t i = 0; i < past->roster.node_count; i++)
         print_case(past, i, stream);
+    for (size_t i = 0; i < past->count; i++)
+        if (past->records[i].record.kind == RECORD_ANALYSIS)
+            print_judgement(past, &past->records[i].record, stream);
     fputs("  </testsuite>\n</testsuites>\n", stream);
 }

@@ -62,17 +62,17 @@ int64_t past_elapsed_ms(const struct past *past, size_t node)
     return 0;
 }
 
-enum verdict past_verdict(const struct record *outcome)
+enum case_end past_verdict(const struct record *outcome)
 {
     static const enum node_outcome passed[] = {NODE_UPDATED, NODE_UNCHANGED};
     static const enum node_outcome skipped[] = {NODE_PENDING, NODE_SKIPPED};
     for (size_t i = 0; outcome && i < sizeof(passed) / sizeof(passed[0]); i++)
         if (strcmp(outcome->outcome, node_outcome_name(passed[i])) == 0)
-            return VERDICT_PASSED;
+            return CASE_PASSED;
     for (size_t i = 0; outcome && i < sizeof(skipped) / sizeof(skipped[0]); i++)
         if (strcmp(outcome->outcome, node_outcome_name(skipped[i])) == 0)
-            return VERDICT_SKIPPED;
-    return VERDICT_FAILED;
+            return CASE_SKIPPED;
+    return CASE_FAILED;
 }
 
 bool is_evidence(const struct record *record)

@@ -5,15 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "app/health_request.h"
 #include "base/text.h"
 #include "model/expression.h"
-#include "model/template.h"
 
-#define BODY_MAX (64 * 1024)
 #define EVIDENCE_MAX 600
 #define EVIDENCE_LINE_MAX 200
-#define HEADERS_MAX 16
 
 enum check { CHECK_HTTP, CHECK_TCP, CHECK_COMMAND, CHECK_UNIT, CHECKS };
 
@@ -197,66 +194,22 @@ static void http_ended(void *context, const struct http_response *response)
                 expected && !matches ? health->body : "", expected && !matches ? "'" : "");
 }
 
-static int expand(struct strbuf *out, const struct prober *prober, const char *text,
-                  struct arena *arena, struct err *err)
-{
-    struct variable known[NODE_VARIABLES_MAX];
-    const struct member *member = member_of(prober);
-    struct template_scope scope = {.node = member->node, .extra = known};
-    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, member, prober->words, arena);
-    return template_expand(out, text, &scope, err);
-}
-
 static const char *probe_host(const struct prober *prober)
 {
-    return health_of(prober)->via == VIA_NODE ? "127.0.0.1"
-                                              : member_of(prober)->node->connection.address;
-}
-
-static int build_url(struct strbuf *url, const struct prober *prober, struct arena *arena,
-                     struct err *err)
-{
-    const struct health *health = health_of(prober);
-    if (health->http[0] == '/') {
-        const char *host = health->host ? health->host : probe_host(prober);
-        bool v6 = strchr(host, ':') != NULL;
-        strbuf_addf(url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", health->port);
-    }
-    return expand(url, prober, health->http, arena, err);
+    return health_host(prober->fleet, prober->member);
 }
 
 static void start_http(struct prober *prober, struct ssh *via)
 {
-    const struct health *health = health_of(prober);
-    const char *headers[HEADERS_MAX + 1] = {NULL};
-    struct arena arena;
-    struct strbuf url, header;
+    struct health_request health;
     struct err err;
-    arena_init(&arena);
-    strbuf_init(&url, 4096);
-    strbuf_init(&header, 4096);
-    int rc = build_url(&url, prober, &arena, &err);
-    for (size_t i = 0; rc == 0 && i < health->headers.count && i < HEADERS_MAX; i++) {
-        strbuf_reset(&header);
-        rc = expand(&header, prober, health->headers.items[i], &arena, &err);
-        headers[i] = arena_strdup(&arena, header.text);
-    }
-    struct http_request request = {
-        .url = url.text,
-        .headers = headers,
-        .verify_tls = health->tls_verify,
-        .timeout_ms = health->timeout_ms,
-        .body_max = BODY_MAX,
-        .via = via,
-        .connect_host = health->http[0] == '/' ? probe_host(prober) : NULL,
-    };
+    int rc = health_request_init(&health, prober->fleet, prober->member, prober->words, &err);
+    health.request.via = via;
     if (rc == 0)
-        prober->http = http_start(prober->fleet->http, &request, http_ended, prober, &err);
+        prober->http = http_start(prober->fleet->http, &health.request, http_ended, prober, &err);
     if (rc < 0 || !prober->http)
         check_ended(prober, CHECK_HTTP, false, "http: %s", err.message);
-    strbuf_release(&url);
-    strbuf_release(&header);
-    arena_release(&arena);
+    health_request_release(&health);
 }
 
 /* --- tcp --- */

@@ -8,6 +8,7 @@ const char *record_kind_name(enum record_kind kind)
         [RECORD_RETRY] = "retry",     [RECORD_TROUBLE] = "trouble",   [RECORD_OUTPUT] = "output",
         [RECORD_OUTCOME] = "outcome", [RECORD_NOTICE] = "notice",     [RECORD_RESULT] = "result",
         [RECORD_BREAKER] = "breaker",
+        [RECORD_ANALYSIS] = "analysis",
     };
     return (size_t)kind < RECORD_KINDS ? names[kind] : "unknown";
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -57,6 +58,48 @@ static void add_roster(json_t *object, const struct roster *roster)
     json_object_set_new(object, "nodes", nodes);
 }
 
+/* JSON knows no NaN: what is not known is left out. */
+static void add_real(json_t *object, const char *key, double value)
+{
+    if (isfinite(value))
+        json_object_set_new(object, key, json_real(value));
+}
+
+static void add_side(json_t *object, const char *key, uint64_t count,
+                     const double quartiles[JUDGED_QUARTILES])
+{
+    json_t *side = json_object(), *list = json_array();
+    add_number(side, "n", count);
+    for (size_t i = 0; i < JUDGED_QUARTILES && isfinite(quartiles[i]); i++)
+        json_array_append_new(list, json_real(quartiles[i]));
+    json_object_set_new(side, "quartiles", list);
+    json_object_set_new(object, key, side);
+}
+
+static void add_judged(json_t *object, const struct judged *judged)
+{
+    const struct evidence *evidence = &judged->evidence;
+    add_text(object, "analysis", judged->analysis);
+    add_text(object, "measure", judged->measure);
+    add_text(object, "unit", judged->unit);
+    add_text(object, "statistic", judged->statistic);
+    add_text(object, "verdict", verdict_name(evidence->verdict));
+    add_text(object, "reason", judge_reason_name(evidence->reason));
+    add_text(object, "trouble", judged->trouble);
+    add_side(object, "canary", evidence->canary_count, judged->canary);
+    add_side(object, "control", evidence->control_count, judged->control);
+    add_real(object, "measured", evidence->measured);
+    add_real(object, "max", judged->max);
+    add_real(object, "min", judged->min);
+    add_real(object, "confidence", judged->confidence);
+    add_real(object, "u", evidence->test.u);
+    add_real(object, "p", evidence->test.p);
+    add_real(object, "shift", evidence->test.shift);
+    add_real(object, "low", evidence->test.low);
+    add_real(object, "high", evidence->test.high);
+    add_real(object, "critical", evidence->critical);
+}
+
 static void add_numbers(json_t *object, const struct record *record)
 {
     switch (record->kind) {
@@ -67,6 +110,11 @@ static void add_numbers(json_t *object, const struct record *record)
     case RECORD_WAVE:
         add_number(object, "wave", record->wave + 1);
         add_number(object, "wave_count", record->wave_count);
+        break;
+    case RECORD_ANALYSIS:
+        add_number(object, "wave", record->wave + 1);
+        if (record->judged)
+            add_judged(object, record->judged);
         break;
     case RECORD_PROGRESS:
         add_number(object, "done", record->done);

@@ -166,6 +166,24 @@ static void say_progress(struct lines_sink *lines, const struct record *record, 
         record->phase ? record->phase : "", record->done, record->total);
 }
 
+/* The verdict; its evidence stands in the summary. */
+static void say_analysis(struct lines_sink *lines, const struct record *record)
+{
+    struct strbuf text;
+    if (!record->judged)
+        return;
+    strbuf_init(&text, LINE_BYTES_MAX);
+    judged_verdict(&text, record->judged);
+    say(lines, record, verdict_tone(record->judged->evidence.verdict), "%s", text.text);
+    if (lines->verbosity == VERBOSE) {
+        strbuf_reset(&text);
+        judged_evidence(&text, record->judged, LINE_COLUMNS);
+        fputs(text.text, lines->stream);
+        fflush(lines->stream);
+    }
+    strbuf_release(&text);
+}
+
 static void say_other(struct lines_sink *lines, const struct record *record)
 {
     const char *text = record->text ? record->text : "";
@@ -216,6 +234,9 @@ static void lines_record(struct sink *sink, const struct record *record)
         break;
     case RECORD_TROUBLE:
         say(lines, record, TONE_BAD, "%s", record->text ? record->text : "failed");
+        break;
+    case RECORD_ANALYSIS:
+        say_analysis(lines, record);
         break;
     case RECORD_RESULT:
         say(lines, record, result_tone(record->exit_code), "%s",

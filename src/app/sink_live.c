@@ -90,6 +90,7 @@ static bool stays(const struct live *live, const struct record *record)
     case RECORD_NOTICE:
     case RECORD_BREAKER:
     case RECORD_OUTPUT:
+    case RECORD_ANALYSIS:
         return true;
     case RECORD_PROGRESS:
     case RECORD_RESULT:

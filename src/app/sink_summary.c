@@ -9,11 +9,16 @@
 
 #define EACH_MAX 16 /* up to so many nodes everyone has a line */
 #define NAME_COLUMNS_MAX 32
+#define BLOCK_COLUMNS 80
 #define ROW_BYTES_MAX ((size_t)8 << 10)
 
 struct row {
     const char *node, *outcome, *release, *note; /* in the arena; "" when there is none */
     bool troubled, printed;
+};
+
+struct finding {
+    const char *analysis, *block; /* in the arena */
 };
 
 struct summary {
@@ -24,6 +29,8 @@ struct summary {
     struct arena arena;
     struct row *rows;
     size_t row_count;
+    struct finding *findings; /* the last of each analysis */
+    size_t finding_count;
 };
 
 static const char *keep(struct summary *summary, const char *text)
@@ -137,16 +144,40 @@ static void print_table(struct summary *summary)
             print_row(summary, &widths, summary->rows[i].node, &summary->rows[i]);
 }
 
+static void keep_finding(struct summary *summary, const struct judged *judged)
+{
+    struct strbuf block;
+    size_t at = 0;
+    while (at < summary->finding_count && strcmp(summary->findings[at].analysis, judged->analysis) != 0)
+        at++;
+    if (at == summary->finding_count) {
+        struct finding *findings =
+            arena_grow(&summary->arena, summary->findings, at, sizeof(*findings));
+        if (!findings)
+            return;
+        summary->findings = findings;
+        findings[summary->finding_count++].analysis = keep(summary, judged->analysis);
+    }
+    strbuf_init(&block, ROW_BYTES_MAX);
+    judged_block(&block, judged, BLOCK_COLUMNS);
+    summary->findings[at].block = keep(summary, block.text);
+    strbuf_release(&block);
+}
+
 static void summary_record(struct sink *sink, const struct record *record)
 {
     struct summary *summary = (struct summary *)(void *)sink;
     if (record->kind == RECORD_OUTCOME && record->final)
         add_row(summary, record);
+    if (record->kind == RECORD_ANALYSIS && record->judged)
+        keep_finding(summary, record->judged);
     if (record->kind != RECORD_RESULT)
         return;
     enum tone tone = result_tone(record->exit_code);
     const char *text = record->text ? record->text : record->result ? record->result : "ended";
     print_table(summary);
+    for (size_t i = 0; i < summary->finding_count; i++)
+        fputs(summary->findings[i].block, summary->stream);
     fprintf(summary->stream, "%s%s%s\n", tone_on(tone, summary->color), text,
             tone_off(tone, summary->color));
     fflush(summary->stream);

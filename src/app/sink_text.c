@@ -50,6 +50,12 @@ bool outcome_troubled(const char *outcome)
     return outcome_tone(outcome) == TONE_BAD;
 }
 
+enum tone verdict_tone(enum verdict verdict)
+{
+    static const enum tone tones[VERDICTS] = {TONE_GOOD, TONE_WARN, TONE_BAD};
+    return tones[verdict];
+}
+
 enum tone result_tone(int exit_code)
 {
     return exit_code == 0 ? TONE_GOOD : exit_code == 3 ? TONE_WARN : TONE_BAD;

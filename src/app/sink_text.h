@@ -25,6 +25,8 @@ void roster_title(struct strbuf *out, const struct roster *roster);
  */
 void roster_wave(struct strbuf *out, const struct roster *roster, size_t wave, size_t wave_count,
                  size_t columns);
+/* How good what an analysis found is. */
+enum tone verdict_tone(enum verdict verdict);
 /* NULL when the record has none. */
 const char *record_node(const struct record *record);
 /* Columns of the longest node name, at least 4, at most `maximum`. */

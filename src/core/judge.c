@@ -51,7 +51,7 @@ static void compare(struct evidence *out, const struct judge_rules *rules,
         decide(out, VERDICT_FAIL, REASON_LOWER);
 }
 
-void judge(struct evidence *out, const struct judge_rules *rules, const struct sample *canary,
+void judge_samples(struct evidence *out, const struct judge_rules *rules, const struct sample *canary,
            const struct sample *control)
 {
     *out = (struct evidence){

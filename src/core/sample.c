@@ -36,7 +36,7 @@ static void put_in(struct sample *sample, double value)
 
 bool sample_add(struct sample *sample, double value)
 {
-    if (!isfinite(value))
+    if (!isfinite(value) || fabs(value) > SAMPLE_LARGEST)
         return false;
     sample->seen++;
     sample->sum += value;

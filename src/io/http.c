@@ -64,6 +64,14 @@ void http_cancel(struct http_call *call)
         call_free(call);
 }
 
+static int64_t answer_us(CURL *easy)
+{
+    curl_off_t begun = 0, ended = 0;
+    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &begun);
+    curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &ended);
+    return ended > begun ? (int64_t)(ended - begun) : 0;
+}
+
 void http_call_ended(struct http_call *call, CURLcode code)
 {
     struct err err = {0};
@@ -81,6 +89,7 @@ void http_call_ended(struct http_call *call, CURLcode code)
         long status = 0;
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
         response.status = (int)status;
+        response.answer_us = answer_us(call->easy);
     } else {
         http_explain(call, code, &err);
         response.error = &err;

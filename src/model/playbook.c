@@ -151,7 +151,7 @@ struct named_section {
     .line = offsetof(struct type, place)
 _Static_assert(offsetof(struct hook, name) == 0 && offsetof(struct migration, name) == 0 &&
                    offsetof(struct balancer, name) == 0 && offsetof(struct discovery, name) == 0 &&
-                   offsetof(struct discover, name) == 0,
+                   offsetof(struct discover, name) == 0 && offsetof(struct analysis, name) == 0,
                "names come first");
 static const struct named_section named_sections[] = {
     {NAMED("step", "migrate", hook, hooks, hook_count, line)},
@@ -162,6 +162,8 @@ static const struct named_section named_sections[] = {
     {NAMED("discovery", "prometheus", discovery, discoveries, discovery_count, line_number)},
     {NAMED("discover", "api", discover, discovers, discover_count, line_number),
      .maximum = DISCOVERS_MAX, .too_many = "sections [discover NAME]"},
+    {NAMED("analysis", "latency", analysis, analyses, analysis_count, line),
+     .maximum = ANALYSES_MAX, .too_many = "analyses"},
 };
 #define NAMED_COUNT (sizeof(named_sections) / sizeof(named_sections[0]))
 
@@ -414,6 +416,18 @@ const char *discovery_kind_name(enum discovery_kind kind)
 {
     static const char *const names[] = {"file_sd", "etcd", "hosts", "command"};
     return names[kind];
+}
+
+const char *analysis_source_name(enum analysis_source source)
+{
+    static const char *const names[] = {"probe", "haproxy", "prometheus", "command"};
+    return names[source];
+}
+
+const char *analysis_metric_name(enum analysis_metric metric)
+{
+    static const char *const names[] = {"latency", "errors"};
+    return names[metric];
 }
 
 const char *change_kind_name(enum change_kind kind)

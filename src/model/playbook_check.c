@@ -368,6 +368,12 @@ static void check_templates(const struct check *check)
         check_template(check, section, "line", discovery->line);
         check_template(check, section, "value", discovery->value);
     }
+    for (size_t i = 0; i < check->playbook->analysis_count; i++) {
+        const struct analysis *analysis = &check->playbook->analyses[i];
+        const char *section = arena_printf(&check->playbook->arena, "analysis %s", analysis->name);
+        if (section)
+            check_template(check, section, "query", analysis->query);
+    }
 }
 
 void playbook_check(struct playbook *playbook, const struct inventory *inventory,
@@ -387,6 +393,7 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     playbook_check_etcd(playbook, "lock", &playbook->lock.etcd, faults);
     playbook_check_discoveries(playbook, faults);
     playbook_check_discovers(playbook, faults);
+    playbook_check_analyses(playbook, faults);
     check_templates(&check);
     playbook_check_slots(playbook, faults);
 }

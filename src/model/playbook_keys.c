@@ -31,6 +31,7 @@
     {section, "key", KEY_TEXT, at(etcd.key), .help = "a PEM file on the runner: its key"},         \
     {section, "timeout", KEY_DURATION, at(etcd.timeout_ms), 100, HOUR_MS, .fallback = "5s",        \
      .help = "how long one request to it may take, all addresses together"}
+#define AT_ANALYSIS(member) offsetof(struct analysis, member)
 
 static const struct playbook_key keys[] = {
     {"service", "name", KEY_NAME, AT(service.name), .help = "the service's name; required"},
@@ -245,13 +246,51 @@ static const struct playbook_key keys[] = {
     {"discover", "needed", KEY_YES_NO, AT_DISCOVER(needed), .fallback = "yes",
      .help = "refuse to go when nobody is announced"},
     ETCD_KEYS("discover", AT_DISCOVER),
+
+    {"analysis", "source", KEY_CHOICE, AT_ANALYSIS(source),
+     .choices = "probe|haproxy|prometheus|command", .fallback = "probe",
+     .help = "where its figures come from"},
+    {"analysis", "metric", KEY_CHOICE, AT_ANALYSIS(metric), .choices = "latency|errors",
+     .fallback = "latency",
+     .help = "of probe and haproxy: milliseconds of an answer, or percent of answers that are errors"},
+    {"analysis", "prometheus", KEY_TEXT, AT_ANALYSIS(prometheus),
+     .help = "URL of a Prometheus server, asked from where deployctl runs"},
+    {"analysis", "query", KEY_TEMPLATE, AT_ANALYSIS(query),
+     .help = "PromQL that gives one number, with {node} or {release} in it; a brace is {{ or }}"},
+    {"analysis", "command", KEY_COMMAND, AT_ANALYSIS(command),
+     .help = "a command where deployctl runs that prints a number; gets what a step gets, and DEPLOYCTL_SIDE"},
+    {"analysis", "max", KEY_FIGURE, AT_ANALYSIS(max),
+     .help = "the canary fails above it: 250ms, 1% or a number in the query's own unit"},
+    {"analysis", "min", KEY_FIGURE, AT_ANALYSIS(min), .help = "the canary fails below it"},
+    {"analysis", "statistic", KEY_CHOICE, AT_ANALYSIS(statistic), .choices = "mean|median|p90|p95|p99",
+     .help = "what max and min are held against; median if unset, for errors the mean"},
+    {"analysis", "compare", KEY_CHOICE, AT_ANALYSIS(compare), .choices = "control|no",
+     .fallback = "control",
+     .help = "compare with as many nodes of the old release, or look at max and min only"},
+    {"analysis", "direction", KEY_CHOICE, AT_ANALYSIS(direction),
+     .choices = "increase|decrease|either", .fallback = "increase",
+     .help = "which way is worse than the control"},
+    {"analysis", "tolerance", KEY_SHARE, AT_ANALYSIS(tolerance), .fallback = "25%",
+     .help = "how far from 0 the shift's interval must lie, as a share of the shift"},
+    {"analysis", "allowed", KEY_SHARE, AT_ANALYSIS(allowed), .fallback = "10%",
+     .help = "a shift that does not matter, as a share of the control's median"},
+    {"analysis", "confidence", KEY_SHARE, AT_ANALYSIS(confidence), .fallback = "98%",
+     .help = "how sure the shift's interval is"},
+    {"analysis", "min_samples", KEY_WHOLE, AT_ANALYSIS(min_samples), 1, 100000, .fallback = "50",
+     .help = "figures of each side; with fewer the verdict is inconclusive"},
+    {"analysis", "interval", KEY_DURATION, AT_ANALYSIS(interval_ms), 50, HOUR_MS,
+     .help = "from one round of figures to the next; 1s for probe, 15s for prometheus, else 5s"},
+    {"analysis", "timeout", KEY_DURATION, AT_ANALYSIS(timeout_ms), 10, HOUR_MS, .fallback = "2s",
+     .help = "how long a figure is waited for; a probe that takes longer counts as so long"},
+    {"analysis", "inconclusive", KEY_CHOICE, AT_ANALYSIS(inconclusive), .choices = "hold|fail|pass",
+     .fallback = "hold", .help = "what too little data does"},
 };
 
 static const char *const sections[] = {"service", "source", "strategy",  "health",  "failure",
                                        "retry",   "lock",   "breaker",   "step",    "migration",
-                                       "slot",    "balancer", "discovery", "discover"};
+                                       "slot",    "balancer", "discovery", "discover", "analysis"};
 
-static const char *const planned[] = {"analysis", "notify", "observe"};
+static const char *const planned[] = {"notify", "observe"};
 
 const struct playbook_key *playbook_key_at(size_t index)
 {
@@ -273,7 +312,7 @@ const char *playbook_section_at(size_t index)
 
 bool playbook_section_has_name(const char *section)
 {
-    static const char *const named[] = {"step", "migration", "slot", "balancer", "discovery", "discover"};
+    static const char *const named[] = {"step", "migration", "slot", "balancer", "discovery", "discover", "analysis"};
     for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
         if (strcmp(named[i], section) == 0)
             return true;
@@ -308,6 +347,8 @@ const char *key_kind_name(enum key_kind kind)
         [KEY_URLS] = "list of addresses",
         [KEY_ENDPOINT] = "host:port",
         [KEY_DURATION] = "duration",
+        [KEY_SHARE] = "share",
+        [KEY_FIGURE] = "number with %, ms or none",
         [KEY_AMOUNT] = "count or percent",
         [KEY_AMOUNTS] = "list of counts or percents",
         [KEY_CHOICE] = "choice",

@@ -303,6 +303,52 @@ static int store_duration(const struct target *target)
     return 0;
 }
 
+/* A decimal number without sign at the text's begin, and what follows it; NULL when there is none. */
+static const char *read_decimal(const char *text, double *out)
+{
+    double value = 0, place = 1;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++)
+        value = value * 10 + (*at - '0');
+    if (at == text || at - text > 15)
+        return NULL;
+    if (*at == '.')
+        for (at++; *at >= '0' && *at <= '9'; at++)
+            value += (place /= 10) * (*at - '0');
+    *out = value;
+    return at[-1] == '.' ? NULL : at;
+}
+
+static int store_share(const struct target *target)
+{
+    double value;
+    const char *rest = read_decimal(target->text, &value);
+    bool percent = rest && strcmp(rest, "%") == 0;
+    if (percent)
+        value /= 100;
+    if (!rest || (*rest && !percent) || value >= 1)
+        return err_set(target->err, ERR_INPUT, "'%.100s' is not a share below 1; write it like 25%% or 0.25",
+                       target->text);
+    *(double *)target->field = value;
+    return 0;
+}
+
+static int store_figure(const struct target *target)
+{
+    struct figure figure = {.given = true};
+    int64_t ms;
+    const char *rest = read_decimal(target->text, &figure.value);
+    if (rest && strcmp(rest, "%") == 0)
+        figure.unit = FIGURE_PERCENT;
+    else if (rest && *rest && duration_parse(&ms, target->text, NULL) == 0)
+        figure = (struct figure){.given = true, .unit = FIGURE_TIME, .value = (double)ms};
+    else if (!rest || *rest)
+        return err_set(target->err, ERR_INPUT, "'%.100s' is not a number; write it like 1%%, 250ms or 0.5",
+                       target->text);
+    *(struct figure *)target->field = figure;
+    return 0;
+}
+
 static int store_amounts(const struct target *target)
 {
     struct string_list list;
@@ -422,6 +468,10 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_port(&target);
     case KEY_DURATION:
         return store_duration(&target);
+    case KEY_SHARE:
+        return store_share(&target);
+    case KEY_FIGURE:
+        return store_figure(&target);
     case KEY_AMOUNT:
         return amount_parse(target.field, text, err);
     case KEY_AMOUNTS:

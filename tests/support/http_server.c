@@ -90,6 +90,13 @@ static void serve(int peer)
         int status = atoi(path + 8);
         snprintf(body, sizeof(body), "status %d", status);
         answer(peer, status, "", body, strlen(body));
+    } else if (strncmp(path, "/wait/", 6) == 0) {
+        usleep((useconds_t)atoi(path + 6) * 1000);
+        answer(peer, 200, "", "", 0);
+    } else if (strncmp(path, "/gauge/", 7) == 0) {
+        char body[64];
+        snprintf(body, sizeof(body), "figure %d\n", atoi(path + 7));
+        answer(peer, 200, "Content-Type: text/plain\r\n", body, strlen(body));
     } else if (strncmp(path, "/body/", 6) == 0) {
         answer_size(peer, (size_t)atol(path + 6));
     } else if (strncmp(path, "/echo", 5) == 0) {

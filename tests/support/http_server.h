@@ -3,6 +3,8 @@
  * is said by the request's path:
  *
  *   /status/N     answers with status N and the body `status N`
+ *   /wait/N       answers after N ms
+ *   /gauge/N      a page of metrics, as Prometheus reads them: `figure` is N
  *   /body/N       a body of N bytes 'x'
  *   /echo         the request, its head and body, as the body
  *   /redirect     302 to /status/200

@@ -34,7 +34,7 @@ static void given(size_t canaries, double canary_middle, size_t controls, double
 static void expect(const struct judge_rules *rules, enum verdict verdict, enum judge_reason reason)
 {
     struct evidence evidence;
-    judge(&evidence, rules, &canary, &control);
+    judge_samples(&evidence, rules, &canary, &control);
     assert_string_equal(verdict_name(evidence.verdict), verdict_name(verdict));
     assert_int_equal(evidence.reason, reason);
 }
@@ -78,7 +78,7 @@ static void a_shift_that_is_allowed_passes(void **state)
     expect(&rules, VERDICT_FAIL, REASON_HIGHER);
     rules.allowed = 0.1;
     expect(&rules, VERDICT_PASS, REASON_WITHIN);
-    judge(&evidence, &rules, &canary, &control);
+    judge_samples(&evidence, &rules, &canary, &control);
     assert_true(evidence.critical == 0.1 * evidence.control_median);
     given(500, 23, 500, 20);
     expect(&rules, VERDICT_FAIL, REASON_HIGHER);
@@ -90,7 +90,7 @@ static void a_shift_that_is_not_sure_enough_passes(void **state)
     struct evidence evidence;
     (void)state;
     given(60, 22, 60, 20);
-    judge(&evidence, &rules, &canary, &control);
+    judge_samples(&evidence, &rules, &canary, &control);
     assert_true(evidence.test.low > 0);
     rules.tolerance = 1.1 * evidence.test.low / evidence.test.shift;
     expect(&rules, VERDICT_PASS, REASON_WITHIN);
@@ -151,7 +151,7 @@ static void the_mean_is_of_all_that_were_seen(void **state)
     sample_init(&canary, 1);
     for (size_t i = 0; i < 10000; i++)
         sample_add(&canary, i % 100 ? 0 : 101);
-    judge(&evidence, &rules, &canary, &control);
+    judge_samples(&evidence, &rules, &canary, &control);
     assert_true(fabs(evidence.measured - 1.01) < 1e-9);
     assert_int_equal(evidence.canary_count, 10000);
     assert_int_equal(evidence.reason, REASON_ABOVE_MAX);

@@ -96,6 +96,45 @@ static void a_journal_becomes_records_again(void **state)
     assert_int_equal(past_result(&past)->exit_code, 1);
 }
 
+#define ANALYSIS_OF(quartiles)                                                                     \
+    "{\"v\":1,\"elapsed_ms\":1800,\"event\":\"analysis\",\"analysis\":\"speed\",\"measure\":\"latency\"," \
+    "\"unit\":\"ms\",\"statistic\":\"median\",\"verdict\":\"fail\",\"reason\":\"higher than the "       \
+    "control\",\"canary\":{\"n\":60,\"quartiles\":" quartiles                                   \
+    "},\"control\":{\"n\":61,\"quartiles\":[1,2,3,4,5]},\"confidence\":0.98,\"u\":9,\"p\":0.001,"          \
+    "\"shift\":4.5,\"low\":4,\"high\":5,\"critical\":1.125,\"wave\":1,\"text\":\"too slow\"}\n"
+
+static void what_was_judged_is_shown_again(void **state)
+{
+    (void)state;
+    assert_int_equal(read_text(START ANALYSIS_OF("[5,6,7,8,9]") OUTCOME("web1", "updated") RESULT), 0);
+    const struct judged *judged = past.records[1].record.judged;
+    assert_string_equal(judged->analysis, "speed");
+    assert_int_equal(judged->evidence.canary_count, 60);
+    assert_true(judged->evidence.test.shift == 4.5 && judged->control[4] == 5);
+    prints(past_print_html, "analysis speed: fail: latency higher than the control\n"
+                            "  canary                        |----[====#=====]----| n 60, 7 ms\n"
+                            "  control |----[=====#====]-----|                      n 61, 3 ms\n");
+    prints(past_print_html, "  shift +4.5 ms, 98% interval 4 to 5, p 0.001, critical 1.12\n</pre>");
+    prints(past_print_junit, "tests=\"3\" failures=\"2\"");
+    prints(past_print_junit, "<testcase classname=\"shop\" name=\"analysis speed, wave 1\" time=\"1.800\">\n"
+                             "      <failure message=\"too slow\"/>\n      <system-out>analysis speed: fail");
+}
+
+static void wild_figures_of_an_analysis_do_no_harm(void **state)
+{
+    static const char *const journals[] = {
+        START ANALYSIS_OF("[]"), START ANALYSIS_OF("7"), START ANALYSIS_OF("[9,8,7,6,5]"),
+        START ANALYSIS_OF("[-1e308,0,0,0,1e308]"), START ANALYSIS_OF("[-1e99,0,0,0,1e99]")};
+    (void)state;
+    for (size_t i = 0; i < sizeof(journals) / sizeof(journals[0]); i++) {
+        assert_int_equal(read_text(journals[i]), 0);
+        prints(past_print_html, "analysis speed: fail");
+        past_release(&past);
+    }
+    assert_int_equal(read_text(START "{\"event\":\"analysis\",\"text\":\"x\"}\n"), 0);
+    assert_int_equal(past.malformed, 1);
+}
+
 static void a_texts_control_bytes_are_made_safe(void **state)
 {
     (void)state;
@@ -200,6 +239,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_journal_becomes_records_again),
         TEST(a_texts_control_bytes_are_made_safe),
+        TEST(what_was_judged_is_shown_again),
+        TEST(wild_figures_of_an_analysis_do_no_harm),
         TEST(lines_that_are_no_record_are_counted_and_left_out),
         TEST(zeros_and_wild_numbers_do_no_harm),
         TEST(a_file_without_a_start_is_refused),

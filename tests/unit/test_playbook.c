@@ -315,6 +315,78 @@ static void what_a_balancer_lacks_is_told(void **state)
                 "as in [balancer front]\n");
 }
 
+#define WEB BASE "[health]\nhttp = /\n[strategy]\nbake = 2m\n"
+
+static void an_analysis_has_its_defaults(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, WEB "[analysis a]\n[analysis b]\nmetric = errors\nmax = 1.5%\nmin_samples = 10\n"
+                       "[analysis c]\nsource = prometheus\nprometheus = http://p:9090\n"
+                       "query = x{{n=\"{node}\"}}\nmax = 0.25\nmin_samples = 8\n"
+                       "[analysis d]\nmax = 1s\ntolerance = 0.5\nallowed = 0\nconfidence = 95%\n");
+    assert_string_equal(parsed.told, "");
+    const struct analysis *all = parsed.playbook.analyses;
+    assert_int_equal(parsed.playbook.analysis_count, 4);
+    assert_int_equal(all[0].source, ANALYSIS_PROBE);
+    assert_int_equal(all[0].metric, ANALYSIS_LATENCY);
+    assert_int_equal(all[0].interval_ms, 1000);
+    assert_int_equal(all[0].min_samples, 50);
+    assert_int_equal(all[0].statistic, FIGURE_MEDIAN);
+    assert_true(all[0].tolerance == 0.25 && all[0].allowed == 0.1 && all[0].confidence == 0.98);
+    assert_false(all[0].max.given);
+    assert_int_equal(all[1].statistic, FIGURE_MEAN);
+    assert_true(all[1].max.given && all[1].max.value == 1.5);
+    assert_int_equal(all[2].interval_ms, 15000);
+    assert_true(all[2].max.value == 0.25);
+    assert_true(all[3].max.value == 1000 && all[3].tolerance == 0.5 && all[3].allowed == 0);
+    parsed_release(&parsed);
+}
+
+static void an_analysis_that_cannot_be_is_told(void **state)
+{
+    static const char *const cases[][2] = {
+        {"max = 1%\n", "key 'max' in [analysis a]: latencies are measured; write it like 250ms"},
+        {"metric = errors\nmin_samples = 1\nmax = 2s\n",
+         "key 'max' in [analysis a]: errors are measured; write it like 1%"},
+        {"compare = no\n", "[analysis a] with compare = no needs 'max' or 'min'"},
+        {"max = 1s\nmin = 2s\n", "key 'min' in [analysis a] is more than 'max'"},
+        {"max = fast\n", "key 'max' in [analysis a]: 'fast' is not a number; write it like 1%, 250ms or 0.5"},
+        {"tolerance = 120%\n",
+         "key 'tolerance' in [analysis a]: '120%' is not a share below 1; write it like 25% or 0.25"},
+        {"query = x\n", "key 'query' in [analysis a] has a meaning with source = prometheus only"},
+        {"source = haproxy\nmin_samples = 5\n", "[analysis a]: source = haproxy is not supported by this version"},
+        {"source = command\nmin_samples = 5\n", "key 'command' is missing in [analysis a]"},
+        {"source = command\ncommand = x\nmin_samples = 5\nmetric = errors\n",
+         "key 'metric' in [analysis a]: the command says what the figure is; remove it"},
+        {"source = command\ncommand = x\nmin_samples = 5\nmax = 1%\n",
+         "key 'max' in [analysis a]: write a plain number, in the unit of what is measured"},
+        {"source = prometheus\nprometheus = http://p\nmin_samples = 5\nquery = up\n",
+         "key 'query' in [analysis a] names neither {node}, {address} nor {release}, so canary and control "
+         "would be the same; name one, or write compare = no"},
+        {"source = prometheus\nprometheus = http://me:pw@p\nmin_samples = 5\nquery = {node}\n",
+         "key 'prometheus' in [analysis a]: no name and password in an address"},
+        {"source = prometheus\nprometheus = p:9090\nmin_samples = 5\nquery = {node}\n",
+         "key 'prometheus' in [analysis a]: 'p:9090' is no http:// or https:// address; write it like "
+         "http://prometheus.example.net:9090"},
+        {"min_samples = 122\n",
+         "[analysis a] needs 122 figures (min_samples), and a first wave of 1 that bakes so long gives at "
+         "most 121: raise 'bake' in [strategy], or lower 'interval' or 'min_samples'"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct parsed parsed;
+        char text[600];
+        snprintf(text, sizeof(text), WEB "[analysis a]\n%s", cases[i][0]);
+        parse(&parsed, text);
+        const char *told = strchr(parsed.told, ' ');
+        if (parsed.faults.total != 1 || !told || strncmp(told + 1, cases[i][1], strlen(cases[i][1])) != 0 ||
+            parsed.faults.items[0].line < 10)
+            fail_msg("%s: %s", cases[i][0], parsed.told);
+        parsed_release(&parsed);
+    }
+}
+
 static void all_faults_come_in_one_run_in_the_files_order(void **state)
 {
     (void)state;
@@ -655,6 +727,8 @@ int main(void)
         cmocka_unit_test(slots_that_cannot_be_are_told),
         cmocka_unit_test(what_blue_green_cannot_go_with_is_told),
         cmocka_unit_test(sections_of_later_versions_are_named),
+        cmocka_unit_test(an_analysis_has_its_defaults),
+        cmocka_unit_test(an_analysis_that_cannot_be_is_told),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
         cmocka_unit_test(bad_values_are_faults),

@@ -255,6 +255,7 @@ static void what_is_no_number_is_left_out(void **state)
     sample_init(&sample, 1);
     assert_false(sample_add(&sample, NAN));
     assert_false(sample_add(&sample, INFINITY));
+    assert_false(sample_add(&sample, -1e300));
     assert_true(isnan(sample_quantile(&sample, 0.5)) && isnan(sample_mean(&sample)));
     assert_true(sample_add(&sample, 2) && sample_add(&sample, 1));
     assert_true(sample_quantile(&sample, 0.5) == 1.5 && sample_quantile(&sample, 1) == 2);

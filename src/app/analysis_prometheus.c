@@ -1,0 +1,220 @@
+/* Figures from a Prometheus server: instant queries by its HTTP API, GET /api/v1/query. */
+#include <ctype.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis_internal.h"
+#include "base/text.h"
+#include "model/template.h"
+
+#define QUERY_MAX 8192
+#define BODY_MAX ((size_t)256 << 10)
+#define AT_ONCE 8
+
+/* Nothing that could end a string of the query, or be more than a name in a regular expression than a dot is. */
+static const char plain[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@-";
+
+struct name_check {
+    const struct template_scope *scope;
+    struct err *err;
+};
+
+static const char *value_of(const struct template_scope *scope, const char *name)
+{
+    for (size_t i = 0; i < scope->extra_count; i++)
+        if (strcmp(scope->extra[i].name, name) == 0)
+            return scope->extra[i].value;
+    return NULL;
+}
+
+/* --- the query --- */
+
+static int check_value(void *context, const char *name)
+{
+    struct name_check *check = context;
+    struct strbuf value;
+    char text[160];
+    strbuf_init(&value, QUERY_MAX);
+    int rc = 0;
+    const char *known = value_of(check->scope, name);
+    if (known) {
+        strbuf_adds(&value, known);
+    } else {
+        snprintf(text, sizeof(text), "{%s}", name);
+        rc = template_expand(&value, text, check->scope, check->err);
+    }
+    if (rc == 0 && value.text[strspn(value.text, plain)])
+        rc = err_set(check->err, ERR_INPUT,
+                     "{%s} has other bytes than letters, digits and `._:/@-`, and cannot stand in a query",
+                     name);
+    strbuf_release(&value);
+    return rc;
+}
+
+static int expand(struct strbuf *out, const struct question *question, struct err *err)
+{
+    const struct member *member = &question->run->analyses->fleet->members[question->member];
+    const char *query = question->run->rules->query;
+    struct variable known[NODE_VARIABLES_MAX];
+    struct arena arena;
+    struct template_scope scope = {.node = member->node, .extra = known};
+    struct name_check check = {.scope = &scope, .err = err};
+    arena_init(&arena);
+    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, member, &question->words, &arena);
+    int rc = template_names(query, check_value, &check, err);
+    if (rc == 0)
+        rc = template_expand(out, query, &scope, err);
+    arena_release(&arena);
+    return rc;
+}
+
+/* RFC 3986, section 2.1. */
+static void add_escaped(struct strbuf *out, const char *text)
+{
+    for (; *text; text++)
+        if (strchr("._~-", *text) || isalnum((unsigned char)*text))
+            strbuf_addc(out, *text);
+        else
+            strbuf_addf(out, "%%%02X", (unsigned char)*text);
+}
+
+static int build_url(struct strbuf *out, const struct question *question, struct err *err)
+{
+    const char *server = question->run->rules->prometheus;
+    size_t length = strlen(server);
+    struct strbuf query;
+    strbuf_init(&query, QUERY_MAX);
+    int rc = expand(&query, question, err);
+    while (length && server[length - 1] == '/')
+        length--;
+    strbuf_add(out, server, length);
+    strbuf_adds(out, "/api/v1/query?query=");
+    add_escaped(out, query.text);
+    if (rc == 0 && out->overflowed)
+        rc = err_set(err, ERR_MEMORY, "the query is too long");
+    strbuf_release(&query);
+    return rc;
+}
+
+static int note_node(void *context, const char *name)
+{
+    static const char *const shared[] = {"release", "service"};
+    bool *each = context;
+    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+        if (strcmp(name, shared[i]) == 0)
+            return 0;
+    *each = true;
+    return 0;
+}
+
+bool analysis_asks_each_node(const struct analysis *analysis)
+{
+    bool each = analysis->source != ANALYSIS_PROMETHEUS;
+    if (!each)
+        template_names(analysis->query, note_node, &each, NULL);
+    return each;
+}
+
+/* --- the answer --- */
+
+/* `[time, "0.25"]` */
+static double figure_of(const json_t *pair)
+{
+    const char *text = json_string_value(json_array_get(pair, 1));
+    char *end = NULL;
+    double figure = text ? strtod(text, &end) : NAN;
+    return text && end != text && !*end ? figure : NAN;
+}
+
+/* No series, or NaN as of 0/0: no figure in this round. */
+static int read_result(double *out, const json_t *data, struct err *err)
+{
+    const char *type = json_string_value(json_object_get(data, "resultType"));
+    const json_t *result = json_object_get(data, "result");
+    *out = NAN;
+    if (type && strcmp(type, "scalar") == 0) {
+        *out = figure_of(result);
+        return 0;
+    }
+    if (!type || strcmp(type, "vector") != 0)
+        return err_set(err, ERR_FAILED, "prometheus: the query gives no instant vector; it must end in one number");
+    if (json_array_size(result) > 1)
+        return err_set(err, ERR_FAILED,
+                       "prometheus: the query gives %zu series; make one number of them, e.g. with sum()",
+                       json_array_size(result));
+    if (json_array_size(result) == 1)
+        *out = figure_of(json_object_get(json_array_get(result, 0), "value"));
+    return 0;
+}
+
+/* The server's own word, foreign bytes. */
+static int tell_error(const json_t *answer, int status, struct err *err)
+{
+    const char *said = json_string_value(json_object_get(answer, "error"));
+    struct strbuf safe;
+    strbuf_init(&safe, 400);
+    if (said)
+        text_sanitize(&safe, said, strlen(said), false);
+    err_set(err, ERR_FAILED, "prometheus: http %d%s%s", status, said ? ": " : "", safe.text);
+    strbuf_release(&safe);
+    return ERR_FAILED;
+}
+
+static int read_answer(double *out, const struct http_response *response, struct err *err)
+{
+    if (response->error) {
+        *err = *response->error;
+        return err_prefix(err, "prometheus");
+    }
+    if (response->body_total > response->body_length)
+        return err_set(err, ERR_FAILED, "prometheus: an answer of %zu bytes is too large",
+                       (size_t)response->body_total);
+    json_t *answer = json_loadb(response->body, response->body_length, 0, NULL);
+    const char *status = json_string_value(json_object_get(answer, "status"));
+    int rc = status && strcmp(status, "success") == 0
+                 ? read_result(out, json_object_get(answer, "data"), err)
+                 : tell_error(answer, response->status, err);
+    json_decref(answer);
+    return rc;
+}
+
+static void answered(void *context, const struct http_response *response)
+{
+    struct question *question = context;
+    struct err err;
+    double figure;
+    question->http = NULL;
+    if (read_answer(&figure, response, &err) < 0)
+        question_failed(question, &err);
+    else
+        question_answered(question, figure);
+}
+
+static int ask(struct question *question, struct err *err)
+{
+    struct fleet *fleet = question->run->analyses->fleet;
+    struct strbuf url;
+    strbuf_init(&url, 3 * QUERY_MAX);
+    struct http_request request = {.verify_tls = true,
+                                   .timeout_ms = question->run->rules->timeout_ms,
+                                   .body_max = BODY_MAX};
+    int rc = build_url(&url, question, err);
+    request.url = url.text;
+    if (rc == 0)
+        question->http = http_start(fleet->http, &request, answered, question, err);
+    strbuf_release(&url);
+    return question->http ? 0 : err->code;
+}
+
+static void cancel(struct question *question)
+{
+    http_cancel(question->http);
+    question->http = NULL;
+}
+
+const struct analysis_asker analysis_prometheus = {
+    .ask = ask, .cancel = cancel, .shared = true, .at_once = AT_ONCE};
