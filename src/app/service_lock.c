@@ -228,7 +228,7 @@ static int refuse(const struct service_lock_view *held, struct err *err)
 {
     return err_set(err, ERR_REFUSED,
                    "the service is locked in etcd by %s, rollout %s, generation %" PRIu64
-                   "; wait for its end, or `deployctl unlock`",
+                   "; wait for its end (--wait TIME), or `deployctl unlock`",
                    held->holder, held->rollout, held->generation);
 }
 
