@@ -11,7 +11,7 @@ mkdir -p "$build"
 for test in laws locks; do
     ${CC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -DDEPLOYCTL_MUTANTS -Iinclude -Itests/support \
         -o "$build/test_$test" src/core/*.c src/base/arena.c src/base/err.c src/base/random.c src/base/strbuf.c src/base/units.c \
-        tests/support/world*.c "tests/property/test_$test.c" -lcmocka
+        tests/support/world*.c "tests/property/test_$test.c" -lcmocka -lm
 done
 
 names=$(sed -n '/^enum mutant {/,/^};/p' src/core/rollout_internal.h | grep -o 'MUTANT_[A-Z_]*')
