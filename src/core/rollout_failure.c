@@ -210,7 +210,7 @@ static enum rollout_result result_of_failure(const struct rollout *rollout, cons
 
     if (rollout->data_needs_care || past_no_return || rollout->shift_unsure)
         return RESULT_NEEDS_CARE;
-    if (rollout->config.action == ON_FAILURE_PAUSE && rollout->spent)
+    if (rollout->config.action == ON_FAILURE_PAUSE && rollout->spent && !rollout->aborted)
         return RESULT_HELD;
     if (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0)
         return RESULT_NEEDS_CARE;

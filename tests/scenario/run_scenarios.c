@@ -66,22 +66,25 @@ static const struct number_setting settings[] = {
 };
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
-                                       "confirms", "no_way_back", "judged"};
+                                       "confirms", "no_way_back", "judged",
+                                       "shifts", "switches"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
     offsetof(struct rollout_config, confirms),
-    offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged)};
+    offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged),
+    offsetof(struct rollout_config, shifts), offsetof(struct rollout_config, switches)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",
                                       "times_out", "is_undecided", "unreachable", "loses_reply",
                                       "slow",      "stubborn",    "deaf"};
 static const char *const happenings[] = {"dies",      "returns",    "falls", "recovers",    "cut",
-                                         "interrupt", "lease_lost", "tick",  "stale_answer"};
+                                         "interrupt", "lease_lost", "tick",  "stale_answer",
+                                         "pause",     "abort"};
 static const char *const moments[] = {"after_stage",    "before_drain", "before_activate",
                                       "after_activate", "after_enable", "before_rollback",
-                                      "after_rollback", "on_failure"};
+                                      "after_rollback", "on_failure",   "before_switch"};
 static const char *const places[] = {"node", "first", "runner"};
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -329,6 +332,36 @@ static void command_tell(struct world_plan *plan, struct words *words)
             plan->tell_from = (enum rollout_state)i;
 }
 
+/* A wave of a canary, or of blue-green: its share and bake. */
+static void command_rule(struct world_plan *plan, struct words *words)
+{
+    struct wave_rule *rule = &plan->rules[plan->rule_count];
+    struct err err = {0};
+    struct amount share;
+
+    if (++plan->rule_count > WORLD_RULES_MAX)
+        wrong("too many", "rules");
+    if (amount_parse(&share, need_word(words, "share"), &err) < 0 || !share.percent)
+        wrong("not a percentage", "share");
+    rule->share = share.value * 10;
+    rule->bake_ms = duration_of(need_word(words, "bake"));
+    rule->manual = accept_word(words, "manual");
+}
+
+/* An earlier run has passed so many waves; the named nodes run the target. */
+static void command_passed(struct world_plan *plan, struct words *words)
+{
+    const char *word;
+
+    plan->config.waves_passed = count_of(need_word(words, "number of waves"));
+    if (plan->config.waves_passed > plan->rule_count)
+        wrong("too many", "passed");
+    if (plan->config.shifts && plan->config.waves_passed > 0)
+        plan->config.share = plan->rules[plan->config.waves_passed - 1].share;
+    while ((word = next_word(words)) != NULL)
+        plan->natures[node_of(plan, word)].changed_before = true;
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct world_plan *plan, struct words *words);
@@ -337,6 +370,7 @@ static const struct command {
     {"timeout", command_timeout}, {"zone", command_zone},           {"node", command_node},
     {"hook", command_hook},       {"fault", command_fault},         {"at", command_at},
     {"tell", command_tell},       {"migration", command_migration},
+    {"rule", command_rule},       {"passed", command_passed},
 };
 
 static void cut_words(struct words *words, char *line)
