@@ -1,5 +1,6 @@
 /*
- * The balancers in front of a fleet: take a node out of the traffic, put it in, look how it stands.
+ * The balancers in front of a fleet: take a node out of the traffic, put it in, look how it stands,
+ * move shares of the traffic. A server of a balancer is one instance: a node, or one slot of a node.
  * Several balancers, and one balancer on several nodes, are kept in step: each of them must answer
  * and agree, else the operation has failed.
  *
@@ -26,11 +27,45 @@
 enum traffic_state { TRAFFIC_READY, TRAFFIC_DRAIN, TRAFFIC_MAINT };
 const char *traffic_state_name(enum traffic_state state); /* static */
 
+/* What a balancer has counted for a server since it started (its restart or reload begins anew):
+ * counters only grow, gauges are of now. `counted` false: the type of balancer counts nothing. */
+struct traffic_counts {
+    bool counted;
+    /* counters: sessions (with HTTP: requests) sent to the server; its answers of 5xx; connections
+     * that failed; answers that broke off */
+    uint64_t sessions, status_5xx, connect_errors, response_errors;
+    /* gauges: sessions of the last second; means of the last 1024 in milliseconds, of the
+     * server's answer and of the whole session */
+    uint64_t rate, response_ms, total_ms;
+};
+
 /* One server as one balancer sees it. */
 struct traffic_view {
     enum traffic_state state;
     bool up; /* the balancer's own checks, when it has some, let it serve */
     uint64_t weight, sessions;
+    uint64_t full_weight; /* what `weight` is when the server has its whole share */
+    struct traffic_counts counts;
+};
+
+#define WEIGHT_FULL 1000
+#define WEIGHT_KEEP UINT32_MAX
+/* What a server of a balancer is told; answered by how it stands then. */
+enum traffic_command { ORDER_LOOK, ORDER_DRAIN, ORDER_MAINT, ORDER_READY };
+struct traffic_order {
+    enum traffic_command command;
+    uint32_t weight; /* per mille of its full weight, or WEIGHT_KEEP */
+    const char *server;
+    size_t instance; /* member * slots + slot */
+    struct traffic_view view;
+};
+
+/* What a shift wants of an instance: `in`, with a weight of 1 to 1000 per mille of its full one; else
+ * drained (no new sessions; those that it has are not waited for). */
+struct traffic_goal {
+    size_t member, slot; /* slot 0 where there are none */
+    uint32_t weight;
+    bool in;
 };
 
 struct balancers;
@@ -42,13 +77,14 @@ int balancers_create(struct balancers **out, struct fleet *fleet, struct err *er
 void balancers_free(struct balancers *balancers);
 
 enum balancer_wish {
-    BALANCER_LOOK, /* every balancer is reached, may be told, and knows the node */
+    BALANCER_LOOK, /* every balancer is reached, may be told, and knows the node's instances */
     /* Drained, until no session is left or drain_timeout has passed (DONE_TIMED_OUT), then shut
      * (MAINT): nothing comes to an instance that has not passed its gate, not by a cookie either.
      * When that fails, nothing stays changed where it can be reached. */
     BALANCER_OUT,
-    BALANCER_IN /* ready, and up by the balancer's own checks. Nothing to do for a node that is
-                   known to be in. */
+    /* Ready, and up by the balancer's own checks. Nothing to do for a node that is known to be in. */
+    BALANCER_IN,
+    BALANCER_SHIFT /* balancers_shift only */
 };
 /* One at a time for a member; `fn` comes once, from the loop, in bounded time: DONE_OK,
  * DONE_FAILED, DONE_TIMED_OUT or DONE_CANCELLED. */
@@ -59,6 +95,28 @@ void balancers_start(struct balancers *balancers, size_t member, enum balancer_w
 void balancers_stop(struct balancers *balancers, size_t member);
 /* Its callback will not come. What has been sent to a balancer is done there all the same. */
 void balancers_cancel(struct balancers *balancers, size_t member);
+/* Moves traffic: first those that come in (ready, weight read back, up), then those that go out, in
+ * one exchange each with a balancer where it can. When that fails, each is put back to how it was found,
+ * where it can be reached. One at a time, and none while a goal's member has an operation of its
+ * own. `goals` are copied. The new state is watched like a node that is out. */
+void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
+                     step_done_fn *fn, void *context);
+/* As balancers_stop and balancers_cancel, for the shift. */
+void balancers_shift_stop(struct balancers *balancers);
+void balancers_shift_cancel(struct balancers *balancers);
+/* Looks at every instance at once, one exchange a balancer; not while a shift is under way. */
+void balancers_look(struct balancers *balancers, step_done_fn *fn, void *context);
+
+/* How an instance stands by the last looks, over all balancers: IN, when each has it ready with some
+ * weight; OUT, when none has; MIXED, when they differ; UNKNOWN, when one was not asked yet or did not
+ * answer. */
+enum traffic_sight { SIGHT_UNKNOWN, SIGHT_OUT, SIGHT_IN, SIGHT_MIXED };
+enum traffic_sight balancers_sight(const struct balancers *balancers, size_t member, size_t slot);
+/* The last look of one balancer (below fleet->front_count) at an instance. NULL: none yet. Borrowed
+ * until the loop turns. */
+const struct traffic_view *balancers_view(const struct balancers *balancers, size_t front,
+                                          size_t member, size_t slot);
+
 /* The most that an operation takes before it fails by itself. */
 int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish wish);
 

@@ -19,18 +19,19 @@
 #define HAPROXY_ANSWER_MAX ((size_t)4 << 20) /* bytes; a backend of thousands of servers has less  \
                                               */
 
-enum haproxy_order { HAPROXY_LOOK, HAPROXY_DRAIN, HAPROXY_MAINT, HAPROXY_READY };
+#define HAPROXY_ORDERS_MAX 100 /* in one exchange: a line of commands has at most 16 KiB */
 
 /* Whether HAProxy can have a server or backend of this name, so that a request says what it means.
  */
 bool haproxy_is_name(const char *name);
-/* Appends one line: the order, and a look at the server after it. */
-void haproxy_request(struct strbuf *out, enum haproxy_order order, const char *backend,
-                     const char *server);
-/* The view that an answer gives. ERR_REFUSED: HAProxy says no (level, no such backend or server);
- * ERR_FAILED: the state is not what the order asked for; ERR_PROTOCOL: not an answer of HAProxy's,
- * or cut off. */
-int haproxy_answer(struct traffic_view *out, enum haproxy_order order, const char *backend,
-                   const char *server, const char *text, size_t length, struct err *err);
+/* Appends one line: the orders, and a look at the servers after it. A weight is told in percent, at least
+ * one. At most HAPROXY_ORDERS_MAX. */
+void haproxy_request(struct strbuf *out, const char *backend, const struct traffic_order *orders,
+                     size_t count);
+/* Fills in the orders' views. ERR_REFUSED: HAProxy says no (level, no such backend or server, a weight too small to have
+ * that share); ERR_FAILED: the state is not what an order asked for; ERR_PROTOCOL: not an answer of
+ * HAProxy's, or cut off. */
+int haproxy_answer(struct traffic_order *orders, size_t count, const char *backend, const char *text,
+                   size_t length, struct err *err);
 
 #endif

@@ -13,25 +13,36 @@ const char *traffic_state_name(enum traffic_state state)
     return names[state];
 }
 
-static const struct front *front_of(const struct cell *cell)
+const struct balancer_type *balancer_type_of(const struct balancer *balancer)
 {
-    return &cell->task->balancers->fleet->fronts[cell->front];
+    static const struct balancer_type *const types[] = {[BALANCER_HAPROXY] = &haproxy_type};
+    return types[balancer->kind];
 }
 
 /* --- life --- */
 
-static int name_server(struct cell *cell, const struct member *member, struct fleet *fleet,
-                       struct err *err)
+/* Of a slot where there are several on each node. */
+static int name_server(const struct balancers *balancers, struct cell *cell,
+                       const struct balancer *balancer, size_t instance_index, struct err *err)
 {
+    struct fleet *fleet = balancers->fleet;
+    const struct member *member = &fleet->members[instance_index / balancers->slots];
+    size_t slot = instance_index % balancers->slots;
+    struct member instance = *member;
     struct node_words words = {.release = ""};
     struct variable known[NODE_VARIABLES_MAX];
     struct strbuf text;
-    const struct balancer *balancer = front_of(cell)->balancer;
     strbuf_init(&text, 512);
+    if (balancers->slots > 1) {
+        uint16_t port = fleet->playbook->slots[slot].port;
+        words.slot = slot_name(slot);
+        instance.service.port = port ? port : member->service.port;
+    }
     struct template_scope scope = {.node = member->node, .extra = known};
-    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, member, &words, &fleet->arena);
+    scope.extra_count =
+        node_variables(known, NODE_VARIABLES_MAX, &instance, &words, &fleet->arena);
     int rc = template_expand(&text, balancer->server, &scope, err);
-    if (rc == 0 && !haproxy_is_name(text.text))
+    if (rc == 0 && !balancer_type_of(balancer)->is_server(text.text))
         rc = err_set(err, ERR_INPUT, "'%.100s' is not a name that a server can have", text.text);
     if (rc < 0)
         err_prefix(err, "node %s: key 'server' in [balancer %s]", member->node->name,
@@ -41,42 +52,73 @@ static int name_server(struct cell *cell, const struct member *member, struct fl
     return rc < 0 || cell->server ? rc : err_set(err, ERR_MEMORY, "out of memory");
 }
 
-static int make_task(struct balancers *balancers, size_t member, struct err *err)
+static int name_servers(struct balancers *balancers, struct err *err)
 {
     struct fleet *fleet = balancers->fleet;
-    struct task *task = &balancers->tasks[member];
-    *task = (struct task){.balancers = balancers, .member = member};
-    task->cells = arena_alloc(&fleet->arena, balancers->count * sizeof(*task->cells));
-    if (!task->cells)
-        return err_set(err, ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < balancers->count; i++) {
-        task->cells[i] = (struct cell){.task = task, .front = i};
-        int rc = name_server(&task->cells[i], &fleet->members[member], fleet, err);
-        if (rc < 0)
-            return rc;
-    }
+    for (size_t front = 0; front < balancers->count; front++)
+        for (size_t i = 0; i < balancers->instances; i++) {
+            int rc = name_server(balancers, cell_at(balancers, front, i),
+                                 fleet->fronts[front].balancer, i, err);
+            if (rc < 0)
+                return rc;
+        }
     return 0;
+}
+
+/* An operation over `count` instances from the first one on. */
+static bool make_task(struct balancers *balancers, struct task *task, size_t first, size_t count)
+{
+    struct arena *arena = &balancers->fleet->arena;
+    *task = (struct task){.balancers = balancers, .item_count = count};
+    task->items = arena_alloc(arena, (count + 1) * sizeof(*task->items));
+    task->legs = arena_alloc(arena, balancers->count * sizeof(*task->legs));
+    for (size_t i = 0; task->items && i < count; i++)
+        task->items[i] = (struct item){.instance = first + i, .weight = WEIGHT_KEEP};
+    for (size_t i = 0; task->legs && i < balancers->count; i++)
+        task->legs[i] = (struct leg){.task = task, .front = i};
+    return task->items && task->legs;
+}
+
+static bool make_tasks(struct balancers *balancers)
+{
+    struct fleet *fleet = balancers->fleet;
+    size_t all = balancers->instances;
+    balancers->cells =
+        arena_alloc(&fleet->arena, (all * balancers->count + 1) * sizeof(*balancers->cells));
+    balancers->holds = arena_alloc(&fleet->arena, (all + 1) * sizeof(*balancers->holds));
+    balancers->holds_out = arena_alloc(&fleet->arena, fleet->count + 1);
+    balancers->tasks = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*balancers->tasks));
+    bool fine = balancers->cells && balancers->holds && balancers->holds_out && balancers->tasks &&
+                make_task(balancers, &balancers->shift, 0, all) &&
+                make_task(balancers, &balancers->look, 0, all) &&
+                make_task(balancers, &balancers->watcher, 0, all);
+    for (size_t i = 0; fine && i < fleet->count; i++)
+        fine = make_task(balancers, &balancers->tasks[i], i * balancers->slots, balancers->slots);
+    return fine;
+}
+
+/* Groups of nodes for sides are no instances side by side. */
+static size_t slots_of(const struct playbook *playbook)
+{
+    return playbook_has_slots(playbook) && !playbook->slots[SLOT_BLUE].hosts ? SLOTS : 1;
 }
 
 int balancers_create(struct balancers **out, struct fleet *fleet, struct err *err)
 {
     struct balancers *balancers = arena_alloc(&fleet->arena, sizeof(*balancers));
+    struct lane *lanes = arena_alloc(&fleet->arena, fleet->front_count * sizeof(*lanes));
     *out = NULL;
-    if (!balancers)
+    if (!balancers || !lanes)
         return err_set(err, ERR_MEMORY, "out of memory");
-    balancers->fleet = fleet;
-    balancers->lanes = arena_alloc(&fleet->arena, fleet->front_count * sizeof(*balancers->lanes));
-    balancers->tasks = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*balancers->tasks));
-    if (!balancers->lanes || !balancers->tasks)
-        return err_set(err, ERR_MEMORY, "out of memory");
+    *balancers = (struct balancers){.fleet = fleet, .lanes = lanes, .count = fleet->front_count};
+    balancers->slots = slots_of(fleet->playbook);
+    balancers->instances = fleet->count * balancers->slots;
     for (size_t i = 0; i < fleet->front_count; i++)
-        lane_init(&balancers->lanes[i], fleet, &fleet->fronts[i]);
-    balancers->count = fleet->front_count;
-    int rc = 0;
-    for (size_t i = 0; i < fleet->count && rc == 0; i++)
-        rc = make_task(balancers, i, err);
+        lane_init(&lanes[i], fleet, &fleet->fronts[i]);
     *out = balancers;
-    return rc;
+    if (!make_tasks(balancers))
+        return err_set(err, ERR_MEMORY, "out of memory");
+    return name_servers(balancers, err);
 }
 
 void balancers_free(struct balancers *balancers)
@@ -84,6 +126,10 @@ void balancers_free(struct balancers *balancers)
     if (!balancers)
         return;
     timer_stop(balancers->watch);
+    struct task *whole[] = {&balancers->shift, &balancers->look, &balancers->watcher};
+    for (size_t i = 0; i < 3; i++)
+        if (whole[i]->balancers)
+            task_rest(whole[i]);
     for (size_t i = 0; i < balancers->fleet->count; i++)
         if (balancers->tasks && balancers->tasks[i].balancers)
             task_rest(&balancers->tasks[i]);
@@ -100,6 +146,8 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
         return drain_limit_ms(balancers) + ERRANDS_MS;
     case BALANCER_IN:
         return UP_WITHIN_MS + ERRANDS_MS;
+    case BALANCER_SHIFT:
+        return LOOK_MS + UP_WITHIN_MS + ERRANDS_MS;
     case BALANCER_LOOK:
         break;
     }
@@ -110,18 +158,17 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
 static void out_of_time(void *context)
 {
     struct task *task = context;
-    struct balancers *balancers = task->balancers;
     task->deadline = NULL;
-    for (size_t i = 0; i < balancers->count && task->wish == BALANCER_OUT; i++)
-        if (task->cells[i].found_in)
-            lane_send(&balancers->lanes[i], HAPROXY_READY, task->cells[i].server, NULL, NULL);
+    if (task->wish == BALANCER_OUT || task->wish == BALANCER_SHIFT)
+        task_put_back_unheard(task);
     task_end(task, DONE_FAILED, "the balancers did not answer in time");
 }
 
-void balancers_start(struct balancers *balancers, size_t member, enum balancer_wish wish,
-                     step_done_fn *fn, void *context)
+/* Where every operation begins; the items are set. */
+static void start(struct task *task, enum balancer_wish wish, enum stage stage, step_done_fn *fn,
+                  void *context)
 {
-    struct task *task = &balancers->tasks[member];
+    struct balancers *balancers = task->balancers;
     task_rest(task);
     task->wish = wish;
     task->fn = fn;
@@ -129,35 +176,79 @@ void balancers_start(struct balancers *balancers, size_t member, enum balancer_w
     task->quiet = 0;
     task->timed_out = false;
     task->stopped = false;
-    task->is_out = false;
     task->drain_ends_ms = loop_now_ms(balancers->fleet->loop) + drain_limit_ms(balancers);
     task->deadline =
         timer_start(balancers->fleet->loop, balancers_limit_ms(balancers, wish), out_of_time, task);
-    for (size_t i = 0; i < balancers->count; i++)
-        task->cells[i].found_in = false;
-    if (wish != BALANCER_IN)
-        task_begin(task, STAGE_LOOK);
-    else if (task->holds_out)
-        task_begin(task, STAGE_READY);
+    for (size_t i = 0; i < task->item_count && wish != BALANCER_LOOK; i++)
+        balancers->holds[task->items[i].instance].held = false;
+    if (stage == STAGE_NONE)
+        task_end_soon(task);
+    else
+        task_begin(task, stage);
+}
+
+void balancers_start(struct balancers *balancers, size_t member, enum balancer_wish wish,
+                     step_done_fn *fn, void *context)
+{
+    struct task *task = &balancers->tasks[member];
+    enum stage stage = wish != BALANCER_IN            ? STAGE_LOOK
+                       : balancers->holds_out[member] ? STAGE_READY
+                                                      : STAGE_NONE;
+    for (size_t i = 0; i < task->item_count; i++)
+        task->items[i].in = wish == BALANCER_IN;
+    start(task, wish, stage, fn, context);
+}
+
+void balancers_look(struct balancers *balancers, step_done_fn *fn, void *context)
+{
+    start(&balancers->look, BALANCER_LOOK, STAGE_LOOK, fn, context);
+}
+
+void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
+                     step_done_fn *fn, void *context)
+{
+    struct task *task = &balancers->shift;
+    task_rest(task);
+    task->item_count = count < balancers->instances ? count : balancers->instances;
+    for (size_t i = 0; i < task->item_count; i++)
+        task->items[i] = (struct item){
+            .instance = goals[i].member * balancers->slots + goals[i].slot,
+            .in = goals[i].in,
+            .weight = goals[i].in ? goals[i].weight : WEIGHT_KEEP,
+        };
+    start(task, BALANCER_SHIFT, STAGE_LOOK, fn, context);
+}
+
+static void stop(struct task *task)
+{
+    bool changed = task->stage == STAGE_DRAIN || task->stage == STAGE_EMPTY ||
+                   task->stage == STAGE_SHUT ||
+                   (task->wish == BALANCER_SHIFT && task->stage != STAGE_LOOK);
+    if (task->stage == STAGE_NONE || task->stopped)
+        return;
+    task->stopped = true;
+    if (task->stage == STAGE_PUT_BACK)
+        return;
+    task_forget_errands(task);
+    if (changed)
+        task_begin(task, STAGE_PUT_BACK);
     else
         task_end_soon(task);
 }
 
 void balancers_stop(struct balancers *balancers, size_t member)
 {
-    struct task *task = &balancers->tasks[member];
-    bool taken =
-        task->stage == STAGE_DRAIN || task->stage == STAGE_EMPTY || task->stage == STAGE_SHUT;
-    if (task->stage == STAGE_NONE || task->stage == STAGE_WATCH || task->stopped)
-        return;
-    task->stopped = true;
-    if (task->stage == STAGE_PUT_BACK)
-        return;
-    task_forget_errands(task);
-    if (taken)
-        task_begin(task, STAGE_PUT_BACK);
-    else
-        task_end_soon(task);
+    stop(&balancers->tasks[member]);
+}
+
+void balancers_shift_stop(struct balancers *balancers)
+{
+    stop(&balancers->shift);
+}
+
+void balancers_shift_cancel(struct balancers *balancers)
+{
+    task_rest(&balancers->shift);
 }
 
 void balancers_cancel(struct balancers *balancers, size_t member)
@@ -175,21 +266,35 @@ void balancers_watch(struct balancers *balancers)
         balancers->watch = timer_start(balancers->fleet->loop, WATCH_MS, watch, balancers);
 }
 
-/* A balancer that was reloaded meanwhile has forgotten; saying it again changes nothing where it is
- * so already. */
+/* Whether an operation of its own is at the instance. */
+static bool is_busy(const struct balancers *balancers, size_t instance)
+{
+    bool shifting = balancers->shift.stage != STAGE_NONE;
+    for (size_t i = 0; shifting && i < balancers->shift.item_count; i++)
+        if (balancers->shift.items[i].instance == instance)
+            return true;
+    return balancers->tasks[instance / balancers->slots].stage != STAGE_NONE;
+}
+
+/* A balancer that was reloaded meanwhile has forgotten: it is looked at, and told again what differs. */
 static void watch(void *context)
 {
     struct balancers *balancers = context;
+    struct task *task = &balancers->watcher;
     bool any = false;
     balancers->watch = NULL;
-    for (size_t i = 0; i < balancers->fleet->count; i++) {
-        struct task *task = &balancers->tasks[i];
-        any = any || task->is_out;
-        if (!task->is_out || task->stage != STAGE_NONE)
-            continue;
+    if (task->stage == STAGE_NONE) {
+        task->item_count = 0;
+        for (size_t i = 0; i < balancers->instances; i++)
+            if (balancers->holds[i].held && !is_busy(balancers, i))
+                task->items[task->item_count++].instance = i;
         task->fn = NULL;
-        task_begin(task, STAGE_WATCH);
+        task->stopped = false;
+        if (task->item_count)
+            task_begin(task, STAGE_WATCH);
     }
+    for (size_t i = 0; i < balancers->instances; i++)
+        any = any || balancers->holds[i].held;
     if (any)
         balancers_watch(balancers);
 }
@@ -198,26 +303,52 @@ static void watch(void *context)
 
 bool balancers_holds_out(const struct balancers *balancers, size_t member)
 {
-    return balancers->tasks[member].holds_out;
+    return balancers->holds_out[member];
+}
+
+const struct traffic_view *balancers_view(const struct balancers *balancers, size_t front,
+                                          size_t member, size_t slot)
+{
+    const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
+    return cell->known ? &cell->view : NULL;
+}
+
+enum traffic_sight balancers_sight(const struct balancers *balancers, size_t member, size_t slot)
+{
+    bool in = false, out = false;
+    for (size_t front = 0; front < balancers->count; front++) {
+        const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
+        if (!cell->known || cell->error.code)
+            return SIGHT_UNKNOWN;
+        bool serves = cell->view.state == TRAFFIC_READY && cell->view.weight > 0;
+        in = in || serves;
+        out = out || !serves;
+    }
+    return in && out ? SIGHT_MIXED : in ? SIGHT_IN : SIGHT_OUT;
+}
+
+static void describe(const struct balancers *balancers, size_t front, size_t instance,
+                     struct strbuf *out)
+{
+    const struct cell *cell = cell_at(balancers, front, instance);
+    const struct traffic_view *view = &cell->view;
+    if (!cell->known && !cell->error.code)
+        return;
+    strbuf_addf(out, "%s%s%s%s: ", out->length ? "; " : "",
+                balancers->fleet->fronts[front].node->name, balancers->slots > 1 ? " " : "",
+                balancers->slots > 1 ? slot_name(instance % balancers->slots)
+                                     : "");
+    if (cell->error.code)
+        strbuf_adds(out, cell->error.message);
+    else
+        strbuf_addf(out, "%s%s, weight %" PRIu64 ", %" PRIu64 " session%s",
+                    traffic_state_name(view->state), view->up ? "" : " (down)", view->weight,
+                    view->sessions, view->sessions == 1 ? "" : "s");
 }
 
 void balancers_describe(const struct balancers *balancers, size_t member, struct strbuf *out)
 {
-    const struct task *task = &balancers->tasks[member];
-    bool first = true;
-    for (size_t i = 0; i < balancers->count; i++) {
-        const struct cell *cell = &task->cells[i];
-        const struct front *front = front_of(cell);
-        if (!cell->known && !cell->error.code)
-            continue;
-        strbuf_addf(out, "%s%s: ", first ? "" : "; ", front->node->name);
-        first = false;
-        if (cell->error.code)
-            strbuf_adds(out, cell->error.message);
-        else
-            strbuf_addf(out, "%s%s, weight %" PRIu64 ", %" PRIu64 " session%s",
-                        traffic_state_name(cell->view.state), cell->view.up ? "" : " (down)",
-                        cell->view.weight, cell->view.sessions,
-                        cell->view.sessions == 1 ? "" : "s");
-    }
+    for (size_t front = 0; front < balancers->count; front++)
+        for (size_t slot = 0; slot < balancers->slots; slot++)
+            describe(balancers, front, member * balancers->slots + slot, out);
 }

@@ -1,5 +1,5 @@
-/* What the balancers' files share: a lane to each balancer, and what each type says and
- * understands. Nobody else includes this. */
+/* What the balancers' files share: a lane to each balancer, what each type of balancer does, and the
+ * operations over all of them. Nobody else includes this. */
 #ifndef BALANCER_INTERNAL_H
 #define BALANCER_INTERNAL_H
 
@@ -7,77 +7,110 @@
 #include "app/balancer_haproxy.h"
 #include "io/loop.h"
 
-/* One thing asked of one balancer about one server. */
+/* What is asked of one balancer at once. `done` NULL: nobody waits any more, it is carried out all the same. `error` NULL: the
+ * orders' views are what the balancer says after it. */
+typedef void errand_done_fn(void *context, const struct traffic_order *orders, size_t count,
+                            const struct err *error);
 struct errand {
     struct errand *next;
-    enum haproxy_order order;
-    const char *server;
-    /* NULL: nobody waits any more, it is carried out all the same. `error` NULL: `view` is what the
-     * balancer says after it. */
-    void (*done)(void *context, const struct traffic_view *view, const struct err *error);
+    errand_done_fn *done;
     void *context;
+    size_t count;
+    struct traffic_order orders[];
 };
 
-/* The way to one balancer: errands one after the other, each over a connection of its own through
- * the node's SSH connection. */
+struct lane;
+
+/* One kind of balancer. */
+struct balancer_type {
+    /* Whether it can have a server of this name. */
+    bool (*is_server)(const char *name);
+    /* Begins the lane's first errand, at most EXCHANGE_MS or its own limit long; ends, later, with lane_finish or lane_fail. The lane's session is
+     * connected. */
+    void (*carry)(struct lane *lane);
+    /* Forgets what carry has begun. */
+    void (*stop)(struct lane *lane);
+};
+const struct balancer_type *balancer_type_of(const struct balancer *balancer);
+extern const struct balancer_type haproxy_type;
+
+#define EXCHANGE_MS 5000
+
+/* The way to one balancer: errands one after the other. */
 struct lane {
     struct fleet *fleet;
     const struct front *front;
+    const struct balancer_type *type;
     struct errand *first; /* under way when `busy` */
     bool busy;
+    struct timer *next;
+    /* the type's own, of the errand under way */
+    size_t at; /* the order that is at hand */
     struct ssh_channel *channel;
     struct strbuf request, answer;
-    struct timer *deadline, *next;
-    struct err error;
+    struct timer *deadline;
 };
 
 void lane_init(struct lane *lane, struct fleet *fleet, const struct front *front);
 /* Forgets what is under way; no callback comes after. */
 void lane_release(struct lane *lane);
-/* NULL when out of memory. The errand is the lane's. */
-struct errand *lane_send(struct lane *lane, enum haproxy_order order, const char *server,
-                         void (*done)(void *context, const struct traffic_view *view,
-                                      const struct err *error),
-                         void *context);
+/* An errand for `count` orders, to be filled in and sent; NULL when out of memory. */
+struct errand *errand_create(size_t count, errand_done_fn *done, void *context);
+/* The errand becomes the lane's. */
+void lane_send(struct lane *lane, struct errand *errand);
 /* Whoever waits with `context` does so no more. */
 void lane_forget(struct lane *lane, const void *context);
+/* How the first errand ended; called by the types, from the loop. */
+void lane_finish(struct lane *lane, const struct err *error);
+void lane_fail(struct lane *lane, int code, const char *message);
 
-/* --- one member's operation over all balancers: balancer_task.c --- */
+/* --- operations over all balancers: balancer_task.c --- */
 
-/* What one balancer knows of one member. */
+/* What one balancer knows of one instance. */
 struct cell {
-    struct task *task;
-    size_t front;
     const char *server;
-    struct traffic_view view;
+    struct traffic_view view, found; /* found: when the operation began */
     struct err error;
-    bool known;    /* `view` was read in this run */
-    bool found_in; /* it was READY when the operation began */
-    bool waiting;  /* an errand is under way */
+    bool known; /* `view` was read in this run */
 };
 
 enum stage {
     STAGE_NONE,
     STAGE_LOOK,
+    STAGE_READY,
+    STAGE_UP,
     STAGE_DRAIN,
     STAGE_EMPTY,
     STAGE_SHUT,
     STAGE_PUT_BACK,
-    STAGE_READY,
-    STAGE_UP,
-    STAGE_WATCH
+    STAGE_WATCH,
+    STAGE_REMIND
 };
 
-/* One member's operation; at rest when STAGE_NONE. */
+/* One instance in an operation. */
+struct item {
+    size_t instance;
+    bool in;
+    uint32_t weight;
+};
+
+/* One operation's part at one balancer. */
+struct leg {
+    struct task *task;
+    size_t front;
+    struct err error;
+    bool waiting; /* an errand is under way */
+};
+
+/* An operation over some instances; at rest when STAGE_NONE. */
 struct task {
     struct balancers *balancers;
-    size_t member;
     enum balancer_wish wish;
     enum stage stage;
-    struct cell *cells; /* one a front */
+    struct item *items;
+    size_t item_count;
+    struct leg *legs; /* one a front */
     size_t waiting, quiet;
-    bool holds_out; /* some balancer may keep traffic away */
-    bool is_out;    /* BALANCER_OUT is done: its state is watched */
     bool timed_out, stopped;
     int64_t retry_ends_ms, drain_ends_ms, up_ends_ms;
     struct timer *pause, *deadline;
@@ -86,11 +119,22 @@ struct task {
     void *context;
 };
 
+/* What an instance was brought to in this run and is to stay. */
+struct hold {
+    bool held;
+    enum traffic_command command;
+    uint32_t weight;
+};
+
 struct balancers {
     struct fleet *fleet;
-    struct lane *lanes;
-    size_t count;
-    struct task *tasks; /* one a member */
+    struct lane *lanes; /* one a front */
+    size_t count, slots, instances;
+    struct cell *cells;  /* front by front, one an instance */
+    struct hold *holds;  /* one an instance */
+    bool *holds_out;     /* one a member: some balancer may keep traffic away */
+    struct task *tasks;  /* one a member */
+    struct task shift, look, watcher;
     struct timer *watch;
 };
 
@@ -99,6 +143,7 @@ struct balancers {
 /* an operation's errands in all, without waiting for sessions or for a check */
 #define ERRANDS_MS 40000
 
+struct cell *cell_at(const struct balancers *balancers, size_t front, size_t instance);
 /* The longest drain_timeout of all. */
 int64_t drain_limit_ms(const struct balancers *balancers);
 /* Asks every balancer what the stage asks; what comes after follows from the answers. */
@@ -111,7 +156,9 @@ void task_end(struct task *task, enum done_status status, const char *sentence);
 void task_forget_errands(struct task *task);
 /* At rest, without its callback. */
 void task_rest(struct task *task);
-/* Looks after the nodes that are out, from a second later on: balancer.c. */
+/* Tells every balancer once to undo what the task did; nobody waits for it. */
+void task_put_back_unheard(struct task *task);
+/* Looks after what is held, from a second later on: balancer.c. */
 void balancers_watch(struct balancers *balancers);
 
 #endif

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "balancer_internal.h"
 #include "base/units.h"
@@ -14,9 +15,9 @@ static int64_t now_ms(const struct task *task)
     return loop_now_ms(task->balancers->fleet->loop);
 }
 
-static const struct front *front_of(const struct cell *cell)
+struct cell *cell_at(const struct balancers *balancers, size_t front, size_t instance)
 {
-    return &cell->task->balancers->fleet->fronts[cell->front];
+    return &balancers->cells[front * balancers->instances + instance];
 }
 
 /* --- ends --- */
@@ -27,8 +28,8 @@ void task_forget_errands(struct task *task)
     timer_stop(task->pause);
     task->pause = NULL;
     for (size_t i = 0; i < task->balancers->count && task->waiting; i++) {
-        lane_forget(&task->balancers->lanes[i], &task->cells[i]);
-        task->cells[i].waiting = false;
+        lane_forget(&task->balancers->lanes[i], &task->legs[i]);
+        task->legs[i].waiting = false;
     }
     task->waiting = 0;
 }
@@ -53,9 +54,9 @@ void task_end(struct task *task, enum done_status status, const char *sentence)
         task->fn(task->context, &result);
 }
 
-static void name_front(char out[200], const struct cell *cell)
+static void name_front(char out[200], const struct task *task, size_t index)
 {
-    const struct front *front = front_of(cell);
+    const struct front *front = &task->balancers->fleet->fronts[index];
     snprintf(out, 200, "balancer %s on %s", front->balancer->name, front->node->name);
 }
 
@@ -63,13 +64,12 @@ static void name_front(char out[200], const struct cell *cell)
 static void tell_failed(struct task *task)
 {
     for (size_t i = 0; i < task->balancers->count; i++) {
-        const struct cell *cell = &task->cells[i];
         char name[200];
-        if (!cell->error.code)
+        if (!task->legs[i].error.code)
             continue;
-        name_front(name, cell);
+        name_front(name, task, i);
         snprintf(task->sentence, sizeof(task->sentence), "%s: %.*s", name,
-                 (int)(sizeof(task->sentence) - sizeof(name) - 4), cell->error.message);
+                 (int)(sizeof(task->sentence) - sizeof(name) - 4), task->legs[i].error.message);
         return;
     }
 }
@@ -78,60 +78,132 @@ static void tell_failed(struct task *task)
 
 static void advance(struct task *task);
 
-static void answered(void *context, const struct traffic_view *view, const struct err *error)
+static void answered(void *context, const struct traffic_order *orders, size_t count,
+                     const struct err *error)
 {
-    struct cell *cell = context;
-    struct task *task = cell->task;
-    if (!cell->waiting)
+    struct leg *leg = context;
+    struct task *task = leg->task;
+    if (!leg->waiting)
         return;
-    cell->waiting = false;
-    err_clear(&cell->error);
-    if (error) {
-        cell->error = *error;
-    } else {
-        cell->view = *view;
+    leg->waiting = false;
+    err_clear(&leg->error);
+    if (error)
+        leg->error = *error;
+    for (size_t i = 0; i < count; i++) {
+        struct cell *cell = cell_at(task->balancers, leg->front, orders[i].instance);
+        err_clear(&cell->error);
+        if (error) {
+            cell->error = *error;
+            continue;
+        }
+        cell->view = orders[i].view;
         cell->known = true;
     }
     if (--task->waiting == 0)
         advance(task);
 }
 
-static bool is_asked(const struct task *task, const struct cell *cell)
+static bool differs(const struct hold *hold, const struct traffic_view *view)
 {
-    return task->stage != STAGE_PUT_BACK || cell->found_in;
+    static const enum traffic_state wanted[] = {[ORDER_DRAIN] = TRAFFIC_DRAIN,
+                                                [ORDER_MAINT] = TRAFFIC_MAINT,
+                                                [ORDER_READY] = TRAFFIC_READY};
+    bool partial = hold->weight != WEIGHT_KEEP && hold->weight < WEIGHT_FULL;
+    if (!hold->held)
+        return false;
+    if (hold->command != ORDER_READY)
+        return view->state < wanted[hold->command];
+    return partial && view->weight == view->full_weight && view->state == TRAFFIC_READY;
 }
 
-static enum haproxy_order order_of(const struct task *task)
+/* What the stage asks of an item; false: nothing. */
+static bool order_of(struct traffic_order *out, const struct task *task, size_t front,
+                     const struct item *item)
 {
-    static const enum haproxy_order orders[] = {
-        [STAGE_LOOK] = HAPROXY_LOOK,      [STAGE_DRAIN] = HAPROXY_DRAIN,
-        [STAGE_EMPTY] = HAPROXY_LOOK,     [STAGE_SHUT] = HAPROXY_MAINT,
-        [STAGE_PUT_BACK] = HAPROXY_READY, [STAGE_READY] = HAPROXY_READY,
-        [STAGE_UP] = HAPROXY_LOOK,        [STAGE_WATCH] = HAPROXY_MAINT,
+    static const enum traffic_command commands[] = {
+        [STAGE_LOOK] = ORDER_LOOK,   [STAGE_READY] = ORDER_READY, [STAGE_UP] = ORDER_LOOK,
+        [STAGE_DRAIN] = ORDER_DRAIN, [STAGE_EMPTY] = ORDER_LOOK,  [STAGE_SHUT] = ORDER_MAINT,
+        [STAGE_WATCH] = ORDER_LOOK,
     };
-    return orders[task->stage];
+    static const enum traffic_command back[] = {[TRAFFIC_READY] = ORDER_READY,
+                                                [TRAFFIC_DRAIN] = ORDER_DRAIN,
+                                                [TRAFFIC_MAINT] = ORDER_MAINT};
+    const struct cell *cell = cell_at(task->balancers, front, item->instance);
+    const struct hold *hold = &task->balancers->holds[item->instance];
+    *out = (struct traffic_order){
+        .instance = item->instance, .server = cell->server, .weight = WEIGHT_KEEP};
+    switch (task->stage) {
+    case STAGE_READY:
+    case STAGE_UP:
+        if (task->stage == STAGE_READY)
+            out->weight = item->weight;
+        out->command = commands[task->stage];
+        return item->in;
+    case STAGE_DRAIN:
+    case STAGE_EMPTY:
+    case STAGE_SHUT:
+        out->command = commands[task->stage];
+        return !item->in;
+    case STAGE_PUT_BACK:
+        out->command = back[cell->found.state];
+        if (task->wish == BALANCER_SHIFT && cell->found.full_weight && cell->found.weight)
+            out->weight = (uint32_t)(cell->found.weight * WEIGHT_FULL / cell->found.full_weight);
+        return task->wish == BALANCER_SHIFT || cell->found.state == TRAFFIC_READY;
+    case STAGE_REMIND:
+        out->command = hold->command;
+        out->weight = hold->weight;
+        return differs(hold, &cell->view);
+    case STAGE_NONE:
+    case STAGE_LOOK:
+    case STAGE_WATCH:
+        break;
+    }
+    out->command = commands[task->stage];
+    return true;
 }
 
-/* Asks what has no good answer yet, or all. */
-static void ask(struct task *task, bool only_failed)
+static bool takes_out(const struct traffic_order *order)
+{
+    return order->command == ORDER_DRAIN || order->command == ORDER_MAINT;
+}
+
+/* One errand for all items; those that bring something in come first, so that there is never less than there was. */
+static void ask_front(struct task *task, size_t front)
 {
     struct balancers *balancers = task->balancers;
-    enum haproxy_order order = order_of(task);
-    task->waiting = 1; /* held until all are asked */
-    if (order == HAPROXY_DRAIN || order == HAPROXY_MAINT)
-        task->holds_out = true;
-    for (size_t i = 0; i < balancers->count; i++) {
-        struct cell *cell = &task->cells[i];
-        if ((only_failed && !cell->error.code) || !is_asked(task, cell))
-            continue;
-        cell->waiting = true;
-        task->waiting++;
-        if (!lane_send(&balancers->lanes[i], order, cell->server, answered, cell)) {
-            cell->waiting = false;
-            task->waiting--;
-            err_set(&cell->error, ERR_MEMORY, "out of memory");
-        }
+    struct leg *leg = &task->legs[front];
+    struct errand *errand = errand_create(task->item_count, answered, leg);
+    struct traffic_order order;
+    size_t count = 0;
+    if (!errand) {
+        err_set(&leg->error, ERR_MEMORY, "out of memory");
+        return;
     }
+    for (int outs = 0; outs < 2; outs++)
+        for (size_t i = 0; i < task->item_count; i++)
+            if (order_of(&order, task, front, &task->items[i]) && takes_out(&order) == outs) {
+                errand->orders[count++] = order;
+                if (outs && task->stage != STAGE_PUT_BACK)
+                    balancers->holds_out[order.instance / balancers->slots] = true;
+            }
+    errand->count = count;
+    err_clear(&leg->error);
+    if (count == 0) {
+        free(errand);
+        return;
+    }
+    leg->waiting = true;
+    task->waiting++;
+    lane_send(&balancers->lanes[front], errand);
+}
+
+/* Asks those that have no good answer yet, or all. */
+static void ask(struct task *task, bool only_failed)
+{
+    task->waiting = 1; /* held until all are asked */
+    for (size_t i = 0; i < task->balancers->count; i++)
+        if (!only_failed || task->legs[i].error.code)
+            ask_front(task, i);
     if (--task->waiting == 0)
         advance(task);
 }
@@ -141,8 +213,18 @@ void task_begin(struct task *task, enum stage stage)
     task->stage = stage;
     task->retry_ends_ms = now_ms(task) + RETRY_FOR_MS;
     for (size_t i = 0; i < task->balancers->count; i++)
-        err_clear(&task->cells[i].error);
+        err_clear(&task->legs[i].error);
     ask(task, false);
+}
+
+void task_put_back_unheard(struct task *task)
+{
+    if (task->stage == STAGE_LOOK || task->stage == STAGE_NONE)
+        return;
+    task_forget_errands(task);
+    task->stage = STAGE_PUT_BACK;
+    ask(task, false);
+    task_forget_errands(task);
 }
 
 static void ask_failed(void *context)
@@ -168,28 +250,69 @@ static void pause_then(struct task *task, int64_t delay_ms, timer_fn *fn)
 
 /* --- what comes after what --- */
 
+#define EACH_CELL(task, item, cell)                                                                \
+    for (size_t item = 0; item < (task)->item_count; item++)                                       \
+        for (struct cell *cell = cell_at((task)->balancers, 0, (task)->items[item].instance),      \
+                         *end_##cell = cell + (task)->balancers->count * (task)->balancers->instances; \
+             cell < end_##cell; cell += (task)->balancers->instances)
+
 static uint64_t sessions_left(const struct task *task)
 {
     uint64_t count = 0;
-    for (size_t i = 0; i < task->balancers->count; i++)
-        count += task->cells[i].view.sessions;
+    EACH_CELL(task, i, cell)
+    if (!task->items[i].in)
+        count += cell->view.sessions;
     return count;
 }
 
-static bool all_up(const struct task *task)
+static bool all_in(const struct task *task)
 {
-    for (size_t i = 0; i < task->balancers->count; i++)
-        if (!task->cells[i].view.up)
-            return false;
+    EACH_CELL(task, i, cell)
+    if (task->items[i].in && (!cell->view.up || cell->view.state != TRAFFIC_READY))
+        return false;
     return true;
 }
 
-static bool all_ready(const struct task *task)
+static bool any_forgot(const struct task *task)
 {
-    for (size_t i = 0; i < task->balancers->count; i++)
-        if (task->cells[i].view.state != TRAFFIC_READY)
-            return false;
-    return true;
+    EACH_CELL(task, i, cell)
+    if (!task->items[i].in && cell->view.state == TRAFFIC_READY)
+        return true;
+    return false;
+}
+
+/* A member is held out when a balancer has some instance of it out, and it has no other that is in. */
+static void settle_members(struct task *task)
+{
+    struct balancers *balancers = task->balancers;
+    for (size_t i = 0; i < task->item_count; i++) {
+        size_t member = task->items[i].instance / balancers->slots;
+        bool out = false;
+        for (size_t front = 0; front < balancers->count; front++) {
+            bool in = false;
+            for (size_t slot = 0; slot < balancers->slots; slot++) {
+                const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
+                in = in || (cell->known && cell->view.state == TRAFFIC_READY);
+            }
+            out = out || !in;
+        }
+        balancers->holds_out[member] = out;
+    }
+}
+
+static void hold(struct task *task)
+{
+    for (size_t i = 0; i < task->item_count; i++) {
+        const struct item *item = &task->items[i];
+        task->balancers->holds[item->instance] = (struct hold){
+            .held = task->wish != BALANCER_IN,
+            .command = item->in                        ? ORDER_READY
+                       : task->wish == BALANCER_SHIFT ? ORDER_DRAIN
+                                                       : ORDER_MAINT,
+            .weight = item->in ? item->weight : WEIGHT_KEEP,
+        };
+    }
+    balancers_watch(task->balancers);
 }
 
 int64_t drain_limit_ms(const struct balancers *balancers)
@@ -203,13 +326,15 @@ int64_t drain_limit_ms(const struct balancers *balancers)
 
 static void looked(struct task *task)
 {
-    for (size_t i = 0; i < task->balancers->count; i++)
-        task->cells[i].found_in = task->cells[i].view.state == TRAFFIC_READY;
-    task->holds_out = !all_ready(task);
-    if (task->wish == BALANCER_LOOK)
-        task_end(task, DONE_OK, "");
-    else
+    EACH_CELL(task, i, cell)
+    cell->found = cell->view;
+    settle_members(task);
+    if (task->wish == BALANCER_OUT)
         task_begin(task, STAGE_DRAIN);
+    else if (task->wish == BALANCER_SHIFT)
+        task_begin(task, STAGE_READY);
+    else
+        task_end(task, DONE_OK, "");
 }
 
 /* A balancer that forgot the drain meanwhile (a reload) is told again. */
@@ -217,9 +342,7 @@ static void emptying(struct task *task)
 {
     uint64_t sessions = sessions_left(task);
     int64_t left_ms = task->drain_ends_ms - now_ms(task);
-    bool forgot = false;
-    for (size_t i = 0; i < task->balancers->count; i++)
-        forgot = forgot || task->cells[i].view.state == TRAFFIC_READY;
+    bool forgot = any_forgot(task);
     task->quiet = sessions || forgot ? 0 : task->quiet + 1;
     if (task->quiet >= QUIET_LOOKS) {
         task_begin(task, STAGE_SHUT);
@@ -238,37 +361,60 @@ static void emptying(struct task *task)
     }
 }
 
-static void shut(struct task *task)
+static void is_shut(struct task *task)
 {
-    task->is_out = true;
-    balancers_watch(task->balancers);
+    hold(task);
     if (task->timed_out)
         task_end(task, DONE_TIMED_OUT, task->sentence);
     else
         task_end(task, DONE_OK, "");
 }
 
-static void coming_up(struct task *task)
+static void tell_not_up(struct task *task)
 {
-    if (all_ready(task) && all_up(task)) {
-        task->holds_out = false;
-        task_end(task, DONE_OK, "");
-        return;
-    }
-    if (now_ms(task) < task->up_ends_ms) {
-        pause_then(task, POLL_MS, ask_all);
-        return;
-    }
-    for (size_t i = 0; i < task->balancers->count; i++) {
-        const struct cell *cell = &task->cells[i];
-        char name[200];
-        name_front(name, cell);
-        if (!cell->view.up || cell->view.state != TRAFFIC_READY)
+    for (size_t front = 0; front < task->balancers->count; front++)
+        for (size_t i = 0; i < task->item_count; i++) {
+            const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
+            char name[200];
+            if (!task->items[i].in || (cell->view.up && cell->view.state == TRAFFIC_READY))
+                continue;
+            name_front(name, task, front);
             snprintf(task->sentence, sizeof(task->sentence),
                      "%s: server %s is %s and not up after 30 s: its own check of the node fails",
                      name, cell->server, traffic_state_name(cell->view.state));
+        }
+}
+
+static void coming_up(struct task *task)
+{
+    if (all_in(task)) {
+        settle_members(task);
+        if (task->wish == BALANCER_SHIFT) {
+            task_begin(task, STAGE_DRAIN);
+            return;
+        }
+        hold(task);
+        task_end(task, DONE_OK, "");
+    } else if (now_ms(task) < task->up_ends_ms) {
+        pause_then(task, POLL_MS, ask_all);
+    } else {
+        tell_not_up(task);
+        if (task->wish == BALANCER_SHIFT)
+            task_begin(task, STAGE_PUT_BACK);
+        else
+            task_end(task, DONE_FAILED, task->sentence);
     }
-    task_end(task, DONE_FAILED, task->sentence);
+}
+
+static void drained(struct task *task)
+{
+    if (task->wish != BALANCER_SHIFT) {
+        task_begin(task, STAGE_EMPTY);
+        return;
+    }
+    settle_members(task);
+    hold(task);
+    task_end(task, DONE_OK, "");
 }
 
 /* --- failures --- */
@@ -279,7 +425,7 @@ static bool may_retry(const struct task *task)
     if (now >= task->retry_ends_ms)
         return false;
     for (size_t i = 0; i < task->balancers->count; i++) {
-        int code = task->cells[i].error.code;
+        int code = task->legs[i].error.code;
         if (code && code != ERR_UNREACHABLE && code != ERR_PROTOCOL)
             return false;
     }
@@ -288,24 +434,62 @@ static bool may_retry(const struct task *task)
 
 static void failed(struct task *task)
 {
+    bool shifts = task->wish == BALANCER_SHIFT;
     switch (task->stage) {
     case STAGE_LOOK:
     case STAGE_READY:
     case STAGE_UP:
-        tell_failed(task);
-        task_end(task, DONE_FAILED, task->sentence);
-        break;
     case STAGE_DRAIN:
     case STAGE_EMPTY:
     case STAGE_SHUT:
         tell_failed(task);
-        task_begin(task, STAGE_PUT_BACK);
+        if (task->stage >= STAGE_DRAIN || (shifts && task->stage != STAGE_LOOK))
+            task_begin(task, STAGE_PUT_BACK);
+        else
+            task_end(task, DONE_FAILED, task->sentence);
         break;
     case STAGE_PUT_BACK: /* the sentence is that of what failed first */
         task_end(task, DONE_FAILED, task->sentence);
         break;
     case STAGE_NONE:
     case STAGE_WATCH: /* looked at again a second later */
+    case STAGE_REMIND:
+        task_rest(task);
+        break;
+    }
+}
+
+static void go_on(struct task *task)
+{
+    switch (task->stage) {
+    case STAGE_LOOK:
+        looked(task);
+        break;
+    case STAGE_READY:
+        task->up_ends_ms = now_ms(task) + UP_WITHIN_MS;
+        task_begin(task, STAGE_UP);
+        break;
+    case STAGE_UP:
+        coming_up(task);
+        break;
+    case STAGE_DRAIN:
+        drained(task);
+        break;
+    case STAGE_EMPTY:
+        emptying(task);
+        break;
+    case STAGE_SHUT:
+        is_shut(task);
+        break;
+    case STAGE_PUT_BACK:
+        settle_members(task);
+        task_end(task, DONE_FAILED, task->sentence);
+        break;
+    case STAGE_WATCH:
+        task_begin(task, STAGE_REMIND);
+        break;
+    case STAGE_NONE:
+    case STAGE_REMIND:
         task_rest(task);
         break;
     }
@@ -315,44 +499,13 @@ static void advance(struct task *task)
 {
     bool trouble = false;
     for (size_t i = 0; i < task->balancers->count; i++)
-        trouble = trouble || task->cells[i].error.code;
-    if (trouble && task->stage != STAGE_WATCH && may_retry(task)) {
+        trouble = trouble || task->legs[i].error.code;
+    if (trouble && task->stage != STAGE_WATCH && task->stage != STAGE_REMIND && may_retry(task))
         pause_then(task, RETRY_MS, ask_failed);
-        return;
-    }
-    if (trouble) {
+    else if (trouble)
         failed(task);
-        return;
-    }
-    switch (task->stage) {
-    case STAGE_LOOK:
-        looked(task);
-        break;
-    case STAGE_DRAIN:
-        task_begin(task, STAGE_EMPTY);
-        break;
-    case STAGE_EMPTY:
-        emptying(task);
-        break;
-    case STAGE_SHUT:
-        shut(task);
-        break;
-    case STAGE_PUT_BACK:
-        task->holds_out = !all_ready(task);
-        task_end(task, DONE_FAILED, task->sentence);
-        break;
-    case STAGE_READY:
-        task->up_ends_ms = now_ms(task) + UP_WITHIN_MS;
-        task_begin(task, STAGE_UP);
-        break;
-    case STAGE_UP:
-        coming_up(task);
-        break;
-    case STAGE_NONE:
-    case STAGE_WATCH:
-        task_rest(task);
-        break;
-    }
+    else
+        go_on(task);
 }
 
 static void nothing_to_do(void *context)

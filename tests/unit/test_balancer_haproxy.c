@@ -17,7 +17,7 @@
     "shop,node1,1,2,3,9,UP,\"L7OK, fine\",100,\nshop,node2,0,0,0,0,DOWN,,50,\n"                    \
     "shop,node3,0,0,7,9,MAINT,,1,\n\n"
 
-static int read_text(struct traffic_view *view, enum haproxy_order order, const char *server,
+static int read_text(struct traffic_view *view, enum traffic_command order, const char *server,
                      const char *text, struct err *err)
 {
     /* exactly so many bytes, so that a read past them is found */
@@ -26,7 +26,9 @@ static int read_text(struct traffic_view *view, enum haproxy_order order, const 
     assert_non_null(copy);
     memcpy(copy, text, length);
     memset(err, 0, sizeof(*err));
-    int rc = haproxy_answer(view, order, "shop", server, copy, length, err);
+    struct traffic_order orders[] = {{.command = order, .weight = WEIGHT_KEEP, .server = server}};
+    int rc = haproxy_answer(orders, 1, "shop", copy, length, err);
+    *view = orders[0].view;
     free(copy);
     return rc;
 }
@@ -36,15 +38,15 @@ static void a_view_is_read_from_both_tables(void **state)
     struct traffic_view view;
     struct err err;
     (void)state;
-    assert_int_equal(read_text(&view, HAPROXY_LOOK, "node1", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, ORDER_LOOK, "node1", ANSWER, &err), 0);
     assert_int_equal(view.state, TRAFFIC_READY);
     assert_true(view.up);
     assert_int_equal(view.weight, 100);
     assert_int_equal(view.sessions, 4); /* current and queued */
-    assert_int_equal(read_text(&view, HAPROXY_LOOK, "node2", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, ORDER_LOOK, "node2", ANSWER, &err), 0);
     assert_int_equal(view.state, TRAFFIC_DRAIN);
     assert_false(view.up);
-    assert_int_equal(read_text(&view, HAPROXY_LOOK, "node3", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, ORDER_LOOK, "node3", ANSWER, &err), 0);
     assert_int_equal(view.state, TRAFFIC_MAINT);
     assert_int_equal(view.sessions, 7);
 }
@@ -56,7 +58,7 @@ static void columns_are_found_by_name(void **state)
     (void)state;
     assert_int_equal(
         read_text(
-            &view, HAPROXY_LOOK, "a",
+            &view, ORDER_LOOK, "a",
             "admin\n\n1\n# be_id srv_uweight new srv_admin_state srv_op_state srv_name be_name\n"
             "1 7 x 16 1 a shop\n\n# pxname,scur,svname,qcur\nshop,5,a,0\n",
             &err),
@@ -72,10 +74,10 @@ static void what_was_set_is_compared(void **state)
     struct traffic_view view;
     struct err err;
     (void)state;
-    assert_int_equal(read_text(&view, HAPROXY_DRAIN, "node2", ANSWER, &err), 0);
-    assert_int_equal(read_text(&view, HAPROXY_MAINT, "node3", ANSWER, &err), 0);
-    assert_int_equal(read_text(&view, HAPROXY_READY, "node1", ANSWER, &err), 0);
-    assert_int_equal(read_text(&view, HAPROXY_MAINT, "node1", ANSWER, &err), ERR_FAILED);
+    assert_int_equal(read_text(&view, ORDER_DRAIN, "node2", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, ORDER_MAINT, "node3", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, ORDER_READY, "node1", ANSWER, &err), 0);
+    assert_int_equal(read_text(&view, ORDER_MAINT, "node1", ANSWER, &err), ERR_FAILED);
     assert_string_equal(err.message, "server shop/node1 was set to maint and is in ready");
 }
 
@@ -108,7 +110,7 @@ static void what_haproxy_says_instead_is_told(void **state)
     struct err err;
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(read_text(&view, HAPROXY_LOOK, cases[i].server, cases[i].text, &err),
+        assert_int_equal(read_text(&view, ORDER_LOOK, cases[i].server, cases[i].text, &err),
                          cases[i].code);
         if (!strstr(err.message, cases[i].sentence))
             fail_msg("'%s' does not hold '%s'", err.message, cases[i].sentence);
@@ -120,7 +122,7 @@ static void control_bytes_of_an_answer_are_not_shown(void **state)
     struct traffic_view view;
     struct err err;
     (void)state;
-    assert_int_equal(read_text(&view, HAPROXY_DRAIN, "node1", "admin\n\nNo \x1b[31mway\n\n", &err),
+    assert_int_equal(read_text(&view, ORDER_DRAIN, "node1", "admin\n\nNo \x1b[31mway\n\n", &err),
                      ERR_REFUSED);
     assert_string_equal(err.message, "HAProxy says: No \\x1b[31mway");
 }
@@ -131,7 +133,7 @@ static void an_error_before_the_tables_is_an_error(void **state)
     struct traffic_view view;
     struct err err;
     (void)state;
-    assert_int_equal(read_text(&view, HAPROXY_READY, "node1",
+    assert_int_equal(read_text(&view, ORDER_READY, "node1",
                                "admin\n\nsomething is wrong\n\n" STATES
                                "3 shop 1 node1 x 2 0 1\n\n" STATS "shop,node1,0,0,0,0\n",
                                &err),
@@ -150,7 +152,7 @@ static void an_answer_cut_anywhere_is_never_taken(void **state)
         char text[sizeof(ANSWER)];
         memcpy(text, ANSWER, length);
         text[length] = '\0';
-        assert_true(read_text(&view, HAPROXY_LOOK, "node3", text, &err) < 0);
+        assert_true(read_text(&view, ORDER_LOOK, "node3", text, &err) < 0);
     }
 }
 
@@ -167,7 +169,7 @@ static void broken_answers_are_bounded(void **state)
         for (int hits = 0; hits < 6; hits++)
             text[random_below(&random, sizeof(ANSWER) - 1)] = " ,\n\"#\x01\xff"
                                                               "7"[random_below(&random, 8)];
-        read_text(&view, (enum haproxy_order)random_below(&random, 4), "node2", text, &err);
+        read_text(&view, (enum traffic_command)random_below(&random, 4), "node2", text, &err);
     }
     char *wide = malloc(200001);
     assert_non_null(wide);
@@ -175,22 +177,80 @@ static void broken_answers_are_bounded(void **state)
     memcpy(wide, "admin\n# be_id ", 14);
     wide[199999] = '\n';
     wide[200000] = '\0';
-    assert_true(read_text(&view, HAPROXY_LOOK, "node2", wide, &err) < 0);
+    assert_true(read_text(&view, ORDER_LOOK, "node2", wide, &err) < 0);
     free(wide);
 }
 
 static void a_request_is_one_line_that_ends_with_a_look(void **state)
 {
+    struct traffic_order orders[] = {
+        {.command = ORDER_READY, .weight = 54, .server = "node2"},
+        {.command = ORDER_DRAIN, .weight = WEIGHT_KEEP, .server = "node1"},
+        {.command = ORDER_LOOK, .weight = WEIGHT_KEEP, .server = "node3"},
+    };
     struct strbuf text;
     (void)state;
     strbuf_init(&text, 4096);
-    haproxy_request(&text, HAPROXY_DRAIN, "shop", "node1");
-    assert_string_equal(text.text, "show cli level; set server shop/node1 state drain; "
+    haproxy_request(&text, "shop", orders, 3);
+    assert_string_equal(text.text, "show cli level; set server shop/node2 weight 5%; "
+                                   "set server shop/node2 state ready; "
+                                   "set server shop/node1 state drain; "
                                    "show servers state shop; show stat shop 4 -1\n");
     strbuf_reset(&text);
-    haproxy_request(&text, HAPROXY_LOOK, "shop", "node1");
+    haproxy_request(&text, "shop", &orders[2], 1);
     assert_null(strstr(text.text, "set "));
     strbuf_release(&text);
+}
+
+#define WEIGHED "1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight\n"
+
+/* Weights are read back; one of which there is no such share is refused with a word. */
+static void a_weight_is_a_share_of_the_full_one(void **state)
+{
+    static const struct {
+        const char *row;
+        int code;
+        const char *sentence;
+    } cases[] = {
+        {"3 shop a 2 0 5 100\n", 0, ""},
+        {"3 shop a 2 0 10 200\n", 0, ""},
+        {"3 shop a 2 0 100 100\n", ERR_FAILED, "was set to weight 5 and has 100"},
+        {"3 shop a 2 0 0 1\n", ERR_REFUSED, "give each server `weight 100` there"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct traffic_order order = {.command = ORDER_READY, .weight = 50, .server = "a"};
+        struct err err = {0};
+        char text[600];
+        snprintf(text, sizeof(text), "admin\n\n" WEIGHED "%s\n" STATS "shop,a,0,0,0,0\n", cases[i].row);
+        assert_int_equal(haproxy_answer(&order, 1, "shop", text, strlen(text), &err), cases[i].code);
+        assert_true(!err.code || strstr(err.message, cases[i].sentence));
+    }
+}
+
+static void all_servers_are_read_from_one_answer_with_what_was_counted(void **state)
+{
+    struct traffic_order orders[] = {{.server = "b"}, {.server = "a"}};
+    struct err err = {0};
+    static const char text[] =
+        "admin\n\n" WEIGHED "3 shop a 2 0 50 100\n3 shop b 2 1 100 100\n\n"
+        "# pxname,svname,qcur,scur,stot,hrsp_5xx,econ,eresp,rate,rtime,ttime\n"
+        "shop,a,0,1,700,3,2,1,40,5,9\nshop,b,0,0,8,,0,0,0,0,0\n\n";
+    (void)state;
+    assert_int_equal(haproxy_answer(orders, 2, "shop", text, strlen(text), &err), 0);
+    assert_int_equal(orders[0].view.state, TRAFFIC_MAINT);
+    assert_int_equal(orders[0].view.counts.status_5xx, 0);
+    assert_int_equal(orders[1].view.weight, 50);
+    assert_int_equal(orders[1].view.full_weight, 100);
+    const struct traffic_counts *counts = &orders[1].view.counts;
+    assert_true(counts->counted);
+    assert_int_equal(counts->sessions, 700);
+    assert_int_equal(counts->status_5xx, 3);
+    assert_int_equal(counts->connect_errors, 2);
+    assert_int_equal(counts->response_errors, 1);
+    assert_int_equal(counts->rate, 40);
+    assert_int_equal(counts->response_ms, 5);
+    assert_int_equal(counts->total_ms, 9);
 }
 
 static void names_that_would_say_more_are_none(void **state)
@@ -214,6 +274,8 @@ int main(void)
         cmocka_unit_test(an_answer_cut_anywhere_is_never_taken),
         cmocka_unit_test(broken_answers_are_bounded),
         cmocka_unit_test(a_request_is_one_line_that_ends_with_a_look),
+        cmocka_unit_test(a_weight_is_a_share_of_the_full_one),
+        cmocka_unit_test(all_servers_are_read_from_one_answer_with_what_was_counted),
         cmocka_unit_test(names_that_would_say_more_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,92 @@
+/* HAProxy as a type of balancer: its stats socket through a tunnel of the node's SSH connection. */
+#include "balancer_internal.h"
+
+static void exchange(struct lane *lane);
+
+static void stop(struct lane *lane)
+{
+    if (lane->channel)
+        ssh_channel_close(lane->channel);
+    timer_stop(lane->deadline);
+    lane->channel = NULL;
+    lane->deadline = NULL;
+}
+
+static size_t chunk_of(const struct lane *lane)
+{
+    size_t left = lane->first->count - lane->at;
+    return left < HAPROXY_ORDERS_MAX ? left : HAPROXY_ORDERS_MAX;
+}
+
+static void read_answer(struct lane *lane)
+{
+    struct err error = {0};
+    size_t count = chunk_of(lane);
+    if (lane->answer.overflowed) {
+        lane_fail(lane, ERR_PROTOCOL, "the answer is too long for a stats socket");
+        return;
+    }
+    if (haproxy_answer(&lane->first->orders[lane->at], count, lane->front->balancer->backend,
+                       lane->answer.text, lane->answer.length, &error) < 0) {
+        lane_finish(lane, &error);
+        return;
+    }
+    lane->at += count;
+    if (lane->at < lane->first->count)
+        exchange(lane);
+    else
+        lane_finish(lane, NULL);
+}
+
+static void on_received(void *context, const char *bytes, size_t length, bool is_error)
+{
+    struct lane *lane = context;
+    if (!is_error)
+        strbuf_add(&lane->answer, bytes, length);
+}
+
+static void on_closed(void *context, const struct err *error, int status)
+{
+    struct lane *lane = context;
+    (void)status;
+    lane->channel = NULL;
+    stop(lane);
+    if (error || lane->answer.length == 0)
+        lane_fail(lane, ERR_UNREACHABLE,
+                  error ? error->message : "the connection was closed without an answer");
+    else
+        read_answer(lane);
+}
+
+static void on_deadline(void *context)
+{
+    struct lane *lane = context;
+    lane->deadline = NULL;
+    stop(lane);
+    /* Whether it is HAProxy or the connection that is silent cannot be known: the next errand
+     * connects anew. */
+    session_drop(lane->front->session, "a balancer did not answer in time");
+    lane_fail(lane, ERR_UNREACHABLE, "no answer within 5 s");
+}
+
+static void exchange(struct lane *lane)
+{
+    static const struct ssh_channel_events events = {.received = on_received, .closed = on_closed};
+    const struct balancer *balancer = lane->front->balancer;
+    strbuf_reset(&lane->answer);
+    strbuf_reset(&lane->request);
+    haproxy_request(&lane->request, balancer->backend, &lane->first->orders[lane->at],
+                    chunk_of(lane));
+    lane->deadline = timer_start(lane->fleet->loop, EXCHANGE_MS, on_deadline, lane);
+    lane->channel = ssh_tunnel(session_ssh(lane->front->session), balancer->host, balancer->port,
+                               &events, lane);
+    if (!lane->channel || !lane->deadline) {
+        lane_fail(lane, ERR_MEMORY, "out of memory");
+        return;
+    }
+    /* far below what a channel takes at once; HAProxy closes by itself after its answers */
+    ssh_channel_write(lane->channel, lane->request.text, lane->request.length);
+}
+
+const struct balancer_type haproxy_type = {
+    .is_server = haproxy_is_name, .carry = exchange, .stop = stop};
