@@ -63,6 +63,9 @@ property_programs := $(call programs_in,property,test_)
 scenario_programs := $(call programs_in,scenario,)
 fuzz_programs := $(call programs_in,fuzz,fuzz_)
 bench_programs := $(call programs_in,bench,)
+simulator_programs := $(call programs_in,simulator,test_)
+SIMULATOR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/simulator/test_%,$(wildcard tests/simulator/*.c))) \
+	$(BUILD)/tests/support/parsed.o
 test_programs := $(unit_programs) $(property_programs) $(scenario_programs)
 
 all: $(PROGRAM)
@@ -100,11 +103,22 @@ $(foreach kind,unit property scenario,$(eval $(call test_program,$(kind),-lcmock
 $(eval $(call test_program,fuzz,-fsanitize=fuzzer))
 $(eval $(call test_program,bench))
 
+# Its objects come before the library: the first definition counts, so that they stand in for its clock, network and files.
+$(BUILD)/simulator/%: tests/simulator/%.c $(SIMULATOR_OBJECTS) $(LIBRARY) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,cc,$<)$(COMPILE) -MMD -MP -MF $@.d $(LDFLAGS) -Wl,--allow-multiple-definition \
+		-o $@ $< $(SIMULATOR_OBJECTS) $(LIBRARY) $(LINK_LIBRARIES)
+
 unit: $(unit_programs)
 property: $(property_programs)
 scenario: $(scenario_programs)
 unit property scenario:
 	@tests/checks/programs $($@_programs)
+
+simulator: $(simulator_programs)
+	@tests/simulator/worlds
+soak: $(simulator_programs)
+	@tests/simulator/worlds $(SECONDS)
 
 # What follows installs what is missing, then calls make again for what must be compiled.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -149,7 +163,7 @@ fuzz:
 	@tests/checks/fuzz $(SECONDS) $(fuzz_programs:$(BUILD)/%=build/fuzz/%)
 
 # Every test program, built and not run; the fuzz targets; the bare client to measure against.
-programs: $(test_programs)
+programs: $(test_programs) $(simulator_programs)
 fuzz-programs: $(fuzz_programs)
 bench-programs: $(bench_programs)
 
@@ -193,6 +207,8 @@ help:
 # help: make demo            four local nodes, two rollouts, a bad release that goes back by itself; under a minute
 # help: make test            everything; the last line counts it
 # help: make unit            unit tests; so property, scenario
+# help: make simulator       100,000 random worlds: the real engine over simulated nodes, in virtual time
+# help: make soak SECONDS=60 the same for that long, from a new seed
 # help: make lint            static checks: layers, purity, cppcheck, shellcheck and more
 # help: make san             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # help: make valgrind        unit tests under valgrind
@@ -204,7 +220,7 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(patsubst %,%.d,$(test_programs) $(fuzz_programs) $(bench_programs))
-.PHONY: all always unit property scenario deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
+.PHONY: all always unit property scenario simulator soak deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
 	bench bench-programs lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

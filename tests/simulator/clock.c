@@ -1,0 +1,486 @@
+#include "clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define STACK_BYTES (512 * 1024)
+#define RUNNERS_MAX 16
+#define WALL_AT_START 1767225600000 /* 2026-01-01 */
+
+struct timer {
+    int64_t at;
+    uint64_t number;
+    size_t place;
+    struct loop *loop; /* NULL: the world's */
+    struct runner *runner;
+    timer_fn *fn;
+    void *context;
+};
+
+struct signal_watch {
+    signal_fn *fn;
+    void *context;
+    struct signal_watch *next;
+};
+
+struct child {
+    struct loop *loop;
+    struct timer *timer;
+    child_fn *fn;
+    void *context;
+    struct child *next;
+    int signal_number;
+};
+
+struct loop {
+    struct runner *runner;
+    bool stopped;
+    size_t waiting; /* timers */
+    struct signal_watch *watches;
+    struct child *children;
+};
+
+struct runner {
+    ucontext_t here, there; /* there: who let it run */
+    char *stack;
+    void (*body)(void *context);
+    void *context, *tag;
+    struct timer *due; /* the event to work off when it goes on */
+    struct loop *loop; /* in whose loop_run it waits */
+    bool started, ended, dead;
+    int64_t paused_until, wall_offset;
+};
+
+/* One world at a time: io/loop.h's clocks have no handle to find it by. */
+static struct {
+    int64_t now;
+    uint64_t numbers;
+    struct timer **heap;
+    size_t count, capacity;
+    struct runner runners[RUNNERS_MAX];
+    size_t runner_count;
+    struct runner *current;
+    struct random luck, secrets;
+    struct strbuf *story;
+    struct child_plan children;
+} world;
+
+/* --- the heap --- */
+
+static bool earlier(const struct timer *a, const struct timer *b)
+{
+    return a->at < b->at || (a->at == b->at && a->number < b->number);
+}
+
+static void put(size_t place, struct timer *timer)
+{
+    world.heap[place] = timer;
+    timer->place = place;
+}
+
+static void sift_up(size_t place, struct timer *timer)
+{
+    while (place > 0 && earlier(timer, world.heap[(place - 1) / 2])) {
+        put(place, world.heap[(place - 1) / 2]);
+        place = (place - 1) / 2;
+    }
+    put(place, timer);
+}
+
+static void sift_down(size_t place, struct timer *timer)
+{
+    while (2 * place + 1 < world.count) {
+        size_t child = 2 * place + 1;
+        child += child + 1 < world.count && earlier(world.heap[child + 1], world.heap[child]);
+        if (!earlier(world.heap[child], timer))
+            break;
+        put(place, world.heap[child]);
+        place = child;
+    }
+    put(place, timer);
+}
+
+static void heap_add(struct timer *timer)
+{
+    if (world.count == world.capacity) {
+        world.capacity = world.capacity ? world.capacity * 2 : 256;
+        world.heap = realloc(world.heap, world.capacity * sizeof(*world.heap));
+        if (!world.heap)
+            abort();
+    }
+    timer->number = world.numbers++;
+    sift_up(world.count++, timer);
+}
+
+static void heap_remove(struct timer *timer)
+{
+    struct timer *last = world.heap[--world.count];
+    size_t place = timer->place;
+    if (last == timer)
+        return;
+    sift_down(place, last);
+    sift_up(last->place, last);
+}
+
+/* --- the world's side --- */
+
+void clock_begin(uint64_t seed, struct strbuf *story)
+{
+    world.now = 0;
+    world.numbers = 0;
+    world.count = 0;
+    world.runner_count = 0;
+    world.current = NULL;
+    world.story = story;
+    world.children = (struct child_plan){.ms = 100};
+    random_init(&world.luck, seed);
+    random_init(&world.secrets, seed ^ 0x5eed);
+}
+
+void clock_end(void)
+{
+    for (size_t i = 0; i < world.count; i++)
+        free(world.heap[i]);
+    world.count = 0;
+    world.story = NULL;
+}
+
+int64_t clock_now(void)
+{
+    return world.now;
+}
+
+uint64_t luck_below(uint64_t bound)
+{
+    return random_below(&world.luck, bound);
+}
+
+void clock_plan_children(struct child_plan plan)
+{
+    world.children = plan;
+}
+
+bool telling(void)
+{
+    return world.story != NULL;
+}
+
+void tell(const char *format, ...)
+{
+    va_list arguments;
+    if (!world.story)
+        return;
+    strbuf_addf(world.story, "%9.3f  ", (double)world.now / 1000);
+    va_start(arguments, format);
+    strbuf_addf_va(world.story, format, arguments);
+    va_end(arguments);
+    strbuf_addc(world.story, '\n');
+}
+
+static void fire(struct timer *timer)
+{
+    timer_fn *fn = timer->fn;
+    void *context = timer->context;
+    if (timer->loop)
+        timer->loop->waiting--;
+    free(timer);
+    fn(context);
+}
+
+static void let_run(struct runner *runner)
+{
+    struct runner *before = world.current;
+    world.current = runner;
+    swapcontext(&runner->there, &runner->here);
+    world.current = before;
+}
+
+bool clock_turn(void)
+{
+    if (world.count == 0)
+        return false;
+    struct timer *timer = world.heap[0];
+    struct runner *runner = timer->runner;
+    heap_remove(timer);
+    if (timer->at > world.now)
+        world.now = timer->at;
+    if (runner && runner->paused_until > world.now) {
+        timer->at = runner->paused_until;
+        heap_add(timer);
+    } else if (timer->loop) {
+        runner->due = timer;
+        let_run(runner);
+    } else {
+        fire(timer);
+    }
+    return true;
+}
+
+/* --- runners --- */
+
+static void begin_body(void)
+{
+    struct runner *runner = world.current;
+    runner->body(runner->context);
+    runner->ended = true;
+    swapcontext(&runner->here, &runner->there);
+}
+
+static void start_body(void *context)
+{
+    struct runner *runner = context;
+    if (runner->dead)
+        return;
+    runner->started = true;
+    getcontext(&runner->here);
+    runner->here.uc_stack.ss_sp = runner->stack;
+    runner->here.uc_stack.ss_size = STACK_BYTES;
+    runner->here.uc_link = NULL;
+    makecontext(&runner->here, begin_body, 0);
+    let_run(runner);
+}
+
+struct runner *runner_start(void (*body)(void *context), void *context, void *tag)
+{
+    if (world.runner_count == RUNNERS_MAX)
+        abort();
+    struct runner *runner = &world.runners[world.runner_count++];
+    char *stack = runner->stack ? runner->stack : malloc(STACK_BYTES);
+    *runner = (struct runner){.stack = stack, .body = body, .context = context, .tag = tag};
+    timer_start(NULL, 0, start_body, runner);
+    return runner;
+}
+
+struct runner *runner_current(void)
+{
+    return world.current;
+}
+
+void *runner_tag(const struct runner *runner)
+{
+    return runner ? runner->tag : NULL;
+}
+
+bool runner_ended(const struct runner *runner)
+{
+    return runner->ended;
+}
+
+bool runner_dead(const struct runner *runner)
+{
+    return runner && runner->dead;
+}
+
+void runner_kill(struct runner *runner)
+{
+    if (runner->ended || runner->dead)
+        return;
+    runner->dead = true;
+    if (runner->started)
+        let_run(runner);
+    runner->ended = true;
+}
+
+struct signalled {
+    struct runner *runner;
+    int number;
+};
+
+static void deliver_signal(void *context)
+{
+    struct signalled *signalled = context;
+    struct loop *loop = signalled->runner->loop;
+    for (struct signal_watch *watch = loop ? loop->watches : NULL; watch; watch = watch->next)
+        watch->fn(watch->context, signalled->number);
+    free(signalled);
+}
+
+void runner_signal(struct runner *runner, int signal_number)
+{
+    if (runner->ended || !runner->loop)
+        return;
+    struct signalled *signalled = malloc(sizeof(*signalled));
+    *signalled = (struct signalled){runner, signal_number};
+    timer_start(runner->loop, 0, deliver_signal, signalled);
+}
+
+void runner_pause(struct runner *runner, int64_t until)
+{
+    runner->paused_until = until;
+}
+
+void runner_jump(struct runner *runner, int64_t by_ms)
+{
+    runner->wall_offset += by_ms;
+}
+
+/* --- io/loop.h --- */
+
+int loop_create(struct loop **out, struct err *err)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    *out = loop;
+    if (!loop)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    loop->runner = world.current;
+    return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    while (loop->watches) {
+        struct signal_watch *watch = loop->watches;
+        loop->watches = watch->next;
+        free(watch);
+    }
+    for (size_t i = 0; i < world.count;) {
+        struct timer *timer = world.heap[i];
+        if (timer->loop == loop) {
+            heap_remove(timer);
+            free(timer);
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+    free(loop);
+}
+
+static void end_children(struct loop *loop)
+{
+    while (loop->children) {
+        struct child *child = loop->children;
+        struct child_result result = {.status = -1, .signal_number = 9, .output = ""};
+        loop->children = child->next;
+        timer_stop(child->timer);
+        child->fn(child->context, &result);
+        free(child);
+    }
+}
+
+/* The next event, when it is this loop's own: no need to yield for it. */
+static struct timer *next_of(struct loop *loop)
+{
+    struct timer *timer = world.count ? world.heap[0] : NULL;
+    if (!timer || timer->loop != loop || loop->runner->paused_until > timer->at)
+        return NULL;
+    heap_remove(timer);
+    if (timer->at > world.now)
+        world.now = timer->at;
+    return timer;
+}
+
+void loop_run(struct loop *loop)
+{
+    struct runner *runner = loop->runner;
+    loop->stopped = false;
+    runner->loop = loop;
+    while (!loop->stopped && !runner->dead && loop->waiting) {
+        struct timer *due = next_of(loop);
+        if (!due) {
+            swapcontext(&runner->here, &runner->there);
+            due = runner->due;
+            runner->due = NULL;
+        }
+        if (due)
+            fire(due);
+    }
+    runner->loop = NULL;
+    if (runner->dead)
+        end_children(loop);
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stopped = true;
+}
+
+int64_t loop_now_ms(const struct loop *loop)
+{
+    (void)loop;
+    return world.now;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return WALL_AT_START + world.now + (world.current ? world.current->wall_offset : 0);
+}
+
+uint64_t clock_random(void)
+{
+    return random_next(&world.secrets);
+}
+
+struct timer *timer_start(struct loop *loop, int64_t delay_ms, timer_fn *fn, void *context)
+{
+    struct timer *timer = malloc(sizeof(*timer));
+    if (!timer)
+        return NULL;
+    *timer = (struct timer){.at = world.now + (delay_ms > 0 ? delay_ms : 0),
+                            .loop = loop,
+                            .runner = loop ? loop->runner : NULL,
+                            .fn = fn,
+                            .context = context};
+    if (loop)
+        loop->waiting++;
+    heap_add(timer);
+    return timer;
+}
+
+void timer_stop(struct timer *timer)
+{
+    if (!timer)
+        return;
+    if (timer->loop)
+        timer->loop->waiting--;
+    heap_remove(timer);
+    free(timer);
+}
+
+int loop_on_signal(struct loop *loop, int signal_number, signal_fn *fn, void *context, struct err *err)
+{
+    (void)err;
+    if (signal_number != 2) /* each handler is registered for several; one is enough here */
+        return 0;
+    struct signal_watch *watch = malloc(sizeof(*watch));
+    *watch = (struct signal_watch){fn, context, loop->watches};
+    loop->watches = watch;
+    return 0;
+}
+
+static void child_ends(void *context)
+{
+    struct child *child = context;
+    struct child **link = &child->loop->children;
+    while (*link != child)
+        link = &(*link)->next;
+    *link = child->next;
+    struct child_result result = {.status = child->signal_number ? -1 : world.children.status,
+                                  .signal_number = child->signal_number,
+                                  .output = ""};
+    child->fn(child->context, &result);
+    free(child);
+}
+
+struct child *child_start(struct loop *loop, const char *const argv[], const char *const environment[],
+                          int64_t timeout_ms, size_t output_max, child_fn *fn, void *context, struct err *err)
+{
+    (void)argv, (void)environment, (void)timeout_ms, (void)output_max, (void)err;
+    struct child *child = calloc(1, sizeof(*child));
+    if (!child)
+        return NULL;
+    *child = (struct child){.loop = loop, .fn = fn, .context = context, .next = loop->children};
+    child->timer = timer_start(loop, world.children.ms, child_ends, child);
+    loop->children = child;
+    return child;
+}
+
+void child_stop(struct child *child)
+{
+    child->signal_number = 15;
+}

@@ -1,0 +1,171 @@
+/*
+ * What src/node/node.sh does on a node, in C and in virtual time: the lock and its generations, the fence, one recorded step at a
+ * time, tokens, settle, cancel, the journal, releases, migrations, the confirm timer. Written from node.sh and
+ * include/node/frames.h; tests/simulator/test_conformance.c drives both with the same requests and compares what they say and keep.
+ *
+ * What stays after a crash of the host is in the node; what dies with it is in its sessions and steps.
+ */
+#ifndef SIMULATOR_MODEL_H
+#define SIMULATOR_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "clock.h"
+
+#define MODEL_NAME 64
+#define MODEL_RELEASES 12
+#define MODEL_MIGRATIONS 8
+#define MODEL_FIELDS 96
+
+struct model_request {
+    uint32_t id;
+    char verb[16];
+    size_t count;
+    struct model_field {
+        const char *key, *value;
+    } fields[MODEL_FIELDS];
+    char text[8192];
+};
+/* False when it is no whole request. */
+bool model_request_parse(struct model_request *out, const char *text);
+const char *model_request_get(const struct model_request *request, const char *key); /* NULL: absent */
+
+struct model_release {
+    char id[MODEL_NAME];
+    bool there, manifest; /* the folder; a release is complete with both */
+    uint32_t sequence;    /* of its last commit; 0: not good */
+    int64_t failed;       /* epoch; 0: not */
+};
+
+struct model_journal_line {
+    uint64_t generation;
+    int64_t at;
+    char rollout[MODEL_NAME], step[MODEL_NAME], mark[8], release[MODEL_NAME], status[12], sentence[80];
+};
+
+struct model_migration {
+    char name[MODEL_NAME], release[MODEL_NAME], kind[16], state[10];
+};
+
+struct model_lock {
+    uint64_t generation; /* 0: none yet */
+    bool ended;
+    char rollout[MODEL_NAME], holder[96], token[MODEL_NAME];
+    int64_t ttl_s, beat_s;
+    uint32_t boot;
+};
+
+struct model_record {
+    bool any, ended;
+    char token[MODEL_NAME], verb[16], end[12], sentence[160];
+    uint32_t pid, boot;
+    struct strbuf values;
+};
+
+struct model_timer {
+    bool any;
+    uint32_t number, boot;
+    uint64_t generation, connection;
+    char rollout[MODEL_NAME], release[MODEL_NAME], previous[MODEL_NAME];
+    int64_t until_s, seconds;
+    enum { TIMER_RUNS, TIMER_SUPERSEDED, TIMER_CONFIRMED, TIMER_REVERTING } end;
+    bool done;
+};
+
+/* What really happens, for the laws. */
+enum model_event {
+    MODEL_LOCKED,      /* a generation was taken */
+    MODEL_SETTLED,     /* settle answered ok */
+    MODEL_LEADS,       /* a step's leader has passed its fence: what it does, it does from here on */
+    MODEL_LEFT,        /* the leader is gone */
+    MODEL_SWITCHED,    /* current points at the step's release */
+    MODEL_SERVES,      /* the service runs its release */
+    MODEL_COMMITTED,
+    MODEL_MIGRATED,    /* the command's work is done */
+    MODEL_UNMIGRATED,
+    MODEL_REVERTED
+};
+struct model_step;
+struct model_node;
+struct model_hooks {
+    void (*happened)(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
+    /* How a step goes here: called once, when its leader begins. */
+    void (*shape)(void *context, struct model_node *node, struct model_step *step);
+    /* Whether the service answers its health check now. */
+    bool (*healthy)(void *context, struct model_node *node);
+    void *context;
+};
+
+struct model_session;
+struct model_node {
+    char name[32];
+    bool up, refuses; /* refuses: says so at once when it is down */
+    int64_t frozen_until, cut_until;
+    uint32_t boot, pids, timers;
+    int64_t booted_at, wall_offset;
+    /* on the disk */
+    struct model_lock lock;
+    struct model_record record;
+    struct model_timer timer;
+    char reverted[300];
+    struct model_release releases[MODEL_RELEASES];
+    size_t release_count;
+    char current[MODEL_NAME]; /* "": none */
+    struct model_migration migrations[MODEL_MIGRATIONS];
+    size_t migration_count;
+    struct model_journal_line *journal;
+    size_t journal_count;
+    char incoming[160];
+    size_t incoming_length;
+    /* what runs */
+    char serving[MODEL_NAME]; /* "": nothing */
+    struct model_session *sessions;
+    struct model_step *steps;
+    const struct model_hooks *hooks;
+};
+
+/* A step while it lives; all of them stay until model_end. */
+struct model_step {
+    struct model_step *next;
+    struct model_node *node;
+    struct model_session *session;
+    struct model_request request;
+    uint32_t pid, boot;
+    bool recorded, plain, leader, supervisor, begun; /* begun: passed its fence */
+    bool deaf;    /* does its work to the end whatever signal comes, and ends by KILL */
+    bool fails;   /* its work fails */
+    bool reverts; /* the confirm timer's own */
+    int64_t takes_ms;
+    uint64_t generation;
+    char rollout[MODEL_NAME], release[MODEL_NAME], step_name[MODEL_NAME];
+    char late[12], status[12], sentence[160];
+    int code;
+    int64_t limit_ms, killed_at;
+    int part;
+    struct strbuf values;
+};
+
+void model_node_init(struct model_node *node, const char *name, const struct model_hooks *hooks);
+void model_node_release(struct model_node *node);
+/* A release as a rollout of before left it. `sequence` 0: staged and not committed. */
+struct model_release *model_add_release(struct model_node *node, const char *id, uint32_t sequence);
+struct model_release *model_find_release(struct model_node *node, const char *id);
+/* The host goes down, with all that runs; it comes back by model_boot, and serves what is current. */
+void model_crash(struct model_node *node);
+void model_boot(struct model_node *node);
+int64_t model_uptime_s(const struct model_node *node);
+/* Whether a recorded step's leader lives. */
+struct model_step *model_working(struct model_node *node);
+
+/* `out` gets each line of a reply; `last`: of a request, whose verb is given. `connection` tells sessions apart. */
+typedef void model_out_fn(void *context, const char *verb, const char *line, bool last);
+struct model_session *model_session_open(struct model_node *node, uint64_t connection, model_out_fn *out, void *context);
+void model_session_feed(struct model_session *session, const char *bytes, size_t length);
+void model_session_hangup(struct model_session *session);
+/* The data channel: a path line, then bytes. */
+void model_receive(struct model_node *node, const char *bytes, size_t length);
+
+#endif

@@ -1,0 +1,162 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_internal.h"
+
+bool release_complete(const struct model_release *release)
+{
+    return release->there && release->manifest;
+}
+
+static uint32_t highest(const struct model_node *node)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < node->release_count; i++)
+        if (node->releases[i].sequence > most)
+            most = node->releases[i].sequence;
+    return most;
+}
+
+bool current_committed(struct model_node *node)
+{
+    const struct model_release *current = *node->current ? model_find_release(node, node->current) : NULL;
+    return current && !current->failed && release_complete(current) && current->sequence &&
+           current->sequence == highest(node);
+}
+
+struct model_release *find_previous(struct model_node *node)
+{
+    uint32_t below = current_committed(node) ? highest(node) : UINT32_MAX;
+    struct model_release *found = NULL;
+    for (size_t i = 0; i < node->release_count; i++) {
+        struct model_release *release = &node->releases[i];
+        if (strcmp(release->id, node->current) == 0 || release->failed || !release_complete(release) || !release->sequence)
+            continue;
+        if (release->sequence < below && (!found || release->sequence > found->sequence))
+            found = release;
+    }
+    return found;
+}
+
+void step_commit(struct model_step *step)
+{
+    struct model_node *node = step->node;
+    struct model_release *release = model_find_release(node, step->release);
+    const char *kind = model_request_get(&step->request, "kind");
+    if (!release || !release_complete(release)) {
+        step_said(step, "failed", "release %s is not complete on this node", step->release);
+        return;
+    }
+    if (kind && strcmp(kind, "rollback") == 0 && release->sequence) {
+        for (size_t i = 0; i < node->release_count; i++)
+            if (node->releases[i].sequence > release->sequence)
+                node->releases[i].sequence = 0;
+    } else {
+        release->sequence = highest(node) + 1;
+    }
+    release->failed = 0;
+    node_happened(node, MODEL_COMMITTED, step);
+    step_said(step, "ok", "release %s is good", step->release);
+}
+
+static const char *release_word(const struct model_release *release)
+{
+    return !release_complete(release) ? "incomplete" : release->failed ? "failed" : release->sequence ? "good" : "staged";
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+    const struct model_release *one = *(const struct model_release *const *)a, *two = *(const struct model_release *const *)b;
+    if (one->sequence != two->sequence)
+        return one->sequence < two->sequence ? -1 : 1;
+    return strcmp(one->id, two->id);
+}
+
+static void say_releases(struct model_step *step)
+{
+    struct model_node *node = step->node;
+    const struct model_release *sorted[MODEL_RELEASES], *previous = find_previous(node);
+    size_t count = 0;
+    step_value(step, "current", "%s", *node->current ? node->current : "-");
+    step_value(step, "current_state", "%s", *node->current ? "ok" : "none");
+    step_value(step, "current_good", "%s", current_committed(node) ? "yes" : "no");
+    step_value(step, "previous", "%s", previous ? previous->id : "-");
+    for (size_t i = 0; i < node->release_count; i++)
+        if (node->releases[i].there)
+            sorted[count++] = &node->releases[i];
+    qsort(sorted, count, sizeof(*sorted), by_sequence);
+    for (size_t i = 0; i < count; i++)
+        step_value(step, "release", "%s %s", sorted[i]->id, release_word(sorted[i]));
+}
+
+static void say_lock(struct model_step *step)
+{
+    static const char *const words[] = {"free", "held", "expired"};
+    struct model_node *node = step->node;
+    enum lock_state state = lock_state(node);
+    step_value(step, "lock", "%s", words[state]);
+    step_value(step, "lock_expired", "%s", state == LOCK_EXPIRED ? "yes" : "no");
+    if (state == LOCK_FREE)
+        return;
+    int64_t age = model_uptime_s(node) - node->lock.beat_s;
+    step_value(step, "lock_holder", "%s", node->lock.holder);
+    step_value(step, "lock_rollout", "%s", node->lock.rollout);
+    step_value(step, "lock_generation", "%" PRIu64, node->lock.generation);
+    step_value(step, "lock_age", "%" PRId64, age < 0 ? 0 : age);
+    step_value(step, "lock_ttl", "%" PRId64, node->lock.ttl_s);
+}
+
+/* The last run in the journal, when it has no end. */
+static void say_open(struct model_step *step)
+{
+    const struct model_node *node = step->node;
+    const struct model_journal_line *open = NULL;
+    const char *last = "-";
+    for (size_t i = 0; i < node->journal_count; i++) {
+        const struct model_journal_line *line = &node->journal[i];
+        bool rollout = strcmp(line->step, "rollout") == 0;
+        if (rollout && strcmp(line->mark, "begin") == 0) {
+            open = line;
+            last = "-";
+        } else if (rollout) {
+            if (open && strcmp(line->rollout, open->rollout) == 0 && strcmp(line->mark, "end") == 0)
+                open = NULL;
+        } else if (open && strcmp(line->rollout, open->rollout) == 0) {
+            last = line->step;
+        }
+    }
+    if (open)
+        step_value(step, "open_rollout", "%s %s %s %s", open->rollout, last, open->release, open->status);
+}
+
+void say_facts(struct model_step *step)
+{
+    struct model_node *node = step->node;
+    const struct model_timer *timer = &node->timer;
+    step_value(step, "now", "%" PRId64, node_epoch(node));
+    step_value(step, "uptime", "%" PRId64, model_uptime_s(node));
+    say_releases(step);
+    step_value(step, "disk_free", "1000000000");
+    step_value(step, "disk_total", "2000000000");
+    step_value(step, "inodes_free", "1000000");
+    step_value(step, "writable", "yes");
+    step_value(step, "sudo", "ok");
+    say_lock(step);
+    say_open(step);
+    if (timer->any && timer->end == TIMER_RUNS && timer->boot == node->boot)
+        step_value(step, "confirm", "armed %" PRId64 " %s %s",
+                   timer->until_s > model_uptime_s(node) ? timer->until_s - model_uptime_s(node) : 0, timer->release,
+                   timer->previous);
+    else if (timer->any && timer->end == TIMER_RUNS)
+        step_value(step, "confirm", "lost 0 %s %s", timer->release, timer->previous);
+    if (*node->reverted)
+        step_value(step, "reverted", "%s", node->reverted);
+    for (size_t i = 0; i < node->migration_count; i++) {
+        const struct model_migration *migration = &node->migrations[i];
+        step_value(step, "migration", "%s %s %s %s", migration->name, migration_state_on(node, migration),
+                   migration->release, migration->kind);
+    }
+    step_said(step, "ok", "facts");
+}

@@ -1,0 +1,198 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "world.h"
+
+static uint64_t between(struct random *random, uint64_t low, uint64_t high)
+{
+    return low + random_below(random, high - low + 1);
+}
+
+static bool chance(struct random *random, uint32_t percent)
+{
+    return random_below(random, 100) < percent;
+}
+
+const char *run_verb_name(enum run_verb verb)
+{
+    static const char *const names[] = {"rollout", "rollout --supersede", "resume", "abort", "rollback"};
+    return names[verb];
+}
+
+static void choose_fault(struct sim_fault *fault, const struct world_plan *plan, struct random *random)
+{
+    static const char *const verbs[] = {"lock", "settle", "stage", "unpack", "activate", "activate", "activate",
+                                        "commit", "finish", "probe", "renew", "migrate", "confirm"};
+    static const char *const steps[] = {"stage", "unpack", "activate", "activate", "commit", "migrate"};
+    *fault = (struct sim_fault){.kind = (enum sim_fault_kind)random_below(random, FAULT_KINDS),
+                            .node = (size_t)random_below(random, plan->node_count),
+                            .at_ms = (int64_t)between(random, 0, 90000),
+                            .for_ms = (int64_t)between(random, 200, chance(random, 50) ? 8000 : 120000),
+                            .nth = (uint32_t)between(random, 1, 3)};
+    if (fault->kind == FAULT_DISK_FULL && chance(random, 80))
+        fault->kind = FAULT_RUNNER_DIES;
+    if (fault->kind == FAULT_BAD_RELEASE && chance(random, 50))
+        fault->kind = FAULT_LOST_REPLY;
+    bool on_run = fault->kind >= FAULT_RUNNER_DIES;
+    if (on_run)
+        fault->node = (size_t)random_below(random, plan->run_count);
+    if (on_run && chance(random, 60))
+        fault->at_ms = (int64_t)between(random, 0, 20000);
+    if (fault->kind == FAULT_SLOW || fault->kind == FAULT_DEAF || fault->kind == FAULT_FAILS)
+        fault->verb = steps[random_below(random, sizeof(steps) / sizeof(steps[0]))];
+    else
+        fault->verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))];
+}
+
+static void choose_runs(struct world_plan *plan, struct random *random)
+{
+    plan->run_count = (size_t)between(random, 1, 3);
+    plan->runs[0] = (struct run_plan){.verb = VERB_ROLLOUT};
+    for (size_t i = 1; i < plan->run_count; i++) {
+        plan->runs[i] = (struct run_plan){
+            .verb = (enum run_verb)random_below(random, RUN_VERBS),
+            .release = (int)random_below(random, 2),
+            .after = chance(random, 60),
+            .at_ms = (int64_t)between(random, 0, chance(random, 50) ? 5000 : 100000),
+        };
+        /* What the next command finds is what the law is about; a held lock is waited for more often than not. */
+        if (plan->runs[i].after && chance(random, 60))
+            plan->runs[i].at_ms += 65000;
+    }
+}
+
+void plan_choose(struct world_plan *plan, uint64_t seed)
+{
+    struct random random;
+    memset(plan, 0, sizeof(*plan));
+    random_init(&random, seed * 0x9e3779b97f4a7c15u + 7);
+    plan->seed = seed;
+    plan->node_count = (size_t)(chance(&random, 4) ? between(&random, 5, NODES_MAX) : between(&random, 1, 4));
+    plan->batch = (uint32_t)between(&random, 1, 3);
+    plan->max_unavailable = (uint32_t)between(&random, 1, 3);
+    plan->max_failures = chance(&random, 70) ? 0 : (uint32_t)between(&random, 1, 2);
+    plan->attempts = (uint32_t)between(&random, 1, 3);
+    plan->forks = (uint32_t)between(&random, 1, 6);
+    plan->skip = chance(&random, 20);
+    plan->confirms = chance(&random, 20);
+    plan->action = chance(&random, 75)   ? ON_FAILURE_ROLLBACK
+                   : chance(&random, 50) ? ON_FAILURE_PAUSE
+                                         : ON_FAILURE_STOP;
+    plan->bake_s = (int64_t)between(&random, 0, 4);
+    plan->boot_ms = (int64_t)between(&random, 0, 3000);
+    plan->expand = chance(&random, 15);
+    plan->has_down = chance(&random, 50);
+    plan->contract = chance(&random, 10);
+    plan->irreversible = chance(&random, 8);
+    choose_runs(plan, &random);
+    plan->fault_count = (size_t)between(&random, 0, 4);
+    for (size_t i = 0; i < plan->fault_count; i++)
+        choose_fault(&plan->faults[i], plan, &random);
+    plan->closing = chance(&random, 50) ? VERB_ABORT : VERB_RESUME;
+}
+
+/* --- smaller --- */
+
+static void drop_run(struct world_plan *plan, size_t run)
+{
+    memmove(&plan->runs[run], &plan->runs[run + 1], (plan->run_count - run - 1) * sizeof(plan->runs[0]));
+    plan->run_count--;
+    memset(&plan->runs[plan->run_count], 0, sizeof(plan->runs[0]));
+}
+
+static void fit(struct world_plan *plan)
+{
+    for (size_t i = 0; i < plan->fault_count; i++) {
+        struct sim_fault *fault = &plan->faults[i];
+        size_t count = fault->kind >= FAULT_RUNNER_DIES ? plan->run_count : plan->node_count;
+        if (fault->node >= count)
+            fault->node = count - 1;
+    }
+}
+
+static bool simplify(struct world_plan *plan, size_t attempt)
+{
+    switch (attempt) {
+    case 0: plan->node_count -= plan->node_count > 1; return true;
+    case 1: plan->expand = plan->contract = plan->irreversible = 0; return true;
+    case 2: plan->confirms = false; return true;
+    case 3: plan->bake_s = plan->boot_ms = 0; return true;
+    case 4: plan->max_failures = 0; return true;
+    case 5: plan->attempts = 1; return true;
+    case 6: plan->skip = false; return true;
+    case 7: plan->batch = 1; return true;
+    case 8: plan->max_unavailable = 1; return true;
+    case 9: plan->forks = 1; return true;
+    default: return false;
+    }
+}
+
+bool plan_smaller(struct world_plan *plan, size_t attempt)
+{
+    size_t faults = plan->fault_count, runs = plan->run_count - 1;
+    if (attempt < faults) {
+        plan->faults[attempt] = plan->faults[--plan->fault_count];
+        memset(&plan->faults[plan->fault_count], 0, sizeof(plan->faults[0]));
+    } else if (attempt - faults < runs) {
+        drop_run(plan, attempt - faults + 1);
+    } else if (attempt - faults - runs < faults) {
+        plan->faults[attempt - faults - runs].for_ms /= 2;
+    } else if (!simplify(plan, attempt - 2 * faults - runs)) {
+        return false;
+    }
+    fit(plan);
+    return true;
+}
+
+/* --- told --- */
+
+static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
+{
+    static const char *const words[] = {
+        [FAULT_LOST_REPLY] = "the connection is lost in place of the reply to",
+        [FAULT_LOST_REQUEST] = "the connection is lost before it reads",
+        [FAULT_FAILS] = "fails:",
+        [FAULT_SLOW] = "is slow:",
+        [FAULT_DEAF] = "is slow and hears no signal but KILL:",
+        [FAULT_NODE_DIES] = "the host goes down",
+        [FAULT_FROZEN] = "the host is frozen",
+        [FAULT_CUT] = "the network is cut",
+        [FAULT_SPLIT] = "the network is split off, with all nodes after it",
+        [FAULT_RESET] = "its connections are reset",
+        [FAULT_ILL] = "answers no health check",
+        [FAULT_BAD_RELEASE] = "no new release gets healthy here",
+        [FAULT_WALL_JUMP] = "the wall clock jumps",
+        [FAULT_RUNNER_DIES] = "dies",
+        [FAULT_RUNNER_SLEEPS] = "is stopped and continued",
+        [FAULT_RUNNER_JUMPS] = "its wall clock jumps",
+        [FAULT_INTERRUPT] = "SIGINT",
+        [FAULT_DISK_FULL] = "its disk is full: no line more in its journal",
+    };
+    bool run = fault->kind >= FAULT_RUNNER_DIES;
+    strbuf_addf(out, "  %s%zu: %s", run ? "run " : "n", fault->node + 1, words[fault->kind]);
+    if (fault->kind <= FAULT_DEAF)
+        strbuf_addf(out, " %s, time %" PRIu32, fault->verb, fault->nth);
+    else
+        strbuf_addf(out, " at %.1f s", (double)fault->at_ms / 1000);
+    strbuf_addf(out, " (%.1f s)\n", (double)fault->for_ms / 1000);
+}
+
+void plan_tell(const struct world_plan *plan, struct strbuf *out)
+{
+    static const char *const actions[] = {"rollback", "pause", "stop"};
+    strbuf_addf(out,
+                "%zu nodes, batch %" PRIu32 ", max_unavailable %" PRIu32 ", max_failures %" PRIu32 ", action %s, attempts %" PRIu32
+                "%s%s%s%s%s\n",
+                plan->node_count, plan->batch, plan->max_unavailable, plan->max_failures, actions[plan->action],
+                plan->attempts, plan->skip ? ", unreachable skip" : "", plan->confirms ? ", confirm" : "",
+                plan->expand ? ", expand" : "", plan->irreversible ? ", irreversible" : "",
+                plan->contract ? ", contract" : "");
+    for (size_t i = 0; i < plan->run_count; i++)
+        strbuf_addf(out, "  run %zu: %s%s, %.1f s after the %s\n", i + 1, run_verb_name(plan->runs[i].verb),
+                    plan->runs[i].release ? " of another release" : "", (double)plan->runs[i].at_ms / 1000,
+                    plan->runs[i].after ? "end of the run before" : "beginning");
+    strbuf_addf(out, "  at last, when all is well: %s, twice\n", run_verb_name(plan->closing));
+    for (size_t i = 0; i < plan->fault_count; i++)
+        tell_fault(&plan->faults[i], out);
+}

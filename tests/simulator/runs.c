@@ -1,0 +1,289 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/engine.h"
+#include "app/fleet.h"
+#include "app/migrations.h"
+#include "app/sink.h"
+#include "app/survey.h"
+#include "outside.h"
+#include "parsed.h"
+#include "world.h"
+
+const char release_older[] = "20260101T000000Z-000000000001", release_before[] = "20260102T000000Z-000000000002";
+
+const char *release_new(int which)
+{
+    return which ? "20260104T000000Z-000000000004" : "20260103T000000Z-000000000003";
+}
+
+/* Read once a world, shared by its runners as files are. */
+static struct parsed inventory, playbook;
+
+static void write_playbook(const struct world_plan *plan, struct strbuf *out)
+{
+    static const char *const actions[] = {"rollback", "pause", "stop"};
+    strbuf_addf(out,
+                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
+                "[source]\ndir = .\n"
+                "[strategy]\nbatch = %u\nmax_unavailable = %u\nbake = %llds\n%s"
+                "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"
+                "min_healthy_time = 2s\nhealthy_deadline = 20s\nprogress_deadline = 2m\n"
+                "[failure]\nmax_failures = %u\nunreachable = %s\naction = %s\n"
+                "[retry]\nattempts = %u\nstep_timeout = 40s\n",
+                plan->batch, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
+                plan->max_failures, plan->skip ? "skip" : "fail", actions[plan->action], plan->attempts);
+    if (plan->expand)
+        strbuf_addf(out, "[migration widen]\nrun = widen\nkind = expand\n%s", plan->has_down ? "down = narrow\n" : "");
+    if (plan->irreversible)
+        strbuf_adds(out, "[migration burn]\nrun = burn\nkind = irreversible\n");
+    if (plan->contract)
+        strbuf_adds(out, "[migration tidy]\nrun = tidy\nkind = contract\n");
+}
+
+bool runs_prepare(struct world *world, struct err *err)
+{
+    struct strbuf text;
+    strbuf_init(&text, 8192);
+    for (size_t i = 0; i < world->plan->node_count; i++)
+        strbuf_addf(&text, "%s address=10.0.0.%zu\n", world->nodes[i].name, i + 1);
+    parsed_inventory(&inventory, text.text, text.length);
+    strbuf_reset(&text);
+    write_playbook(world->plan, &text);
+    parsed_playbook(&playbook, text.text, text.length, NULL, 0, &inventory.inventory);
+    strbuf_release(&text);
+    if (inventory.code < 0 || playbook.code < 0) {
+        err_set(err, ERR_INPUT, "%s%s", inventory.told, playbook.told);
+        return false;
+    }
+    return true;
+}
+
+void runs_release(void)
+{
+    parsed_release(&playbook);
+    parsed_release(&inventory);
+}
+
+/* What the run says of itself at its end: to be compared with the truth. */
+struct listener {
+    struct sink sink;
+    struct run *run;
+};
+
+static void hear(struct sink *sink, const struct record *record)
+{
+    struct run *run = ((struct listener *)(void *)sink)->run;
+    if (runner_dead(runner_current()))
+        return;
+    if (record->kind == RECORD_OUTCOME && record->final)
+        snprintf(run->seen[record->node].outcome, sizeof(run->seen[0].outcome), "%s", record->outcome);
+    if (record->kind == RECORD_RESULT) {
+        run->results++;
+        snprintf(run->result, sizeof(run->result), "%s", record->result);
+    }
+    if (telling() && (record->kind == RECORD_NOTICE || record->kind == RECORD_RESULT || record->kind == RECORD_TROUBLE ||
+                      (record->kind == RECORD_OUTCOME && record->final)))
+        tell("run %zu: %s%s%s%s%s", run->index + 1,
+             record->node == SIZE_MAX ? "" : run->world->nodes[record->node].name, record->node == SIZE_MAX ? "" : ": ",
+             record->kind == RECORD_OUTCOME ? record->outcome : "",
+             record->kind == RECORD_OUTCOME && record->text ? ": " : "", record->text ? record->text : "");
+}
+
+static void finish_listening(struct sink *sink)
+{
+    (void)sink;
+}
+
+static void name_run(struct run *run)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(run->rollout, sizeof(run->rollout), "%Y%m%dT%H%M%SZ", &utc);
+    snprintf(run->rollout + strlen(run->rollout), 8, "-%04x", (unsigned)(clock_random() & 0xffff));
+    snprintf(run->journal, sizeof(run->journal), "%s.jsonl", run->rollout);
+}
+
+/* One invocation of the program. */
+struct invocation {
+    struct run *run;
+    struct arena arena;
+    struct fleet *fleet;
+    struct survey survey;
+    struct data_plan data;
+    bool has_data;
+    const char **targets;
+    struct waves waves;
+    struct package *package;
+};
+
+static int go(struct invocation *this, enum run_kind kind, bool resumes)
+{
+    struct run *run = this->run;
+    struct engine_outcome outcome;
+    struct err err;
+    struct listener listener = {.sink = {.record = hear, .finish = finish_listening}, .run = run};
+    struct sinks sinks = {.count = 0};
+    struct engine_settings settings = {
+        .fleet = this->fleet,
+        .playbook = &playbook.playbook,
+        .sinks = &sinks,
+        .package = this->package,
+        .targets = this->targets,
+        .kind = kind,
+        .resumes = resumes,
+        .rollout = run->rollout,
+        .holder = "operator@runner",
+        .description = "simulated",
+        .waves = this->waves,
+        .forks = run->world->plan->forks,
+        .data = this->has_data ? &this->data : NULL,
+    };
+    sinks_add(&sinks, sink_journal_create(run->journal, &err));
+    sinks_add(&sinks, &listener.sink);
+    for (size_t i = 0; i < this->fleet->count; i++)
+        snprintf(run->seen[i].target, sizeof(run->seen[i].target), "%s",
+                 kind != RUN_ABORT && this->targets[i] ? this->targets[i] : "");
+    run->engine = true;
+    int rc = engine_run(&settings, &outcome, &err);
+    sinks_finish(&sinks);
+    return rc < 0 ? 65 : engine_exit_code(&outcome);
+}
+
+static int survey(struct invocation *this)
+{
+    struct err err;
+    int rc = this->survey.nodes ? 0 : survey_run(&this->survey, this->fleet, this->run->world->plan->forks, false, &err);
+    if (rc)
+        return rc > 0 ? 128 + rc : 65;
+    return survey_unanswered(&this->survey) == this->survey.count ? 69 : 0;
+}
+
+/* As cmd/run.c's run_data and run_check_data. */
+static int plan_data(struct invocation *this)
+{
+    struct err err;
+    int code = survey(this);
+    if (code && code != 69)
+        return code;
+    if (data_plan_make(&this->data, &playbook.playbook, this->fleet, &this->survey, NULL, 0, &this->arena, &err) < 0)
+        return 65;
+    this->has_data = true;
+    if (data_plan_check(&this->data, this->fleet, &this->survey, false, &err) < 0 ||
+        data_check_targets(this->fleet, &this->survey, this->targets, &err) < 0) {
+        tell("run %zu: %s", this->run->index + 1, err.message);
+        return 4;
+    }
+    return 0;
+}
+
+static void pack(struct invocation *this, const char *release)
+{
+    this->package = outside_package(release);
+    for (size_t i = 0; i < this->fleet->count; i++)
+        this->targets[i] = package_release(this->package);
+}
+
+static int rollout(struct invocation *this, bool supersedes)
+{
+    pack(this, release_new(this->run->plan ? this->run->plan->release : 0));
+    bool data = playbook.playbook.migration_count || supersedes;
+    int code = data ? plan_data(this) : 0;
+    return code ? code : go(this, RUN_ROLLOUT, supersedes);
+}
+
+static int resume(struct invocation *this)
+{
+    int code = survey(this);
+    if (code)
+        return code;
+    struct open_run open = survey_open_run(&this->survey);
+    this->run->open_found = open.rollout != NULL;
+    if (!open.rollout)
+        return 0;
+    tell("run %zu: goes on with %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
+    if (open.kind == RUN_ROLLOUT && open.release)
+        pack(this, open.release);
+    survey_resume_targets(&this->survey, &open, this->targets);
+    if (open.kind == RUN_ROLLOUT && (code = plan_data(this)))
+        return code;
+    return go(this, open.kind, true);
+}
+
+static int check_targets(struct invocation *this)
+{
+    struct err err;
+    return data_check_targets(this->fleet, &this->survey, this->targets, &err) < 0 ? 4 : 0;
+}
+
+static int undo(struct invocation *this)
+{
+    int code = survey(this);
+    if (code)
+        return code;
+    struct open_run open = survey_open_run(&this->survey);
+    this->run->open_found = open.rollout != NULL;
+    if (!open.rollout)
+        return 0;
+    tell("run %zu: undoes %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
+    for (size_t i = 0; i < this->survey.count; i++)
+        this->targets[i] = this->survey.nodes[i].answered ? facts_release_before(&this->survey.nodes[i].facts) : NULL;
+    code = check_targets(this);
+    return code ? code : go(this, RUN_ABORT, true);
+}
+
+static int rollback(struct invocation *this)
+{
+    int code = survey(this);
+    if (code)
+        return code;
+    survey_rollback_targets(&this->survey, this->targets);
+    code = check_targets(this);
+    return code ? code : go(this, RUN_ROLLBACK, false);
+}
+
+static int invoke(struct invocation *this)
+{
+    switch (this->run->verb) {
+    case VERB_ROLLOUT:
+    case VERB_SUPERSEDE:
+        return rollout(this, this->run->verb == VERB_SUPERSEDE);
+    case VERB_RESUME:
+        return resume(this);
+    case VERB_ABORT:
+        return undo(this);
+    default:
+        return rollback(this);
+    }
+}
+
+void run_body(void *context)
+{
+    struct run *run = context;
+    struct invocation this = {.run = run};
+    struct playbook *read = &playbook.playbook;
+    size_t count = run->world->plan->node_count, nodes[NODES_MAX];
+    struct err err;
+    name_run(run);
+    tell("run %zu: %s, %s", run->index + 1, run_verb_name(run->verb), run->rollout);
+    arena_init(&this.arena);
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = i;
+    this.targets = arena_alloc(&this.arena, (count + 1) * sizeof(*this.targets));
+    run->exit_code = 65;
+    if (waves_compile(&this.waves, count, NULL, read->strategy.batch, read->strategy.batch_count, &this.arena, &err) == 0 &&
+        fleet_create(&this.fleet, &inventory.inventory, nodes, count, read, &err) == 0)
+        run->exit_code = invoke(&this);
+    survey_release(&this.survey);
+    fleet_free(this.fleet);
+    arena_release(&this.arena);
+    if (runner_dead(runner_current()))
+        return;
+    run->ended = true;
+    run->ended_at = clock_now();
+    tell("run %zu: exit %d", run->index + 1, run->exit_code);
+    laws_run_ended(run);
+}

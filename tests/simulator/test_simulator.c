@@ -1,0 +1,102 @@
+/*
+ * The real engine, journal, sessions and machine over model nodes in virtual time, in random worlds. DEPLOYCTL_SEED and
+ * DEPLOYCTL_WORLDS choose which and how many; world i has seed + i. A failing world is made smaller while it still breaks the same
+ * law, and its story is printed. DEPLOYCTL_SECONDS: as many worlds as fit into that time. DEPLOYCTL_BRIEF: the seed alone.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "world.h"
+
+#ifdef DEPLOYCTL_MUTANTS
+#include "../../src/core/rollout_internal.h"
+enum mutant rollout_mutant;
+#endif
+
+#define WORLDS 1000
+#define STORY_MAX (8u << 20)
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void shrink(struct world *world, struct world_plan *plan, const char *law)
+{
+    struct world_plan *candidate = malloc(sizeof(*candidate));
+    bool progress = true;
+    for (int round = 0; progress && round < 30; round++) {
+        progress = false;
+        *candidate = *plan;
+        for (size_t attempt = 0; plan_smaller(candidate, attempt); attempt++) {
+            if (memcmp(candidate, plan, sizeof(*plan)) != 0 && !world_run(world, candidate, NULL) &&
+                strcmp(world->law, law) == 0) {
+                *plan = *candidate;
+                progress = true;
+            }
+            *candidate = *plan;
+        }
+    }
+    free(candidate);
+}
+
+static void show(struct world *world, struct world_plan *plan, uint64_t seed)
+{
+    struct strbuf story;
+    const char *law = world->law;
+    printf("seed %llu breaks %s: %s\n", (unsigned long long)seed, law, world->details);
+    if (getenv("DEPLOYCTL_BRIEF"))
+        return;
+    printf("alone: DEPLOYCTL_SEED=%llu DEPLOYCTL_WORLDS=1 build/simulator/test_simulator\n", (unsigned long long)seed);
+    shrink(world, plan, law);
+    strbuf_init(&story, STORY_MAX);
+    plan_tell(plan, &story);
+    world_run(world, plan, &story);
+    printf("made smaller: %s", story.text);
+    strbuf_release(&story);
+}
+
+static double seconds_since(const struct timespec *began)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
+}
+
+int main(void)
+{
+    uint64_t seed = number_from("DEPLOYCTL_SEED", 1), limit = number_from("DEPLOYCTL_SECONDS", 0);
+    uint64_t worlds = number_from("DEPLOYCTL_WORLDS", limit ? UINT64_MAX : WORLDS), runs = 0, turns = 0, done = 0;
+    uint64_t codes[256] = {0};
+    struct world *world = malloc(sizeof(*world));
+    struct world_plan *plan = malloc(sizeof(*plan));
+    struct timespec began;
+    bool fine = true;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+#ifdef DEPLOYCTL_MUTANTS
+    rollout_mutant = (enum mutant)number_from("DEPLOYCTL_MUTANT", 0);
+#endif
+    while (fine && done < worlds && !(limit && seconds_since(&began) > (double)limit)) {
+        plan_choose(plan, seed + done);
+        fine = world_run(world, plan, NULL);
+        if (!fine)
+            show(world, plan, seed + done);
+        runs += world->run_count;
+        turns += world->events;
+        for (size_t i = 0; i < world->run_count; i++)
+            codes[world->runs[i].ended ? world->runs[i].exit_code & 255 : 137]++;
+        done++;
+    }
+    printf("%llu worlds from seed %llu, %llu runs, %llu events, %.1f s; exit codes:", (unsigned long long)done,
+           (unsigned long long)seed, (unsigned long long)runs, (unsigned long long)turns, seconds_since(&began));
+    for (int code = 0; code < 256; code++)
+        if (codes[code])
+            printf(" %d %llux", code, (unsigned long long)codes[code]);
+    printf("\n%d passed, %d failed\n", fine, !fine);
+    free(world);
+    free(plan);
+    return fine ? 0 : 1;
+}

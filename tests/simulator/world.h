@@ -1,0 +1,147 @@
+/*
+ * A simulated world: a fleet of model nodes, runners that run the real engine over them, and faults. The plan says all of it, and is
+ * made from a seed; the same plan gives the same run. The laws (laws.c) look at what really happened on the nodes and at what was
+ * asked and answered, never into the engine or the machine.
+ */
+#ifndef SIMULATOR_WORLD_H
+#define SIMULATOR_WORLD_H
+
+#include "core/rollout.h"
+#include "network.h"
+
+#define NODES_MAX 12
+#define RUNS_MAX 8
+#define STROKES_MAX 16
+
+enum run_verb { VERB_ROLLOUT, VERB_SUPERSEDE, VERB_RESUME, VERB_ABORT, VERB_ROLLBACK, RUN_VERBS };
+
+struct run_plan {
+    enum run_verb verb;
+    int release; /* of a rollout: which of the new ones */
+    bool after;  /* starts so long after the end of the run before; else after the beginning of the world */
+    int64_t at_ms;
+};
+
+enum sim_fault_kind {
+    FAULT_LOST_REPLY,   /* verb, nth: done, and the connection goes with the answer */
+    FAULT_LOST_REQUEST, /* verb, nth: the connection goes before it is read */
+    FAULT_FAILS,        /* verb, nth */
+    FAULT_SLOW,         /* verb, nth: takes for_ms */
+    FAULT_DEAF,         /* verb, nth: takes for_ms, ends by KILL only */
+    FAULT_NODE_DIES,    /* at, for */
+    FAULT_FROZEN,
+    FAULT_CUT,
+    FAULT_SPLIT,        /* as a cut, of node and all after it */
+    FAULT_RESET,
+    FAULT_ILL,          /* does not answer its health check */
+    FAULT_BAD_RELEASE,  /* the new releases never get healthy here */
+    FAULT_WALL_JUMP,    /* the node's; for_ms either way */
+    FAULT_RUNNER_DIES,  /* node: which run; at: after its start */
+    FAULT_RUNNER_SLEEPS,
+    FAULT_RUNNER_JUMPS, /* its wall clock */
+    FAULT_INTERRUPT,
+    FAULT_DISK_FULL,    /* of the runner, for its journal */
+    FAULT_KINDS
+};
+struct sim_fault {
+    enum sim_fault_kind kind;
+    size_t node;
+    int64_t at_ms, for_ms;
+    const char *verb; /* static */
+    uint32_t nth;
+};
+
+struct world_plan {
+    uint64_t seed;
+    size_t node_count, run_count, fault_count;
+    uint32_t batch, max_unavailable, max_failures, attempts, forks;
+    bool skip, confirms;
+    enum on_failure action;
+    int64_t bake_s, boot_ms; /* boot: until a started release answers */
+    int expand, contract, irreversible; /* 1: the playbook has such a migration */
+    bool has_down;
+    struct run_plan runs[RUNS_MAX];
+    struct sim_fault faults[STROKES_MAX];
+    enum run_verb closing; /* when all is well again: this, twice */
+};
+
+void plan_choose(struct world_plan *plan, uint64_t seed);
+/* A plan a little smaller, one an attempt; false when there is none more. */
+bool plan_smaller(struct world_plan *plan, size_t attempt);
+void plan_tell(const struct world_plan *plan, struct strbuf *out);
+const char *run_verb_name(enum run_verb verb);
+
+/* What a run was, and what the laws have seen of it on each node. */
+struct seen {
+    bool touched, undone, in, ever_in, probed, ill_before, answered, switched, serves;
+    uint32_t good_row, bad_row;
+    int64_t up_since, failed_at;
+    char undo_token[MODEL_NAME], before[MODEL_NAME], target[MODEL_NAME];
+    size_t order; /* of its first activation */
+    uint32_t open_requests; /* changing ones without an answer */
+    char outcome[24];
+};
+struct run {
+    struct world *world;
+    const struct run_plan *plan;
+    size_t index;
+    struct runner *runner;
+    char rollout[40], journal[64];
+    enum run_verb verb;
+    bool started, engine, ended, interrupted, open_found, slept;
+    int64_t began_at, ended_at, failed_at, lease_lost_at, undo_at;
+    int exit_code, results;
+    char result[24];
+    size_t touched_count, *wave_of;
+    struct seen seen[NODES_MAX];
+};
+
+struct asked {
+    struct asked *next;
+    uint64_t connection;
+    uint32_t id;
+    char verb[16];
+    bool forward;
+};
+
+struct world {
+    const struct world_plan *plan;
+    struct model_hooks hooks;
+    struct model_node nodes[NODES_MAX];
+    struct run runs[RUNS_MAX + 2];
+    size_t run_count;
+    uint32_t strikes[STROKES_MAX];
+    int64_t started_serving[NODES_MAX], healed_at;
+    uint64_t settled_generation[NODES_MAX];
+    char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */
+    uint32_t migrated[3];
+    bool past_no_return, troubled[NODES_MAX];
+    struct asked *asked;
+    const char *law; /* that was broken; NULL: none */
+    char details[240];
+    uint64_t fingerprint, events;
+};
+
+extern const char release_older[], release_before[];
+const char *release_new(int which);
+
+/* Runs it; false when a law was broken. `story` may be NULL. */
+bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story);
+
+/* runs.c: the verb as cmd/ does it, on the real engine. Body of a runner. */
+struct parsed;
+void run_body(void *context);
+bool runs_prepare(struct world *world, struct err *err);
+void runs_release(void);
+
+/* laws.c */
+void law_broken(struct world *world, const char *law, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void laws_asked(void *context, struct runner *runner, struct model_node *node, uint64_t connection,
+                const struct model_request *request);
+void laws_answered(void *context, struct runner *runner, struct model_node *node, uint32_t id, const char *status,
+                   uint64_t connection);
+void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
+void laws_run_ended(struct run *run);
+void laws_world_ended(struct world *world);
+
+#endif
