@@ -1,6 +1,11 @@
 #include <stdio.h>
+#include <string.h>
 
+#include "app/queue.h"
+#include "app/wish.h"
 #include "run.h"
+
+#define NO_LIMIT_MS INT64_C(86400000)
 
 static int undo(struct run *run, const struct open_run *open)
 {
@@ -15,16 +20,104 @@ static int undo(struct run *run, const struct open_run *open)
     return run_go(run, RUN_ABORT, true, text);
 }
 
+/* --- a run that lives: its own runner undoes it --- */
+
+struct live_run {
+    char rollout[65], holder[200];
+    enum run_kind kind;
+};
+
+static void say_undoing(void *context, const char *sentence)
+{
+    (void)context;
+    fprintf(stderr, "waiting until it is undone: %s\n", sentence);
+}
+
+/* 0 once its runner has ended or is silent for too long, or an exit code after saying why not. */
+static int wait_for_its_end(struct run *run, const struct live_run *live)
+{
+    struct err err;
+    struct queue_order order = {.fleet = run->fleet, .forks = run->options->forks, .rollout = live->rollout,
+                                .waiting = say_undoing};
+    order.wait_ms = run->options->wait_ms ? run->options->wait_ms : NO_LIMIT_MS;
+    int rc = queue_wait(&order, &err);
+    if (rc > 0)
+        fprintf(stderr, "deployctl: stopped waiting; rollout %s goes on undoing\n", live->rollout);
+    return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
+}
+
+static int ask_to_undo(struct run *run, const struct live_run *live)
+{
+    size_t left;
+    struct wish_order order = {.fleet = run->fleet, .forks = run->options->forks, .kind = WISH_ABORT,
+                               .rollout = live->rollout, .holder = run->holder};
+    if (live->kind == RUN_ABORT) {
+        fprintf(stderr, "%s is undoing it already\n", live->holder);
+        return wait_for_its_end(run, live);
+    }
+    int signal_number = wish_leave(&order, &left);
+    if (signal_number)
+        return 128 + signal_number;
+    if (left)
+        fprintf(stderr, "rollout %s of %s is asked to undo what it did\n", live->rollout, live->holder);
+    return wait_for_its_end(run, live);
+}
+
+/* Its own word, from the nodes' journals: the worst that one of them has. */
+static int tell_end(const struct run *run, const struct live_run *live)
+{
+    const char *service = run->inputs.playbook.service.name, *result = NULL;
+    for (size_t i = 0; i < run->survey.count; i++) {
+        const struct facts *facts = &run->survey.nodes[i].facts;
+        bool its = run->survey.nodes[i].answered && facts->ended_rollout && facts->ended_result &&
+                   strcmp(facts->ended_rollout, live->rollout) == 0;
+        if (its && (!result || strcmp(facts->ended_result, rollout_result_name(RESULT_NEEDS_CARE)) == 0))
+            result = facts->ended_result;
+    }
+    bool done = result && strcmp(result, rollout_result_name(RESULT_DONE)) == 0;
+    if (done && live->kind != RUN_ABORT) {
+        fprintf(stderr, "deployctl: rollout %s was done before it could be undone; `deployctl rollback %s` goes back\n",
+                live->rollout, service);
+        return EXIT_REFUSED;
+    }
+    if (!result || strcmp(result, rollout_result_name(RESULT_NEEDS_CARE)) == 0) {
+        fprintf(stderr, "deployctl: rollout %s: %s; see `deployctl status %s`\n", live->rollout,
+                result ? result : "it has ended, and no node knows how", service);
+        return EXIT_NEEDS_CARE;
+    }
+    printf("rollout %s of %s: %s\n", live->rollout, live->holder, done ? "undone" : result);
+    return EXIT_DONE;
+}
+
+static bool find_live(const struct run *run, const struct open_run *open, struct live_run *out)
+{
+    const char *holder, *rollout = survey_live_run(&run->survey, &holder);
+    if (!rollout)
+        return false;
+    snprintf(out->rollout, sizeof(out->rollout), "%s", rollout);
+    snprintf(out->holder, sizeof(out->holder), "%s", holder);
+    out->kind = open->rollout && strcmp(open->rollout, rollout) == 0 ? open->kind : RUN_ROLLOUT;
+    return true;
+}
+
 static int abort_once(struct run *run)
 {
     struct open_run open;
-    int code = run_wait(run);
-    if (!code)
+    struct live_run live;
+    int code = run_open(run, &open);
+    bool lives = !code && find_live(run, &open, &live);
+    if (lives)
+        code = ask_to_undo(run, &live);
+    if (lives && !code) {
+        survey_release(&run->survey);
         code = run_open(run, &open);
+    }
     if (code)
         return code;
     if (open.rollout)
         return undo(run, &open);
+    if (lives)
+        return tell_end(run, &live);
     printf("nothing to abort: no rollout of %s is open\n", run->inputs.playbook.service.name);
     return EXIT_DONE;
 }

@@ -38,6 +38,8 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",
                     facts->lock_expired ? " (expired)" : "");
+    if (facts->wish)
+        strbuf_addf(out, ", asked to %s", facts->wish);
     if (facts->open_rollout && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
                     facts->open_rollout, facts->open_step ? facts->open_step : "unknown");

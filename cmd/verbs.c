@@ -73,16 +73,34 @@ const struct verb verbs[] = {
      "committed last there, newest change first, and its health gate proves it. Nodes\n"
      "that were not touched stay as they are. Where nothing is open, nothing is done.\n"
      "\n"
+     "While its runner lives, that one is asked to do it, and waited for, with --wait at\n"
+     "most so long; when it has ended or died in between, abort does the rest itself.\n"
+     "\n"
      "Exit codes:\n"
      "  0    every touched node is back and healthy, or there was nothing to undo\n"
      "  2    some node needs care: each is named, with what to do\n"
-     "  4    refused before anything changed: lock held, preflight, point of no return\n"
+     "  4    refused before anything changed: lock held, preflight, point of no return;\n"
+     "       or its runner was done before it was asked, or did not undo it in time\n"
      "  69   nodes unreachable, nothing changed\n"
      "  130  interrupted (143: terminated); abort again goes on\n"
      "\n"
      "Example:\n"
      "  deployctl abort shop\n",
      verb_abort},
+    {"pause", "hold a rollout that runs", "PLAYBOOK",
+     SELECT " forks set quiet verbose no-color",
+     "Asks the runner of the rollout that runs now, at whatever terminal or CI job, to\n"
+     "hold: it ends what it does, begins nothing after the end of its wave, gives the\n"
+     "locks back and exits with 3. Nothing is undone; resume goes on, abort undoes it.\n"
+     "Where nobody runs one, it says so. Does not wait for the hold: status shows it.\n"
+     "\n"
+     "Exit codes:\n"
+     "  0    asked, or there is nothing to hold\n"
+     "  69   nodes unreachable\n"
+     "\n"
+     "Example:\n"
+     "  deployctl pause shop && deployctl status shop\n",
+     verb_pause},
     {"plan", "connect, change nothing, and say what a rollout would do", "PLAYBOOK",
      SELECT " ref forks set " SHOW,
      "Connects to every node and reads: its current release and the target, drift,\n"

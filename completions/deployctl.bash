@@ -39,6 +39,8 @@ _deployctl_options()
         echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     abort)
         echo --inventory --limit --wait --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+    pause)
+        echo --inventory --limit --forks --set --quiet --verbose --no-color --help ;;
     plan)
         echo --inventory --limit --ref --forks --set --output --quiet --verbose --no-color --help ;;
     check)
@@ -76,6 +78,7 @@ _deployctl_operands()
     rollback) echo playbook ;;
     resume) echo playbook ;;
     abort) echo playbook ;;
+    pause) echo playbook ;;
     plan) echo playbook ;;
     check) echo playbook ;;
     status) echo playbook ;;
@@ -91,7 +94,7 @@ _deployctl_operands()
     esac
 }
 
-_deployctl_verbs='rollout rollback resume abort plan check status history inventory exec logs verify unlock report completion version help'
+_deployctl_verbs='rollout rollback resume abort pause plan check status history inventory exec logs verify unlock report completion version help'
 
 # Words that only the files know, one a line; nothing when they cannot be read.
 _deployctl_ask()

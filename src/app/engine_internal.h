@@ -10,6 +10,7 @@
 #include "app/migrations.h"
 #include "app/prober.h"
 #include "app/step.h"
+#include "app/wish.h"
 
 #define SENTENCE_MAX ERR_MESSAGE_MAX
 
@@ -67,6 +68,7 @@ struct engine {
     size_t event_first, event_count, event_capacity;
     struct timer *turn, *tick, *redraw;
     bool finished;
+    enum wish_kind wish; /* of somebody at another terminal, as it was told to the machine */
     int64_t began_ms;
     char lock_token[64]; /* tells a repeated lock of ours from another runner's of the same run */
     struct err unwritten;  /* with outcome.unwritten: why */

@@ -169,6 +169,20 @@ void carry_preflight(struct worker *worker)
     step_submit(worker, QUICK_TIMEOUT_MS, facts_came);
 }
 
+/* What another terminal wishes, told to the machine once; an abort is more than a pause. */
+static void take_wish(struct worker *worker, const char *text)
+{
+    struct engine *engine = worker->engine;
+    enum wish_kind wish = wish_read(text);
+    const char *who = strchr(text, ' ');
+    if (wish <= engine->wish || !who)
+        return;
+    engine->wish = wish;
+    engine_notice(engine, SIZE_MAX, wish == WISH_ABORT ? "%s wishes that it is undone" : "%s wishes that it holds", who + 1);
+    struct event event = {.kind = wish == WISH_ABORT ? EVENT_ABORT : EVENT_PAUSE};
+    engine_post(engine, &event);
+}
+
 static void renewed(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -176,6 +190,9 @@ static void renewed(void *context, const struct reply *reply)
     if (reply->error && !worker->busy)
         engine_lost(worker, reply->error);
     /* Failed, e.g. on a full disk: not lost yet, and when somebody takes it over the node's fence holds. */
+    const char *wish = reply->error ? NULL : reply_get(reply, "wish");
+    if (wish)
+        take_wish(worker, wish);
     if (reply->error || reply->status != REPLY_REFUSED)
         return;
     snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);

@@ -1,0 +1,43 @@
+#include <stdio.h>
+
+#include "app/wish.h"
+#include "run.h"
+
+static int ask_to_hold(struct run *run, const char *live, const char *holder)
+{
+    size_t left;
+    struct wish_order order = {.fleet = run->fleet, .forks = run->options->forks, .kind = WISH_PAUSE,
+                               .rollout = live, .holder = run->holder};
+    int signal_number = wish_leave(&order, &left);
+    if (signal_number)
+        return 128 + signal_number;
+    if (left)
+        printf("rollout %s of %s is asked to hold: it ends what it does, and holds at the end of its wave\n", live, holder);
+    else
+        printf("nothing to pause: rollout %s of %s has just ended\n", live, holder);
+    return EXIT_DONE;
+}
+
+static int pause_once(struct run *run)
+{
+    struct open_run open;
+    const char *holder, *service = run->inputs.playbook.service.name;
+    int code = run_open(run, &open);
+    const char *live = code ? NULL : survey_live_run(&run->survey, &holder);
+    if (code)
+        return code;
+    if (live)
+        return ask_to_hold(run, live, holder);
+    if (open.rollout)
+        printf("nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
+               "`deployctl abort %s` undoes it\n",
+               open.rollout, service, service);
+    else
+        printf("nothing to pause: no rollout of %s is open\n", service);
+    return EXIT_DONE;
+}
+
+int verb_pause(const struct options *options)
+{
+    return run_verb(options, pause_once);
+}
