@@ -4,8 +4,8 @@
  * Figures come in rounds, each node once a round, on both sides in the same window; a round begins `interval` after the one before,
  * and not before that one has ended, so nothing piles up. Never blocks, never decides what a verdict means for the rollout.
  *
- * Sources: app/analysis_probe.c asks [health]'s URL through the nodes' connections, app/analysis_prometheus.c a Prometheus server,
- * app/analysis_command.c a command on the runner. A source that all nodes share and that cannot be reached is asked once a round, not
+ * Sources: app/analysis_probe.c asks [health]'s URL through the nodes' connections, app/analysis_haproxy.c what HAProxy
+ * counts, app/analysis_prometheus.c a Prometheus server, app/analysis_command.c a command on the runner. A source that all nodes share and that cannot be reached is asked once a round, not
  * once a node.
  */
 #ifndef APP_ANALYSIS_H

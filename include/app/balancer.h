@@ -106,6 +106,8 @@ void balancers_shift_stop(struct balancers *balancers);
 void balancers_shift_cancel(struct balancers *balancers);
 /* Looks at every instance at once, one exchange a balancer; not while a shift is under way. */
 void balancers_look(struct balancers *balancers, step_done_fn *fn, void *context);
+/* Its callback will not come. */
+void balancers_look_cancel(struct balancers *balancers);
 
 /* How an instance stands by the last looks, over all balancers: IN, when each has it ready with some
  * weight; OUT, when none has; MIXED, when they differ; UNKNOWN, when one was not asked yet or did not

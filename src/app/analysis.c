@@ -15,7 +15,7 @@ static const struct analysis_asker *asker_of(enum analysis_source source)
 {
     static const struct analysis_asker *const askers[] = {
         [ANALYSIS_PROBE] = &analysis_probe,
-        [ANALYSIS_HAPROXY] = NULL, /* refused by playbook_check */
+        [ANALYSIS_HAPROXY] = &analysis_haproxy,
         [ANALYSIS_PROMETHEUS] = &analysis_prometheus,
         [ANALYSIS_COMMAND] = &analysis_command,
     };
@@ -61,7 +61,8 @@ static void ask_on(struct analysis_run *run)
     /* A shared server is tried with one question; then come the others. */
     size_t most = run->asker->shared && !run->reached ? 1 : run->asker->at_once;
     while (!run->failing && run->next < run->question_count && run->waiting < most) {
-        struct question *question = &run->questions[run->next++];
+        struct question *question = &run->questions[run->next];
+        run->next = run->asker->whole ? run->question_count : run->next + 1;
         struct err err;
         run->waiting++;
         question->waiting = true;

@@ -9,6 +9,7 @@ enum side { SIDE_CANARY, SIDE_CONTROL, SIDES };
 
 struct analysis_run;
 struct command_call;
+struct traffic_mark;
 
 /* One thing asked each round. */
 struct question {
@@ -19,6 +20,7 @@ struct question {
     bool waiting;
     struct http_call *http;
     struct command_call *call;
+    struct traffic_mark *marks; /* one a balancer */
     uint32_t tried, failed; /* answers since the last figure, when figures are shares of several */
 };
 
@@ -45,6 +47,7 @@ struct analyses {
     struct analysis_run *runs;
     size_t count;
     size_t commands; /* that run, wanted or not */
+    bool looking;    /* at the balancers */
     bool leaving;    /* they are all that is waited for */
 };
 
@@ -55,9 +58,10 @@ struct analysis_asker {
     /* Ends it early, without an answer. */
     void (*cancel)(struct question *question);
     bool shared; /* one server for all: when it cannot be reached for one, it is not asked for the others of the round */
+    bool whole;  /* the first question brings the figures of all */
     size_t at_once;
 };
-extern const struct analysis_asker analysis_probe, analysis_prometheus, analysis_command;
+extern const struct analysis_asker analysis_probe, analysis_haproxy, analysis_prometheus, analysis_command;
 
 /* A figure, or NaN for none in this round. */
 void question_answered(struct question *question, double figure);

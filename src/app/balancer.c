@@ -251,6 +251,11 @@ void balancers_shift_cancel(struct balancers *balancers)
     task_rest(&balancers->shift);
 }
 
+void balancers_look_cancel(struct balancers *balancers)
+{
+    task_rest(&balancers->look);
+}
+
 void balancers_cancel(struct balancers *balancers, size_t member)
 {
     task_rest(&balancers->tasks[member]);

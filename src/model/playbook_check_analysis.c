@@ -25,6 +25,14 @@ static int line_of(const struct place *place, const char *key)
 #define TELL(place, key, ...)                                                                      \
     faults_add((place)->faults, (place)->playbook->file, line_of((place), (key)), __VA_ARGS__)
 
+static bool has_haproxy(const struct playbook *playbook)
+{
+    for (size_t i = 0; i < playbook->balancer_count; i++)
+        if (playbook->balancers[i].kind == BALANCER_HAPROXY)
+            return true;
+    return false;
+}
+
 /* Keys that one source alone has. */
 static void check_keys(const struct place *place)
 {
@@ -49,8 +57,9 @@ static void check_keys(const struct place *place)
     if (source == ANALYSIS_PROBE && !place->playbook->health.http)
         TELL(place, "source", "[%s]: source = probe needs 'http' in [health], which it asks for",
              place->section);
-    if (source == ANALYSIS_HAPROXY)
-        TELL(place, "source", "[%s]: source = haproxy is not supported by this version", place->section);
+    if (source == ANALYSIS_HAPROXY && !has_haproxy(place->playbook))
+        TELL(place, "source", "[%s]: source = haproxy needs a [balancer NAME] of type haproxy",
+             place->section);
 }
 
 static bool has_own_unit(const struct analysis *analysis)

@@ -355,7 +355,7 @@ static void an_analysis_that_cannot_be_is_told(void **state)
         {"tolerance = 120%\n",
          "key 'tolerance' in [analysis a]: '120%' is not a share below 1; write it like 25% or 0.25"},
         {"query = x\n", "key 'query' in [analysis a] has a meaning with source = prometheus only"},
-        {"source = haproxy\nmin_samples = 5\n", "[analysis a]: source = haproxy is not supported by this version"},
+        {"source = haproxy\nmin_samples = 5\n", "[analysis a]: source = haproxy needs a [balancer NAME] of type haproxy"},
         {"source = command\nmin_samples = 5\n", "key 'command' is missing in [analysis a]"},
         {"source = command\ncommand = x\nmin_samples = 5\nmetric = errors\n",
          "key 'metric' in [analysis a]: the command says what the figure is; remove it"},
