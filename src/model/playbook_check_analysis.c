@@ -181,6 +181,11 @@ void playbook_check_analyses(struct playbook *playbook, struct faults *faults)
         place.section = arena_printf(&playbook->arena, "analysis %s", place.analysis->name);
         if (!place.section)
             return;
+        if (playbook->strategy.kind == STRATEGY_BLUE_GREEN)
+            faults_add(faults, playbook->file, place.analysis->line,
+                       "[%s] is not supported with type = blue-green in [strategy] by this version: after "
+                       "the switch the old side has no traffic to compare with",
+                       place.section);
         check_keys(&place);
         check_limits(&place);
         check_url(&place);

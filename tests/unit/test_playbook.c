@@ -387,6 +387,15 @@ static void an_analysis_that_cannot_be_is_told(void **state)
     }
 }
 
+static void an_analysis_is_refused_with_blue_green(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, WEB "type = blue-green\n[analysis a]\n");
+    assert_non_null(strstr(parsed.told, "shop.ini:11: [analysis a] is not supported with type = blue-green"));
+    parsed_release(&parsed);
+}
+
 static void all_faults_come_in_one_run_in_the_files_order(void **state)
 {
     (void)state;
@@ -729,6 +738,7 @@ int main(void)
         cmocka_unit_test(sections_of_later_versions_are_named),
         cmocka_unit_test(an_analysis_has_its_defaults),
         cmocka_unit_test(an_analysis_that_cannot_be_is_told),
+        cmocka_unit_test(an_analysis_is_refused_with_blue_green),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
         cmocka_unit_test(bad_values_are_faults),
