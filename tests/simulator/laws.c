@@ -9,6 +9,7 @@
 #define RISE 2
 #define FALL 3 /* 2 in one watch; a bake begins a new one (core/health.h), so one more may stand before it */
 #define MIN_HEALTHY_MS 2000
+#define PROBE_MS 2000
 
 void law_broken(struct world *world, const char *law, const char *format, ...)
 {
@@ -129,7 +130,7 @@ static void law_4_newest_first(struct run *run, size_t node)
     }
 }
 
-/* --- 7. the next wave begins when the one before has passed its gates --- */
+/* --- 7. the next wave begins when the one before has passed its gates; those that were ill before may join earlier ones --- */
 
 static void law_7_gates(struct run *run, size_t node)
 {
@@ -138,7 +139,7 @@ static void law_7_gates(struct run *run, size_t node)
     if (world->plan->max_failures)
         return;
     for (size_t i = 0; i < wave * world->plan->batch; i++)
-        if (run->seen[i].touched && !run->seen[i].in)
+        if (run->seen[i].touched && !run->seen[i].in && !run->seen[i].was_ill && !run->seen[node].ill_before)
             law_broken(world, "law 7", "%s is changed though %s has not passed its gate", world->nodes[node].name,
                        world->nodes[i].name);
 }
@@ -201,6 +202,8 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
         seen->order = ++run->touched_count;
         snprintf(seen->before, sizeof(seen->before), "%s", run->world->committed[node]);
     }
+    if (!seen->touched)
+        seen->was_ill = seen->ill_before;
     seen->touched = true;
     seen->undone = seen->undone || !forward;
     seen->in = seen->ever_in = false;
@@ -210,7 +213,7 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
 static void remember(struct world *world, uint64_t connection, const struct model_request *request, bool forward)
 {
     struct asked *asked = malloc(sizeof(*asked));
-    *asked = (struct asked){world->asked, connection, request->id, "", forward};
+    *asked = (struct asked){world->asked, connection, request->id, clock_now(), "", forward};
     memcpy(asked->verb, request->verb, sizeof(asked->verb));
     world->asked = asked;
 }
@@ -243,6 +246,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
         forward = release && *run->seen[index].target && is(release, run->seen[index].target) && run->verb != VERB_ABORT;
         activation_asked(run, index, request, forward);
     }
+    if (is(verb, "probe") && !run->seen[index].touched)
+        run->seen[index].ill_before = true; /* until it is heard to be well */
     if (is(verb, "commit"))
         law_7_commit(run, index);
     if (changes(verb)) {
@@ -254,9 +259,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
 
 /* --- what is answered --- */
 
-static void probe_answered(struct world *world, struct seen *seen, bool good)
+static void probe_answered(struct seen *seen, bool good)
 {
-    (void)world;
     if (!seen->touched)
         seen->ill_before = !good;
     seen->bad_row = good ? 0 : seen->bad_row + 1;
@@ -288,7 +292,7 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
     if (telling() && !is(asked->verb, "renew"))
         tell("        %s: %s %s", node->name, asked->verb, status);
     if (is(asked->verb, "probe"))
-        probe_answered(world, seen, is(status, "ok"));
+        probe_answered(seen, is(status, "ok") && clock_now() - asked->at <= PROBE_MS);
     if (is(asked->verb, "renew") && is(status, "refused") && !run->lease_lost_at)
         run->lease_lost_at = clock_now();
     if (is(asked->verb, "activate") && asked->forward && is(status, "failed") && !run->failed_at)

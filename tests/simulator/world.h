@@ -73,7 +73,7 @@ const char *run_verb_name(enum run_verb verb);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
-    bool touched, undone, in, ever_in, probed, ill_before, answered, switched, serves;
+    bool touched, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
     uint32_t good_row, bad_row;
     int64_t up_since, failed_at;
     char undo_token[MODEL_NAME], before[MODEL_NAME], target[MODEL_NAME];
@@ -100,6 +100,7 @@ struct asked {
     struct asked *next;
     uint64_t connection;
     uint32_t id;
+    int64_t at;
     char verb[16];
     bool forward;
 };
