@@ -7,9 +7,35 @@
 
 #define NO_LIMIT_MS INT64_C(86400000)
 
+/* Nodes on which the open run is committed, or ended as done: it was good when its runner died, and going back from there is a rollback. */
+static size_t count_committed(const struct run *run, const struct open_run *open)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->survey.count; i++) {
+        const struct facts *facts = &run->survey.nodes[i].facts;
+        if (!run->survey.nodes[i].answered)
+            continue;
+        bool commits = facts->open_rollout && facts->open_step && facts->current_good &&
+                       strcmp(facts->open_rollout, open->rollout) == 0 && strcmp(facts->open_step, "commit") == 0;
+        bool ended = facts->ended_rollout && facts->ended_result && strcmp(facts->ended_rollout, open->rollout) == 0 &&
+                     strcmp(facts->ended_result, rollout_result_name(RESULT_DONE)) == 0;
+        count += commits || ended;
+    }
+    return count;
+}
+
 static int undo(struct run *run, const struct open_run *open)
 {
     char text[160];
+    const char *service = run->inputs.playbook.service.name;
+    size_t committed = open->kind == RUN_ABORT ? 0 : count_committed(run, open);
+    if (committed) {
+        fprintf(stderr,
+                "deployctl: %s %s has passed its last wave and is committed on %zu node%s; `deployctl resume %s` ends it, "
+                "then `deployctl rollback %s` goes back\n",
+                run_kind_name(open->kind), open->rollout, committed, committed == 1 ? "" : "s", service, service);
+        return EXIT_REFUSED;
+    }
     for (size_t i = 0; i < run->survey.count; i++)
         run->targets[i] =
             run->survey.nodes[i].answered ? facts_release_before(&run->survey.nodes[i].facts) : NULL;

@@ -42,7 +42,7 @@ AuthenticationMethods publickey
 PermitRootLogin prohibit-password
 StrictModes no
 UsePAM $(pam)
-SetEnv SHLVL=5
+SetEnv SHLVL=5 ${node_environment:-}
 END
     # it ends with the demo's own group of processes, and is ended by its id
     /usr/sbin/sshd -D -e -f "$home/sshd.conf" >"$home/sshd.log" 2>&1 &
