@@ -283,7 +283,7 @@ static bool someone_is_updated(const struct rollout *rollout)
 
 static enum rollout_state to_wave(struct rollout *rollout)
 {
-    if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
+    if (rollout->spent)
         return after_failure(rollout);
     if (rollout->held)
         return ROLLOUT_RELEASE;
@@ -430,8 +430,7 @@ static void launch(struct rollout *rollout)
 static void settle(struct rollout *rollout)
 {
     while (rollout->state != ROLLOUT_FINISHED) {
-        bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout) &&
-                      !mutant(MUTANT_SPENT_GOES_ON);
+        bool undoes = rollout->spent && failure_rolls_back(rollout) && !rollout_halted(rollout);
 
         if (undoes && rollout->state < ROLLOUT_LOOK_BACK && !undo_waits(rollout))
             enter(rollout, begin_of_undo(rollout));

@@ -33,8 +33,7 @@ void failure_spend(struct rollout *rollout, enum spend_reason reason)
     if (!rollout->spent)
         rollout_note(rollout, NOTE_BUDGET_SPENT, NO_NODE, (int)reason);
     rollout->spent = true;
-    if (!mutant(MUTANT_SPENT_GOES_ON))
-        rest_who_may_not_go_on(rollout);
+    rest_who_may_not_go_on(rollout);
 }
 
 void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)

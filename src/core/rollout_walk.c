@@ -36,7 +36,9 @@ bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker
         return false;
     if (rollout->interrupted)
         return walker->track == TRACK_RELEASE;
-    if (!rollout->spent || !track->forward || mutant(MUTANT_SPENT_GOES_ON))
+    if (!rollout->spent || !track->forward)
+        return true;
+    if (mutant(MUTANT_SPENT_GOES_ON) && !failure_rolls_back(rollout))
         return true;
     return track->finishes && walker->touched && !failure_rolls_back(rollout);
 }

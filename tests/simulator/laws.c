@@ -9,7 +9,7 @@
 #define RISE 2
 #define FALL 3 /* 2 in one watch; a bake begins a new one (core/health.h), so one more may stand before it */
 #define MIN_HEALTHY_MS 2000
-#define PROBE_MS 2000
+#define PROBE_MS 2200 /* app/prober.c: the timeout and 200 ms */
 
 void law_broken(struct world *world, const char *law, const char *format, ...)
 {
