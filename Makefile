@@ -219,7 +219,7 @@ help:
 # help: make clean           remove what was built
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
--include $(patsubst %,%.d,$(test_programs) $(fuzz_programs) $(bench_programs))
+-include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
 .PHONY: all always unit property scenario simulator soak deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
 	bench bench-programs lab install uninstall clean help
 .SECONDARY:

@@ -291,8 +291,9 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
     seen->answered = true;
     if (telling() && !is(asked->verb, "renew"))
         tell("        %s: %s %s", node->name, asked->verb, status);
-    if (is(asked->verb, "probe"))
-        probe_answered(seen, is(status, "ok") && clock_now() - asked->at <= PROBE_MS);
+    /* What comes later was a bad one, when it was due. */
+    if (is(asked->verb, "probe") && clock_now() - asked->at <= PROBE_MS)
+        probe_answered(seen, is(status, "ok"));
     if (is(asked->verb, "renew") && is(status, "refused") && !run->lease_lost_at)
         run->lease_lost_at = clock_now();
     if (is(asked->verb, "activate") && asked->forward && is(status, "failed") && !run->failed_at)
