@@ -157,18 +157,28 @@ struct migration {
 };
 const char *change_kind_name(enum change_kind kind); /* "expand", ... static */
 
-/* BALANCER_HAPROXY alone is known to this version. */
-enum balancer_kind { BALANCER_HAPROXY };
+enum balancer_kind { BALANCER_HAPROXY, BALANCER_NGINX, BALANCER_COMMAND };
+/* A server that comes in gets so much of its weight for so long. */
+struct warmup_step {
+    uint32_t weight; /* per mille */
+    int64_t hold_ms;
+};
 struct balancer {
     const char *name; /* from [balancer NAME] */
     enum balancer_kind kind;
     const char *nodes;        /* an inventory pattern: where it runs; required */
     const char *backend;      /* HAProxy's name of the servers' group; required */
-    const char *socket;       /* `address:port` of its Runtime API, as its own node reaches it */
-    const char *host;         /* of `socket`, without brackets */
+    const char *socket;       /* `address:port` of its Runtime API, as its own node reaches it, or a path */
+    const char *host;         /* of `socket`, without brackets; NULL: it is a path */
     uint16_t port;            /* of `socket` */
     const char *server;       /* template: how it calls a node; `{node}` by default */
     int64_t drain_timeout_ms; /* 30 s */
+    struct warmup_step *warmup;
+    size_t warmup_count;
+    bool become;
+    const char *upstream_file, *upstream, *test, *reload, *pid_file; /* nginx */
+    const char *drain, *ready, *weight, *state;             /* command */
+    int64_t timeout_ms;                                     /* of one such command; 10 s */
     int line;
 };
 

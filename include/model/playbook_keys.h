@@ -31,6 +31,8 @@ enum key_kind {
     KEY_PORT,      /* uint16_t, 1 to 65535 */
     KEY_URLS,      /* struct string_list: `https://host:port` without a path, by comma */
     KEY_ENDPOINT,  /* const char *: `host:port`, an IPv6 address in brackets */
+    KEY_SOCKET,    /* const char *: such an endpoint, or an absolute path */
+    KEY_WARMUP,    /* struct warmup_step * with a size_t count behind it: `10%:10s, 50%:10s` */
     KEY_DURATION,  /* int64_t milliseconds from minimum to maximum; -1 for the word in `choices` */
     KEY_SHARE,     /* double from 0 to below 1: `25%` or `0.25` */
     KEY_FIGURE,    /* struct figure: `1%`, `250ms`, `0.5` */

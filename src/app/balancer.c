@@ -15,7 +15,9 @@ const char *traffic_state_name(enum traffic_state state)
 
 const struct balancer_type *balancer_type_of(const struct balancer *balancer)
 {
-    static const struct balancer_type *const types[] = {[BALANCER_HAPROXY] = &haproxy_type};
+    static const struct balancer_type *const types[] = {[BALANCER_HAPROXY] = &haproxy_type,
+                                                        [BALANCER_NGINX] = &nginx_type,
+                                                        [BALANCER_COMMAND] = &command_type};
     return types[balancer->kind];
 }
 
@@ -145,7 +147,7 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
     case BALANCER_OUT:
         return drain_limit_ms(balancers) + ERRANDS_MS;
     case BALANCER_IN:
-        return UP_WITHIN_MS + ERRANDS_MS;
+        return UP_WITHIN_MS + ERRANDS_MS + warmup_limit_ms(balancers);
     case BALANCER_SHIFT:
         return LOOK_MS + UP_WITHIN_MS + ERRANDS_MS;
     case BALANCER_LOOK:
@@ -174,6 +176,7 @@ static void start(struct task *task, enum balancer_wish wish, enum stage stage, 
     task->fn = fn;
     task->context = context;
     task->quiet = 0;
+    task->warm = 0;
     task->timed_out = false;
     task->stopped = false;
     task->drain_ends_ms = loop_now_ms(balancers->fleet->loop) + drain_limit_ms(balancers);

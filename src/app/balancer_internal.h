@@ -15,6 +15,7 @@ struct errand {
     struct errand *next;
     errand_done_fn *done;
     void *context;
+    bool thorough; /* before a run: whatever can be wrong is looked for */
     size_t count;
     struct traffic_order orders[];
 };
@@ -32,7 +33,7 @@ struct balancer_type {
     void (*stop)(struct lane *lane);
 };
 const struct balancer_type *balancer_type_of(const struct balancer *balancer);
-extern const struct balancer_type haproxy_type;
+extern const struct balancer_type haproxy_type, nginx_type, command_type;
 
 #define EXCHANGE_MS 5000
 
@@ -49,7 +50,28 @@ struct lane {
     struct ssh_channel *channel;
     struct strbuf request, answer;
     struct timer *deadline;
+    int step;
+    uint32_t request_id;
+    const char *what;
+    void (*ran)(struct lane *lane, const char *output);
 };
+
+/* A command on the balancer's node: values reach it as environment only. */
+#define LANE_VALUES_MAX 6
+#define KILL_MS 20000
+struct lane_command {
+    const char *text, *what; /* what: for messages, static */
+    int64_t timeout_ms;
+    const struct member *member; /* its environment is given; NULL: no node's */
+    const char *slot;
+    struct {
+        const char *name, *value;
+    } values[LANE_VALUES_MAX];
+    /* It ended well: lines that are safe to show. Anything else finishes the errand with an error. */
+    void (*ran)(struct lane *lane, const char *output);
+};
+void lane_run(struct lane *lane, const struct lane_command *command);
+void lane_run_stop(struct lane *lane);
 
 void lane_init(struct lane *lane, struct fleet *fleet, const struct front *front);
 /* Forgets what is under way; no callback comes after. */
@@ -110,7 +132,7 @@ struct task {
     struct item *items;
     size_t item_count;
     struct leg *legs; /* one a front */
-    size_t waiting, quiet;
+    size_t waiting, quiet, warm; /* warm: the step of the warm-up */
     bool timed_out, stopped;
     int64_t retry_ends_ms, drain_ends_ms, up_ends_ms;
     struct timer *pause, *deadline;
@@ -146,6 +168,8 @@ struct balancers {
 struct cell *cell_at(const struct balancers *balancers, size_t front, size_t instance);
 /* The longest drain_timeout of all. */
 int64_t drain_limit_ms(const struct balancers *balancers);
+/* The most that a warm-up adds. */
+int64_t warmup_limit_ms(const struct balancers *balancers);
 /* Asks every balancer what the stage asks; what comes after follows from the answers. */
 void task_begin(struct task *task, enum stage stage);
 /* Ends with DONE_OK a moment later. */

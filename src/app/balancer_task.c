@@ -116,6 +116,35 @@ static bool differs(const struct hold *hold, const struct traffic_view *view)
     return partial && view->weight == view->full_weight && view->state == TRAFFIC_READY;
 }
 
+/* How much a server gets at this step of its warm-up. */
+static uint32_t warm_weight(const struct task *task, size_t front)
+{
+    const struct balancer *balancer = task->balancers->fleet->fronts[front].balancer;
+    if (balancer->warmup_count == 0)
+        return WEIGHT_KEEP;
+    return task->warm < balancer->warmup_count ? balancer->warmup[task->warm].weight : WEIGHT_FULL;
+}
+
+/* How long the step at hand lasts at the slowest balancer; below 0: nobody warms up any more. */
+static int64_t warm_hold_ms(const struct balancers *balancers, size_t step)
+{
+    int64_t longest = -1;
+    for (size_t i = 0; i < balancers->count; i++) {
+        const struct balancer *balancer = balancers->fleet->fronts[i].balancer;
+        if (step < balancer->warmup_count && balancer->warmup[step].hold_ms > longest)
+            longest = balancer->warmup[step].hold_ms;
+    }
+    return longest;
+}
+
+int64_t warmup_limit_ms(const struct balancers *balancers)
+{
+    int64_t sum = 0, hold_ms;
+    for (size_t step = 0; (hold_ms = warm_hold_ms(balancers, step)) >= 0; step++)
+        sum += hold_ms + ERRANDS_MS / 4;
+    return sum;
+}
+
 /* What the stage asks of an item; false: nothing. */
 static bool order_of(struct traffic_order *out, const struct task *task, size_t front,
                      const struct item *item)
@@ -136,7 +165,7 @@ static bool order_of(struct traffic_order *out, const struct task *task, size_t 
     case STAGE_READY:
     case STAGE_UP:
         if (task->stage == STAGE_READY)
-            out->weight = item->weight;
+            out->weight = task->wish == BALANCER_IN ? warm_weight(task, front) : item->weight;
         out->command = commands[task->stage];
         return item->in;
     case STAGE_DRAIN:
@@ -187,6 +216,7 @@ static void ask_front(struct task *task, size_t front)
                     balancers->holds_out[order.instance / balancers->slots] = true;
             }
     errand->count = count;
+    errand->thorough = task->wish == BALANCER_LOOK && task->items[0].instance == 0;
     err_clear(&leg->error);
     if (count == 0) {
         free(errand);
@@ -292,7 +322,9 @@ static void settle_members(struct task *task)
             bool in = false;
             for (size_t slot = 0; slot < balancers->slots; slot++) {
                 const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
-                in = in || (cell->known && cell->view.state == TRAFFIC_READY);
+                bool warms = balancers->fleet->fronts[front].balancer->warmup_count > 0;
+                in = in || (cell->known && cell->view.state == TRAFFIC_READY &&
+                            (!warms || cell->view.weight >= cell->view.full_weight));
             }
             out = out || !in;
         }
@@ -385,12 +417,26 @@ static void tell_not_up(struct task *task)
         }
 }
 
+static void warmer(void *context)
+{
+    struct task *task = context;
+    task->pause = NULL;
+    task->warm++;
+    task_begin(task, STAGE_READY);
+}
+
 static void coming_up(struct task *task)
 {
     if (all_in(task)) {
         settle_members(task);
         if (task->wish == BALANCER_SHIFT) {
             task_begin(task, STAGE_DRAIN);
+            return;
+        }
+        int64_t hold_ms = warm_hold_ms(task->balancers, task->warm);
+        if (hold_ms >= 0) {
+            task->balancers->holds_out[task->items[0].instance / task->balancers->slots] = true;
+            pause_then(task, hold_ms, warmer);
             return;
         }
         hold(task);

@@ -108,7 +108,10 @@ static int add_front(struct fleet *fleet, const struct inventory *inventory,
     if (!fronts)
         return err_set(err, ERR_MEMORY, "out of memory");
     fleet->fronts = fronts;
-    settings.become = false;
+    /* a folder that root alone writes: with `become` the node's program starts itself again as root */
+    static const struct service as_root = {.root = "/root", .keep = 1};
+    settings.become = balancer->become;
+    settings.service = balancer->become ? &as_root : NULL;
     target_of(&settings.target, node);
     int rc = add_jump(&settings.target, node, inventory, &fleet->arena, 0, err);
     if (rc < 0)

@@ -232,7 +232,7 @@ static void check_migrations(const struct check *check)
 static void split_socket(const struct check *check, struct balancer *balancer)
 {
     const char *colon = balancer->socket ? strrchr(balancer->socket, ':') : NULL;
-    if (!colon)
+    if (!colon || *balancer->socket == '/')
         return;
     bool brackets = *balancer->socket == '[';
     balancer->host = arena_strndup(&check->playbook->arena, balancer->socket + brackets,
@@ -242,17 +242,52 @@ static void split_socket(const struct check *check, struct balancer *balancer)
         balancer->port = (uint16_t)port;
 }
 
+/* Keys that one type alone has; those that it needs. */
+static const struct {
+    const char *key;
+    enum balancer_kind kind;
+    bool required;
+} balancer_keys[] = {
+    {"backend", BALANCER_HAPROXY, true},  {"socket", BALANCER_HAPROXY, false},
+    {"file", BALANCER_NGINX, true},       {"upstream", BALANCER_NGINX, true},
+    {"test", BALANCER_NGINX, false},      {"reload", BALANCER_NGINX, false},
+    {"pid", BALANCER_NGINX, false},       {"drain", BALANCER_COMMAND, true},
+    {"ready", BALANCER_COMMAND, true},    {"state", BALANCER_COMMAND, true},
+    {"weight", BALANCER_COMMAND, false},  {"timeout", BALANCER_COMMAND, false},
+};
+
+static void check_balancer(const struct check *check, struct balancer *balancer, const char *section)
+{
+    static const char *const required[] = {"type", "nodes"};
+    static const char *const kinds[] = {"haproxy", "nginx", "command"};
+    for (size_t i = 0; i < 2; i++)
+        if (!playbook_has(check->playbook, section, required[i]))
+            faults_add(check->faults, check->playbook->file, balancer->line,
+                       "key '%s' is missing in [%s]", required[i], section);
+    for (size_t i = 0; i < sizeof(balancer_keys) / sizeof(balancer_keys[0]); i++) {
+        const char *key = balancer_keys[i].key;
+        bool has = playbook_has(check->playbook, section, key);
+        if (balancer_keys[i].kind != balancer->kind && has)
+            TELL(check, section, key, "key '%s' in [%s] has a meaning with type = %s only", key,
+                 section, kinds[balancer_keys[i].kind]);
+        else if (balancer_keys[i].kind == balancer->kind && balancer_keys[i].required && !has)
+            faults_add(check->faults, check->playbook->file, balancer->line,
+                       "key '%s' is missing in [%s]", key, section);
+    }
+    if (balancer->kind == BALANCER_COMMAND && balancer->warmup_count && !balancer->weight)
+        TELL(check, section, "warmup", "key 'warmup' in [%s] needs 'weight', a command", section);
+    if (!balancer->server)
+        balancer->server = balancer->kind == BALANCER_NGINX ? "{address}:{port}" : "{node}";
+}
+
 static void check_balancers(const struct check *check)
 {
-    static const char *const required[] = {"type", "nodes", "backend"};
     for (size_t i = 0; i < check->playbook->balancer_count; i++) {
         struct balancer *balancer = &check->playbook->balancers[i];
         const char *section =
             arena_printf(&check->playbook->arena, "balancer %s", balancer->name);
-        for (size_t j = 0; section && j < 3; j++)
-            if (!playbook_has(check->playbook, section, required[j]))
-                faults_add(check->faults, check->playbook->file, balancer->line,
-                           "key '%s' is missing in [%s]", required[j], section);
+        if (section)
+            check_balancer(check, balancer, section);
         split_socket(check, balancer);
     }
 }

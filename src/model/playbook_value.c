@@ -240,8 +240,7 @@ static int store_endpoint(const struct target *target)
     if (length == 0 || length > 253 || fine != length || *begin == '-' ||
         whole_parse(&port, colon + 1, 1, UINT16_MAX, NULL) < 0)
         return err_set(target->err, ERR_INPUT,
-                       "'%.100s' is not host:port; write it like 127.0.0.1:9999 (a socket's path is "
-                       "not supported: give the balancer a second socket, on its loopback)",
+                       "'%.100s' is not host:port; write it like 127.0.0.1:9999",
                        target->text);
     return store_string(target);
 }
@@ -346,6 +345,36 @@ static int store_figure(const struct target *target)
         return err_set(target->err, ERR_INPUT, "'%.100s' is not a number; write it like 1%%, 250ms or 0.5",
                        target->text);
     *(struct figure *)target->field = figure;
+    return 0;
+}
+
+/* Shares that grow, each with the time that it lasts. */
+static int store_warmup(const struct target *target)
+{
+    struct string_list list;
+    int code = split_list(target, &list);
+    if (code < 0)
+        return code;
+    struct warmup_step *steps = arena_alloc(target->arena, list.count * sizeof(*steps));
+    if (!steps)
+        return out_of_memory(target);
+    for (size_t i = 0; i < list.count; i++) {
+        struct amount amount = {0};
+        const char *colon = strchr(list.items[i], ':');
+        const char *share = colon ? arena_strndup(target->arena, list.items[i], (size_t)(colon - list.items[i])) : NULL;
+        if (!colon || amount_parse(&amount, share ? share : "", target->err) < 0 ||
+            duration_parse(&steps[i].hold_ms, colon + 1, target->err) < 0 || !amount.percent ||
+            amount.value == 0 || amount.value > 99 || steps[i].hold_ms > 3600 * 1000 ||
+            (i && amount.value * 10 < steps[i - 1].weight))
+            return err_set(target->err, ERR_INPUT,
+                           "'%.60s' is not a growing share of 1%% to 99%% and its time, like 10%%:10s",
+                           list.items[i]);
+        steps[i].weight = amount.value * 10;
+    }
+    struct balancer *balancer =
+        (struct balancer *)((char *)target->field - offsetof(struct balancer, warmup));
+    balancer->warmup = steps;
+    balancer->warmup_count = list.count;
     return 0;
 }
 
@@ -464,6 +493,10 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_urls(&target);
     case KEY_ENDPOINT:
         return store_endpoint(&target);
+    case KEY_SOCKET:
+        return *text == '/' ? store_root(&target) : store_endpoint(&target);
+    case KEY_WARMUP:
+        return store_warmup(&target);
     case KEY_PORT:
         return store_port(&target);
     case KEY_DURATION:

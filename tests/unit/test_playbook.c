@@ -295,7 +295,7 @@ static void a_balancer_has_its_defaults(void **state)
 static void what_a_balancer_lacks_is_told(void **state)
 {
     (void)state;
-    static const char *const sockets[] = {"/run/haproxy.sock", "127.0.0.1", "a b:1", ":9999", "::1:9",
+    static const char *const sockets[] = {"run/haproxy.sock", "127.0.0.1", "a b:1", ":9999", "::1:9",
                                           "[::1]", "[]:9", "h:0", "h:65536", "-h:1", "h;:1"};
     for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
         struct parsed parsed;
@@ -307,6 +307,15 @@ static void what_a_balancer_lacks_is_told(void **state)
             fail_msg("socket = %s: %s", sockets[i], parsed.told);
         parsed_release(&parsed);
     }
+    assert_told(BASE "[balancer b]\ntype = nginx\nnodes = lb\nbackend = x\nupstream = u\n",
+                "shop.ini:6: key 'file' is missing in [balancer b]\n"
+                "shop.ini:9: key 'backend' in [balancer b] has a meaning with type = haproxy only\n");
+    assert_told(BASE "[balancer b]\ntype = command\nnodes = lb\ndrain = a\nready = b\nwarmup = 50%:1s\n",
+                "shop.ini:6: key 'state' is missing in [balancer b]\n"
+                "shop.ini:11: key 'warmup' in [balancer b] needs 'weight', a command\n");
+    assert_told(BASE "[balancer b]\ntype = haproxy\nnodes = lb\nbackend = x\nwarmup = 50%:1s, 10%:1s\n",
+                "shop.ini:10: key 'warmup' in [balancer b]: '10%:1s' is not a growing share of 1% to "
+                "99% and its time, like 10%:10s\n");
     assert_told(BASE "[balancer front]\nnodes = lb\n",
                 "shop.ini:6: key 'type' is missing in [balancer front]\n"
                 "shop.ini:6: key 'backend' is missing in [balancer front]\n");
