@@ -61,7 +61,7 @@ static void ask_on(struct analysis_run *run)
     /* A shared server is tried with one question; then come the others. */
     size_t most = run->asker->shared && !run->reached ? 1 : run->asker->at_once;
     while (!run->failing && run->next < run->question_count && run->waiting < most) {
-        struct question *question = &run->questions[run->next];
+        struct question *question = &run->questions[run->order[run->next]];
         run->next = run->asker->whole ? run->question_count : run->next + 1;
         struct err err;
         run->waiting++;
@@ -76,9 +76,20 @@ static void ask_on(struct analysis_run *run)
         end_round(run);
 }
 
+/* Fisher and Yates'. */
+static void shuffle(struct analysis_run *run)
+{
+    for (size_t i = run->question_count; i > 1; i--) {
+        size_t place = (size_t)random_below(&run->random, i), last = run->order[i - 1];
+        run->order[i - 1] = run->order[place];
+        run->order[place] = last;
+    }
+}
+
 static void begin_round(void *context)
 {
     struct analysis_run *run = context;
+    shuffle(run);
     run->timer = NULL;
     run->next = 0;
     run->reached = false;
@@ -147,8 +158,12 @@ static int begin_run(struct analysis_run *run, const struct analysis_node *canar
 {
     size_t most = canary_count + control_count + 1;
     run->questions = arena_alloc(&run->analyses->arena, most * sizeof(*run->questions));
-    if (!run->questions)
+    run->order = arena_alloc(&run->analyses->arena, most * sizeof(*run->order));
+    if (!run->questions || !run->order)
         return ERR_MEMORY;
+    for (size_t i = 0; i < most; i++)
+        run->order[i] = i;
+    random_init(&run->random, 1);
     run->question_count = 0;
     run->trouble[0] = '\0';
     for (size_t side = 0; side < SIDES; side++)

@@ -74,10 +74,10 @@ static void looked(void *context, const struct step_result *result)
             continue;
         take_figures(run);
         if (result->status == DONE_OK) {
-            question_answered(&run->questions[0], NAN);
+            question_answered(&run->questions[run->order[0]], NAN);
         } else {
             err_set(&err, ERR_UNREACHABLE, "%s", result->sentence);
-            question_failed(&run->questions[0], &err);
+            question_failed(&run->questions[run->order[0]], &err);
         }
     }
 }

@@ -31,6 +31,8 @@ struct analysis_run {
     const struct analysis_asker *asker;
     struct sample sides[SIDES];
     struct question *questions;
+    size_t *order; /* in which they are asked: by lot each round, since who is asked first waits while the others are asked */
+    struct random random;
     size_t question_count, next, waiting;
     bool reached; /* somebody has answered in this round */
     bool failing; /* nobody is asked any more in this round */
