@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "inputs.h"
+#include "model/strategy.h"
 
 /* What can be known of the source without reading it; NULL when nothing is wrong. */
 static const char *source_trouble(struct inputs *inputs, int *line)
@@ -63,7 +64,7 @@ static void print_json(const struct inputs *inputs, const struct waves *waves)
         json_pack("{s:i, s:s, s:b, s:s, s:s, s:s, s:i, s:i, s:i, s:o}", "v", 1, "event", "check",
                   "ok", 1, "playbook", inputs->playbook_path, "inventory", inputs->inventory.file,
                   "service", playbook->service.name, "nodes", (int)count, "max_unavailable",
-                  (int)amount_of(playbook->strategy.max_unavailable, count), "max_failures",
+                  (int)amount_of(strategy_max_unavailable(playbook), count), "max_failures",
                   (int)amount_tolerated(playbook->failure.max_failures, count), "waves", lists);
     json_dumpf(line, stdout, JSON_COMPACT);
     putchar('\n');

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "io/files.h"
 #include "model/pattern.h"
+#include "model/strategy.h"
 #include "model/slots.h"
 
 void fault_print(const struct fault *fault, const char *event, bool json)
@@ -302,6 +303,11 @@ int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
         for (size_t i = 0; i < inputs->node_count; i++)
             zones[i] = node_variable(&inputs->inventory.nodes[inputs->nodes[i]], strategy->spread);
     }
-    return waves_compile(out, inputs->node_count, zones, strategy->batch, strategy->batch_count,
-                         &inputs->arena, err);
+    size_t count = strategy_batch_count(&inputs->playbook);
+    struct amount *batch = arena_alloc(&inputs->arena, count * sizeof *batch);
+    if (!batch)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        batch[i] = strategy_batch(&inputs->playbook, i);
+    return waves_compile(out, inputs->node_count, zones, batch, count, &inputs->arena, err);
 }

@@ -66,6 +66,13 @@ static void add_note(struct planned *planned, const struct surveyed *node)
     snprintf(planned->note, sizeof(planned->note), "%s%s%s%s%s", refusal,
              *refusal && node->traffic[0] ? "; " : "", node->traffic,
              (*refusal || node->traffic[0]) && node->announced[0] ? "; " : "", node->announced);
+    size_t length = strlen(planned->note);
+    const char *lead = length ? "; " : "";
+    if (node->leads)
+        snprintf(planned->note + length, sizeof(planned->note) - length, "%sleads now: goes last", lead);
+    else if (node->leader_error.code)
+        snprintf(planned->note + length, sizeof(planned->note) - length, "%s%s", lead,
+                 node->leader_error.message);
 }
 
 static const char *wave_text(const struct run *run, size_t node, char out[24])
@@ -237,9 +244,13 @@ int verb_plan(const struct options *options)
     struct service_lock_view view;
     int code = run_begin(&run, options);
     if (!code)
+        code = run_check_quorum(&run);
+    if (!code)
         code = run_pack(&run, NULL);
     if (!code)
         code = run_survey(&run, false);
+    if (!code)
+        code = run_leaders(&run);
     if (!code)
         code = run_data(&run);
     if (!code)

@@ -54,6 +54,8 @@ static int rollback(struct run *run)
     const char *to = run->options->to;
     int code = run_wait(run);
     if (!code)
+        code = run_check_quorum(run);
+    if (!code)
         code = run_survey(run, false);
     if (!code) {
         choose_targets(run);

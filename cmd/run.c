@@ -12,10 +12,12 @@
 #include "app/discover.h"
 #include "app/queue.h"
 #include "app/sink.h"
+#include "app/stateful.h"
 #include "base/text.h"
 #include "inputs.h"
 #include "io/digest.h"
 #include "io/files.h"
+#include "model/strategy.h"
 
 /* --- who and when --- */
 
@@ -187,6 +189,38 @@ int run_unreached(const struct run *run)
             fprintf(stderr, "deployctl: %s: %s\n", run->fleet->members[i].node->name,
                     run->survey.nodes[i].error.message);
     return EXIT_UNREACHABLE;
+}
+
+/* --- the quorum, and who leads --- */
+
+int run_check_quorum(const struct run *run)
+{
+    uint32_t count = (uint32_t)run->inputs.node_count;
+    uint32_t quorum = strategy_quorum(&run->inputs.playbook, count);
+    if (!quorum || (!run->options->limit && quorum < count))
+        return 0;
+    if (run->options->limit)
+        fprintf(stderr, "deployctl: the quorum in [strategy] is of all nodes of hosts: leave --limit out\n");
+    else
+        fprintf(stderr,
+                "deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
+                "quorum in [strategy]\n",
+                quorum, count);
+    return EXIT_REFUSED;
+}
+
+int run_leaders(struct run *run)
+{
+    if (run->inputs.playbook.strategy.order != ORDER_REPLICAS_FIRST)
+        return 0;
+    int code = run->survey.nodes ? 0 : run_survey(run, false);
+    int number = code ? 0 : leader_survey(&run->survey, run->fleet, run->options->forks);
+    if (code || number)
+        return code ? code : 128 + number;
+    for (size_t i = 0; i < run->survey.count; i++)
+        if (run->survey.nodes[i].leads)
+            waves_put_last(&run->waves, i);
+    return 0;
 }
 
 /* --- the data --- */

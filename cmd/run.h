@@ -48,6 +48,10 @@ int run_survey(struct run *run, bool probe);
 int run_open(struct run *run, struct open_run *out);
 /* Says why no node could be reached. Returns 69. */
 int run_unreached(const struct run *run);
+/* 0, or 4 after saying why the quorum cannot be kept: it is of all nodes of `hosts`, and somebody must be able to be out. */
+int run_check_quorum(const struct run *run);
+/* With order = replicas-first: asks who leads, and puts it last. Surveys when that was not done. 0, or an exit code. */
+int run_leaders(struct run *run);
 /* Where the data stands; surveys when that was not done. Then run_go runs what is pending. */
 int run_data(struct run *run);
 /* 0, or 4 after saying why the pending migrations cannot be run. */

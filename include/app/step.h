@@ -14,6 +14,7 @@
 struct step_result {
     enum done_status status;
     bool retryable;       /* DONE_FAILED: another try may help */
+    bool leads;           /* of who leads: this node does */
     bool hopeless;        /* DONE_UNREACHABLE: another try cannot help; a probe: it will not recover */
     const char *sentence; /* why, safe to show; "" when it is done */
     const char *output;   /* what the node's command said, lines; "" */

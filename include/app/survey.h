@@ -18,6 +18,8 @@ struct surveyed {
     bool probed, healthy;
     char evidence[400];
     char traffic[400]; /* what the balancers think of it, whether it answered or not; "" without balancers */
+    bool leads; /* a leader command was asked, and this node leads */
+    struct err leader_error; /* code not 0: the command failed here */
     char announced[600]; /* what the discoveries say of it; "" without discoveries */
     struct err traffic_error; /* code not 0: some balancer cannot be asked, or does not know the node */
 };

@@ -52,6 +52,18 @@
  * - When no node under way can bring capacity back and nodes of the wave wait for it, the rollout
  *   is blocked (NOTE_BLOCKED): the budget is spent.
  *
+ * Stateful services
+ * - With `asks_leader` a node that serves is asked whether it leads before anything else of its
+ *   change, as long as another one still has to be changed. Who leads defers: it goes back
+ *   untouched, to the end of the last wave, and comes in once it is the last, whoever leads then. Who
+ *   deferred before it is no longer the last one. Three times a node defers; who always leads would
+ *   keep the rollout from its end. An undo goes newest first, whoever leads.
+ * - With `waits_ready` a changed node, or one that went back, is asked after its gate until it says
+ *   that it has caught up, or ready_deadline has passed: a failure. It is out until then.
+ * - `quorum`: nobody that serves is taken out, be it to undo it, unless so many others are in. Nodes
+ *   that cannot be reached count as not in, a node that is out costs nothing. When nobody could ever
+ *   be taken out, the run is refused after its setup. What cannot be undone for it needs care.
+ *
  * Gate, bake, commit
  * - A drain that timed out is over: the change goes on. One that failed is a failure.
  * - An unreachable probe is a bad one; the node connects again before the next.
@@ -202,8 +214,10 @@ enum step_kind {
     STEP_LOCK,
     STEP_PROBE, /* one round of all health checks: baseline, gate, bake */
     STEP_STAGE,
+    STEP_LEADER, /* whether the node leads; changes nothing */
     STEP_DRAIN,
     STEP_ACTIVATE,
+    STEP_READY, /* one look whether the node has caught up */
     STEP_CONFIRM, /* over a connection of its own: ends the timer that the activation armed */
     STEP_ENABLE,
     STEP_SHIFT, /* the runner's: the target gets `share` of the traffic */
@@ -232,9 +246,11 @@ enum node_phase {
     PHASE_BACKUP,
     PHASE_MIGRATE,
     PHASE_UNMIGRATE,
+    PHASE_LEADER,
     PHASE_DRAIN,
     PHASE_ACTIVATE,
     PHASE_GATE,
+    PHASE_READY,
     PHASE_CONFIRM,
     PHASE_ENABLE,
     PHASE_HOOK,
@@ -244,6 +260,7 @@ enum node_phase {
     PHASE_UNDO_DRAIN,
     PHASE_UNDO_ACTIVATE,
     PHASE_UNDO_GATE,
+    PHASE_UNDO_READY,
     PHASE_UNDO_ENABLE,
     PHASE_UNDO_HOOK,
     PHASE_ENDED,
@@ -279,6 +296,8 @@ enum node_trouble {
     TROUBLE_INTERRUPTED,
     TROUBLE_LEASE_LOST,
     TROUBLE_UNHEALTHY_BEFORE,
+    TROUBLE_NOT_READY, /* had not caught up by its deadline */
+    TROUBLE_QUORUM,    /* stays: taking it out would break the quorum */
     NODE_TROUBLES
 };
 const char *node_trouble_name(enum node_trouble trouble);
@@ -363,6 +382,10 @@ struct rollout_config {
     uint32_t share;           /* what the target has at the start, as the balancers tell */
     const size_t *lock_order; /* borrowed; every node once, the same for all runners; NULL: by index */
     uint32_t max_unavailable; /* resolved, at least 1 */
+    uint32_t quorum;       /* healthy nodes that we leave in any case; 0: none */
+    bool asks_leader;      /* who leads goes last */
+    bool waits_ready;      /* a changed node must have caught up */
+    int64_t ready_deadline_ms;
     uint32_t max_failures;    /* resolved; more than this many failed nodes spend the budget */
     enum on_unreachable unreachable;
     enum on_failure action;
@@ -440,6 +463,7 @@ struct event {
                               * the same way (credentials, host key), so none is made 
                               * A probe that is DONE_FAILED: what runs there will not recover; its
                               * gate closes, or its bake ends, at once */
+    bool leads;               /* STEP_LEADER, DONE_OK */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
     bool has_release; /* something is current; with unwinds or runs_target: there is a release to go
@@ -460,7 +484,8 @@ enum note_kind {
     NOTE_TROUBLE,
     NOTE_OUTCOME,
     NOTE_BUDGET_SPENT,
-    NOTE_BLOCKED,
+    NOTE_BLOCKED, /* value 1: by the quorum, from the start */
+    NOTE_DEFERRED, /* it leads: it goes last */
     NOTE_MIGRATION,
     NOTE_RESULT
 };

@@ -52,4 +52,7 @@ size_t waves_canary_count(size_t node_count, uint32_t share);
 int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule *rules, size_t count,
                    bool whole_first, struct arena *arena, struct err *err);
 
+/* The node comes last: to the end of the last wave; the sizes stay, those behind it move up. */
+void waves_put_last(struct waves *waves, size_t node);
+
 #endif

@@ -51,7 +51,7 @@ struct source {
 enum strategy_kind { STRATEGY_ROLLING, STRATEGY_BLUE_GREEN, STRATEGY_CANARY };
 enum promotion { PROMOTE_AUTO, PROMOTE_MANUAL };
 #define KEEP_UNTIL_NEXT (-1)
-enum order_kind { ORDER_INVENTORY, ORDER_SORTED, ORDER_REVERSE };
+enum order_kind { ORDER_INVENTORY, ORDER_SORTED, ORDER_REVERSE, ORDER_REPLICAS_FIRST };
 struct strategy {
     enum strategy_kind
         kind; /* this version refuses blue-green and canary at check with a clear word */
@@ -62,6 +62,10 @@ struct strategy {
     int64_t bake_ms;               /* 10 s */
     int64_t confirm_ms; /* until a node puts an unconfirmed release back by itself; 0: never */
     enum order_kind order;
+    const char *leader; /* a command: whether its node leads; required by replicas-first */
+    const char *ready_after;   /* a command: whether a changed node has caught up; NULL: none */
+    int64_t ready_deadline_ms; /* 5 min */
+    const char *quorum; /* `majority`, a count or a percent; NULL: none */
     enum promotion promote; /* auto; manual: holds for the verb `promote` */
     int64_t keep_old_ms;    /* blue-green: how long the old side runs on; KEEP_UNTIL_NEXT; 15 min */
 };

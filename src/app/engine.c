@@ -11,6 +11,7 @@
 #include "app/service_lock.h"
 #include "base/strbuf.h"
 #include "engine_internal.h"
+#include "model/strategy.h"
 
 #define REDRAW_MS 100
 #define CANCEL_MARGIN_MS 2000 /* the machine's patience beyond ours */
@@ -130,7 +131,8 @@ void engine_answer(struct worker *worker, const struct step_result *result)
                           .action_id = worker->action.id,
                           .status = result->status,
                           .retryable = result->retryable,
-                          .hopeless = result->hopeless};
+                          .hopeless = result->hopeless,
+                          .leads = result->leads};
     if (worker->has_facts) {
         const char *current = worker->facts.current;
         bool unwinds = engine->settings->kind == RUN_ABORT;
@@ -279,6 +281,7 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
         config->timeout_ms[step] = quick_ms;
     config->timeout_ms[STEP_CONNECT] = retry->connect_timeout_ms * 2 + 5000;
     config->timeout_ms[STEP_CONFIRM] = retry->connect_timeout_ms * 2 + 15000;
+    config->timeout_ms[STEP_READY] = playbook->health.timeout_ms + 5000;
     config->timeout_ms[STEP_STAGE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
@@ -308,7 +311,8 @@ static int make_machine(struct engine *engine, struct err *err)
     const struct playbook *playbook = engine->playbook;
     const struct health *health = &playbook->health;
     size_t count = engine->fleet->count;
-    uint32_t unavailable = amount_of(playbook->strategy.max_unavailable, (uint32_t)count);
+    uint32_t unavailable =
+        amount_of(strategy_max_unavailable(playbook), (uint32_t)count);
     const size_t *lock_order = engine_lock_order(engine, err);
     if (!lock_order)
         return err->code;
@@ -317,6 +321,10 @@ static int make_machine(struct engine *engine, struct err *err)
         .waves = engine->settings->waves,
         .lock_order = lock_order,
         .max_unavailable = unavailable ? unavailable : 1,
+        .quorum = strategy_quorum(playbook, (uint32_t)count),
+        .asks_leader = playbook->strategy.order == ORDER_REPLICAS_FIRST,
+        .waits_ready = playbook->strategy.ready_after != NULL,
+        .ready_deadline_ms = playbook->strategy.ready_deadline_ms,
         .max_failures = amount_tolerated(playbook->failure.max_failures, (uint32_t)count),
         .unreachable = (enum on_unreachable)playbook->failure.unreachable,
         .action = (enum on_failure)playbook->failure.action,

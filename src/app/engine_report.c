@@ -162,7 +162,16 @@ void engine_report_note(struct engine *engine, const struct note *note)
     case NOTE_BLOCKED:
         record.kind = RECORD_NOTICE;
         record.node = SIZE_MAX;
-        record.text = "waiting: max_unavailable allows no further node to be out of service";
+        record.text = note->value
+                          ? "the quorum leaves no node that may be taken out of service: lower it, or "
+                            "mend the nodes that are out"
+                      : engine->playbook->strategy.quorum
+                          ? "waiting: max_unavailable and quorum allow no further node to be out of service"
+                          : "waiting: max_unavailable allows no further node to be out of service";
+        break;
+    case NOTE_DEFERRED:
+        record.kind = RECORD_NOTICE;
+        record.text = "leads now: goes last";
         break;
     case NOTE_MIGRATION:
         report_migration(engine, note);

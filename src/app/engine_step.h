@@ -34,6 +34,10 @@ void carry_lock(struct worker *worker);
 /* Before the lock is given back: a renewal that came after it would take the end for a loss. */
 void step_stop_heartbeat(struct worker *worker);
 
+/* engine_stateful.c */
+void carry_leader(struct worker *worker);
+void carry_ready(struct worker *worker);
+
 /* engine_balance.c */
 void step_ask_balancers(struct worker *worker, enum balancer_wish wish, step_done_fn *fn);
 void step_balancers_looked(void *context, const struct step_result *result);

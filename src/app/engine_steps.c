@@ -208,6 +208,7 @@ static void cancel(struct worker *worker)
 
 static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_CONNECT] = carry_connect,   [STEP_PREFLIGHT] = carry_preflight, [STEP_LOCK] = carry_lock,
+    [STEP_LEADER] = carry_leader,     [STEP_READY] = carry_ready,
     [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_drain,
     [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
     [STEP_ENABLE] = carry_enable,    [STEP_HOOK] = carry_hook,

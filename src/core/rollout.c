@@ -325,6 +325,11 @@ static enum rollout_state after_setup(struct rollout *rollout)
     failure_go_on(rollout);
     if (rollout->aborted)
         failure_spend(rollout, SPENT_BY_ABORT);
+    if (!rollout->spent && rollout->touched_count == 0 && capacity_quorum_is_hopeless(rollout)) {
+        rollout_note(rollout, NOTE_BLOCKED, NO_NODE, 1);
+        rollout->setup_refused = true;
+        return ROLLOUT_RELEASE;
+    }
     if (rollout->spent || (rollout->touched_count > 0 && next_wave(rollout) == SIZE_MAX))
         return to_wave(rollout);
     if (next_wave(rollout) == SIZE_MAX)

@@ -223,14 +223,15 @@ static void connect_answered(struct rollout *rollout, struct walker *walker,
 static void watch_answered(struct rollout *rollout, struct walker *walker,
                            const struct event *event)
 {
-    bool healthy = event->status == DONE_OK;
+    bool healthy = event->status == DONE_OK, probe = walker->flying == STEP_PROBE;
 
-    gate_probed(&walker->gate, &rollout->config.health, healthy, rollout->now);
-    if (event->status == DONE_FAILED && event->hopeless)
+    walker_watched(rollout, walker, healthy);
+    if (probe && event->status == DONE_FAILED && event->hopeless)
         gate_give_up(&walker->gate);
-    if (event->status != DONE_UNREACHABLE)
+    if (probe && event->status != DONE_UNREACHABLE)
         walker->unseen = false;
-    rollout_note(rollout, NOTE_PROBE, walker->node, healthy);
+    if (probe)
+        rollout_note(rollout, NOTE_PROBE, walker->node, healthy);
     if (walker_may_go_on(rollout, walker))
         walker_watch(rollout, walker);
     else
@@ -272,6 +273,10 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
         walker->drained = true;
     if (walker->flying == STEP_RELEASE)
         walker->locked = false;
+    if (walker->flying == STEP_LEADER && event->leads && leader_is_asked(rollout, walker)) {
+        leader_defers(rollout, walker);
+        return;
+    }
     walker_passed(rollout, walker);
 }
 
@@ -354,7 +359,8 @@ void action_answered(struct rollout *rollout, struct walker *walker, const struc
         walker_rest(rollout, walker);
     } else if (walker->flying == STEP_CONNECT) {
         connect_answered(rollout, walker, &answer);
-    } else if (walker->flying == STEP_PROBE && walker_step(walker)->watch != WATCH_ONCE) {
+    } else if (walker->flying == STEP_READY || (walker->flying == STEP_PROBE &&
+                                                walker_step(walker)->watch != WATCH_ONCE)) {
         watch_answered(rollout, walker, &answer);
     } else if (walker->flying == STEP_PROBE && answer.status == DONE_OK) {
         baseline_answered(rollout, walker, true);

@@ -46,7 +46,8 @@ bool breaker_holds(struct rollout *rollout, struct walker *walker, enum step_kin
 void breaker_heard(struct rollout *rollout, struct walker *walker, enum done_status status)
 {
     enum breaker_state before = walker->breaker.state;
-    bool unhealthy = walker->flying == STEP_PROBE && status == DONE_FAILED;
+    bool unhealthy = (walker->flying == STEP_PROBE || walker->flying == STEP_READY) &&
+                     status == DONE_FAILED;
 
     if (!counts(rollout, walker, walker->flying))
         return;

@@ -9,11 +9,48 @@ void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
     walker->out = out;
 }
 
+/* In service, or at least not out because of us, while `out` more are out. */
+static bool quorum_stands(const struct rollout *rollout, uint32_t more)
+{
+    uint64_t missing = (uint64_t)rollout->out_count + rollout->absent_count + more;
+
+    return rollout->config.quorum == 0 || mutant(MUTANT_NO_QUORUM) ||
+           missing + rollout->config.quorum <= rollout->config.node_count;
+}
+
+bool capacity_keeps_quorum(const struct rollout *rollout, const struct walker *walker)
+{
+    return walker->out || quorum_stands(rollout, 1);
+}
+
+bool capacity_quorum_is_hopeless(const struct rollout *rollout)
+{
+    bool wanted = false;
+
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        const struct walker *walker = &rollout->walkers[i];
+
+        if (walker->work && walker->out)
+            return false;
+        wanted |= walker->work;
+    }
+    return wanted && !quorum_stands(rollout, 1);
+}
+
+void capacity_set_absent(struct rollout *rollout, struct walker *walker)
+{
+    if (walker->absent || walker->out)
+        return;
+    walker->absent = true;
+    rollout->absent_count++;
+}
+
 bool capacity_allows(const struct rollout *rollout, const struct walker *walker)
 {
     uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
 
-    return walker->out || rollout->config.switches || rollout->out_count < limit;
+    return walker->out || rollout->config.switches ||
+           (rollout->out_count < limit && quorum_stands(rollout, 1));
 }
 
 bool capacity_forks_left(const struct rollout *rollout)
@@ -26,7 +63,9 @@ bool capacity_park(struct rollout *rollout, struct walker *walker)
     bool alone_in_undo = walker->track == TRACK_UNDO && rollout->active == 1;
     uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
 
-    if (rollout->config.switches || !walker->serves || rollout->out_count <= limit || alone_in_undo)
+    if (rollout->config.switches || !walker->serves)
+        return false;
+    if (quorum_stands(rollout, 0) && (rollout->out_count <= limit || alone_in_undo))
         return false;
     walker->parked = true;
     walker->work = walker->track == TRACK_CHANGE;
@@ -59,7 +98,8 @@ static void admit_some(struct rollout *rollout, bool out)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[rollout->order[i]];
 
-        if (!walker->work || walker->wave != rollout->wave || walker->out != out)
+        if (!walker->work || walker->wave != rollout->wave || walker->out != out ||
+            leader_waits(rollout, walker))
             continue;
         if (!capacity_allows(rollout, walker) || !capacity_forks_left(rollout))
             return;
@@ -127,7 +167,7 @@ static bool undo_some(struct rollout *rollout, bool out)
 {
     for (size_t i = 0; i < rollout->touched_count; i++) {
         struct walker *walker = touched_at(rollout, i);
-        bool alone = rollout->active == 0;
+        bool alone = rollout->active == 0 && capacity_keeps_quorum(rollout, walker);
 
         if (!may_be_undone(walker) || walker->out != out)
             continue;

@@ -97,6 +97,7 @@ void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_
         walker_outcome(rollout, walker, NODE_REFUSED);
     } else if (rollout->config.unreachable == ON_UNREACHABLE_SKIP) {
         walker_outcome(rollout, walker, NODE_SKIPPED);
+        capacity_set_absent(rollout, walker);
     } else {
         rollout->setup_unreachable = true;
         walker_outcome(rollout, walker, NODE_UNREACHABLE);
@@ -106,6 +107,8 @@ void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_
 void failure_untouched(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
     walker->work = false;
+    if (trouble == TROUBLE_UNREACHABLE)
+        capacity_set_absent(rollout, walker);
     if (trouble != TROUBLE_UNREACHABLE || mutant(MUTANT_ONE_CLASS)) {
         walker_outcome(rollout, walker, NODE_FAILED);
     } else if (rollout->config.unreachable == ON_UNREACHABLE_SKIP) {
@@ -193,6 +196,11 @@ void failure_freeze(struct rollout *rollout)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[i];
 
+        if (walker->undo_due && rollout->config.quorum > 0 && !rollout_halted(rollout)) {
+            walker_trouble(rollout, walker, TROUBLE_QUORUM);
+            walker->outcome = NODE_PENDING;
+        }
+        walker->undo_due = false;
         if (!walker->touched || walker->outcome != NODE_PENDING)
             continue;
         if (rollout_halted(rollout) && walker->trouble == TROUBLE_NONE)

@@ -42,7 +42,7 @@ enum walk {
     WALK_WATCHING /* between two probes, until `wake_at` */
 };
 
-enum watch { WATCH_ONCE, WATCH_GATE, WATCH_BAKE };
+enum watch { WATCH_ONCE, WATCH_GATE, WATCH_BAKE, WATCH_READY };
 
 struct walker {
     size_t node; /* NO_NODE: the runner */
@@ -69,6 +69,9 @@ struct walker {
     bool begun;    /* by an earlier run, which we unwind */
     bool adopted;  /* changed by an earlier run, which we go on with */
     bool stays;    /* is not to be changed */
+    bool absent;   /* not reached before it was touched, and not out: for the quorum */
+    bool deferred; /* leads, and waits until nobody else has to be changed */
+    uint32_t defers;
     bool work;     /* still has to be changed */
     bool undo_due; /* still has to be undone */
     bool failed;   /* counted in `failures` */
@@ -141,6 +144,7 @@ struct rollout {
     size_t wave;
     int64_t now, progress_by, bake_until;
     size_t active, flying;
+    uint32_t absent_count;
     uint32_t out_count, failures, retries, ids, tokens;
     bool started, spent, interrupted, lease_lost, setup_refused, setup_unreachable;
 
@@ -162,6 +166,8 @@ void walker_advance(struct rollout *rollout, struct walker *walker);
 void walker_passed(struct rollout *rollout, struct walker *walker);
 /* Nothing more is known of the node until it is probed again. */
 void walker_disconnected(struct walker *walker);
+/* One look of the gate, bake or wait under way. */
+void walker_watched(struct rollout *rollout, struct walker *walker, bool good);
 void walker_watch(struct rollout *rollout, struct walker *walker);
 /* When the gate or bake under way may be decided by time alone. */
 int64_t walker_verdict_at(const struct rollout *rollout, const struct walker *walker);
@@ -187,6 +193,11 @@ void lock_look(struct rollout *rollout);
 /* It is not its turn: to be locked, or to give its lock back. */
 bool lock_waits(const struct rollout *rollout, const struct walker *walker);
 
+/* rollout_leader.c: who leads goes last */
+bool leader_is_asked(const struct rollout *rollout, const struct walker *walker);
+bool leader_waits(const struct rollout *rollout, const struct walker *walker);
+void leader_defers(struct rollout *rollout, struct walker *walker);
+
 /* rollout_breaker.c: nodes that only fail are left alone for a while */
 /* Whether the action must wait; then the walker does, or rests. */
 bool breaker_holds(struct rollout *rollout, struct walker *walker, enum step_kind kind);
@@ -198,6 +209,10 @@ bool capacity_allows(const struct rollout *rollout, const struct walker *walker)
 /* Puts a node that was let in back where it stands, if others fell since and taking it out would be
  * too much; true when it did. */
 bool capacity_park(struct rollout *rollout, struct walker *walker);
+/* Whether taking it out leaves the quorum, and whether nobody could ever be taken out. */
+bool capacity_keeps_quorum(const struct rollout *rollout, const struct walker *walker);
+bool capacity_quorum_is_hopeless(const struct rollout *rollout);
+void capacity_set_absent(struct rollout *rollout, struct walker *walker);
 bool capacity_forks_left(const struct rollout *rollout);
 /* Lets nodes of the present wave begin. */
 void capacity_admit_wave(struct rollout *rollout);
@@ -308,6 +323,9 @@ enum mutant {
     MUTANT_ABORT_IGNORED,
     MUTANT_ADOPTS_THE_SICK,
     MUTANT_NO_BREAKER,
+    MUTANT_LEADER_GOES_FIRST,
+    MUTANT_NO_QUORUM,
+    MUTANT_NEVER_READY,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

@@ -12,9 +12,9 @@ const char *node_phase_name(enum node_phase phase)
 {
     static const char *const names[NODE_PHASES] = {
         "waiting",    "connect",       "preflight", "lock",           "baseline",  "stage",
-        "staged",     "backup",        "migrate",   "undo migration", "drain",     "activate",
-        "gate",       "confirm",       "enable",        "hook",      "bake",           "commit",    "release",
-        "undo drain", "undo activate", "undo gate", "undo enable",    "undo hook", "ended",
+        "staged",     "backup",        "migrate",   "undo migration", "leader", "drain",     "activate",
+        "gate",       "ready",       "confirm",       "enable",        "hook",      "bake",           "commit",    "release",
+        "undo drain", "undo activate", "undo gate", "undo ready", "undo enable",    "undo hook", "ended",
     };
 
     return NAME_IN(names, phase);
@@ -35,6 +35,7 @@ const char *node_trouble_name(enum node_trouble trouble)
     static const char *const names[NODE_TROUBLES] = {
         "none",        "unreachable",  "refused",     "step failed", "step timed out",
         "gate closed", "fell in bake", "interrupted", "lease lost",  "unhealthy before",
+        "not ready", "would break the quorum",
     };
 
     return NAME_IN(names, trouble);

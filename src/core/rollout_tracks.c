@@ -9,6 +9,8 @@ const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_LOCK] = {.name = "lock", .retry_failed = true, .counts = true, .connected = true},
     [STEP_PROBE] = {.name = "probe", .connected = true},
     [STEP_STAGE] = {.name = "stage", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_LEADER] = {.name = "leader", .retry_failed = true, .counts = true, .connected = true},
+    [STEP_READY] = {.name = "ready", .connected = true},
     [STEP_DRAIN] = {.name = "drain", .counts = true, .touches = true},
     [STEP_ACTIVATE] = {.name = "activate", .counts = true, .connected = true, .touches = true},
     [STEP_CONFIRM] = {.name = "confirm", .counts = true},
@@ -173,7 +175,19 @@ static const struct track_step unmigrate_steps[] = {
     {.kind = STEP_UNMIGRATE, .phase = PHASE_UNMIGRATE},
 };
 
+static bool must_be_ready(const struct rollout *rollout, const struct walker *walker)
+{
+    (void)walker;
+    return rollout->config.waits_ready && !mutant(MUTANT_NEVER_READY);
+}
+
+static bool previous_must_be_ready(const struct rollout *rollout, const struct walker *walker)
+{
+    return must_be_ready(rollout, walker) && walker->has_release;
+}
+
 static const struct track_step change_steps[] = {
+    {.kind = STEP_LEADER, .phase = PHASE_LEADER, .applies = leader_is_asked},
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_DRAIN},
     {.kind = STEP_DRAIN, .phase = PHASE_DRAIN, .applies = drains},
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_BEFORE_ACTIVATE},
@@ -181,6 +195,7 @@ static const struct track_step change_steps[] = {
     {.kind = STEP_HOOK, .phase = PHASE_HOOK, .moment = MOMENT_AFTER_ACTIVATE},
     {.kind = STEP_PROBE, .phase = PHASE_GATE, .applies = is_probed, .watch = WATCH_GATE},
     {.kind = STEP_CONFIRM, .phase = PHASE_CONFIRM, .applies = is_confirmed},
+    {.kind = STEP_READY, .phase = PHASE_READY, .applies = must_be_ready, .watch = WATCH_READY},
     {.kind = STEP_HOOK,
      .phase = PHASE_HOOK,
      .applies = is_switched,
@@ -225,6 +240,10 @@ static const struct track_step undo_steps[] = {
      .phase = PHASE_UNDO_GATE,
      .applies = previous_is_probed,
      .watch = WATCH_GATE},
+    {.kind = STEP_READY,
+     .phase = PHASE_UNDO_READY,
+     .applies = previous_must_be_ready,
+     .watch = WATCH_READY},
     {.kind = STEP_PROBE,
      .phase = PHASE_UNDO_GATE,
      .applies = was_lost_in_undo,

@@ -147,9 +147,29 @@ static void track_ended(struct rollout *rollout, struct walker *walker)
 }
 
 /* Opens the watch of a gate or bake that begins; then lets its probes decide. */
+/* Ready at the first look that says so. */
+static struct health_rules watch_rules(const struct rollout *rollout, enum watch watch)
+{
+    struct health_rules rules = rollout->config.health;
+
+    if (watch != WATCH_READY)
+        return rules;
+    rules.rise = rules.fall = 1;
+    rules.min_healthy_time_ms = 0;
+    rules.healthy_deadline_ms = rollout->config.ready_deadline_ms;
+    return rules;
+}
+
+void walker_watched(struct rollout *rollout, struct walker *walker, bool good)
+{
+    struct health_rules rules = watch_rules(rollout, walker_step(walker)->watch);
+
+    gate_probed(&walker->gate, &rules, good, rollout->now);
+}
+
 static void enter_watch(struct rollout *rollout, struct walker *walker, enum watch watch)
 {
-    const struct health_rules *rules = &rollout->config.health;
+    struct health_rules own = watch_rules(rollout, watch), *rules = &own;
 
     if (!walker->watching) {
         walker->watching = true;
@@ -157,7 +177,7 @@ static void enter_watch(struct rollout *rollout, struct walker *walker, enum wat
             gate_open_healthy(&walker->gate, rules, rollout->now);
         else
             gate_open(&walker->gate, rules, rollout->now);
-        if (!rollout->config.probed)
+        if (!rollout->config.probed && watch != WATCH_READY)
             walker->gate.next_probe_at = INT64_MAX;
     }
     walker_watch(rollout, walker);
@@ -245,20 +265,30 @@ static enum gate_verdict bake_verdict(const struct rollout *rollout, const struc
 
 int64_t walker_verdict_at(const struct rollout *rollout, const struct walker *walker)
 {
+    struct health_rules rules = watch_rules(rollout, walker_step(walker)->watch);
+
     return walker_step(walker)->watch == WATCH_BAKE
                ? rollout->bake_until
-               : gate_deadline(&walker->gate, &rollout->config.health);
+               : gate_deadline(&walker->gate, &rules);
+}
+
+static enum node_trouble trouble_of_watch(enum watch watch)
+{
+    return watch == WATCH_BAKE    ? TROUBLE_FELL_IN_BAKE
+           : watch == WATCH_READY ? TROUBLE_NOT_READY
+                                  : TROUBLE_GATE_CLOSED;
 }
 
 void walker_watch(struct rollout *rollout, struct walker *walker)
 {
-    const struct health_rules *rules = &rollout->config.health;
-    bool bakes = walker_step(walker)->watch == WATCH_BAKE;
+    enum watch watch = walker_step(walker)->watch;
+    struct health_rules own = watch_rules(rollout, watch), *rules = &own;
+    bool bakes = watch == WATCH_BAKE;
     enum gate_verdict verdict =
         bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
     int64_t verdict_at = walker_verdict_at(rollout, walker);
 
-    if (verdict == GATE_PASSED && rollout->config.probed && walker->unseen &&
+    if (verdict == GATE_PASSED && rollout->config.probed && watch != WATCH_READY && walker->unseen &&
         !mutant(MUTANT_PASSES_UNSEEN)) {
         walker->gate.next_probe_at = rollout->now;
         verdict = GATE_WAITING;
@@ -266,7 +296,7 @@ void walker_watch(struct rollout *rollout, struct walker *walker)
     if (verdict == GATE_PASSED) {
         walker_passed(rollout, walker);
     } else if (verdict == GATE_CLOSED) {
-        walker_failed(rollout, walker, bakes ? TROUBLE_FELL_IN_BAKE : TROUBLE_GATE_CLOSED);
+        walker_failed(rollout, walker, trouble_of_watch(watch));
     } else if (walker->gate.next_probe_at <= rollout->now) {
         walker_set(rollout, walker, WALK_READY);
     } else {

@@ -128,3 +128,21 @@ int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule 
     }
     return 0;
 }
+
+void waves_put_last(struct waves *waves, size_t node)
+{
+    size_t *place = NULL;
+
+    for (size_t w = 0; w < waves->count; w++) {
+        for (size_t i = 0; i < waves->items[w].count; i++) {
+            size_t *here = &waves->items[w].nodes[i];
+
+            if (place)
+                *place = *here;
+            if (place || *here == node)
+                place = here;
+        }
+    }
+    if (place)
+        *place = node;
+}

@@ -1,3 +1,4 @@
+#include "model/strategy.h"
 #include "model/playbook_check.h"
 
 #include <string.h>
@@ -62,6 +63,22 @@ static void check_strategy(const struct check *check)
     if (strategy->kind == STRATEGY_CANARY)
         TELL(check, "strategy", "type",
              "key 'type' in [strategy]: canary is not supported by this version; use rolling");
+    bool replicas_first = strategy->order == ORDER_REPLICAS_FIRST;
+    struct err err;
+    uint32_t quorum;
+    if (replicas_first != (strategy->leader != NULL))
+        TELL(check, "strategy", replicas_first ? "order" : "leader",
+             "order = replicas-first and a leader command go together in [strategy]: %s is missing",
+             replicas_first ? "leader" : "order = replicas-first");
+    const char *rolling_only = replicas_first           ? "order"
+                               : strategy->ready_after  ? "ready_after"
+                               : strategy->quorum       ? "quorum"
+                                                        : NULL;
+    if (rolling_only && strategy->kind != STRATEGY_ROLLING)
+        TELL(check, "strategy", rolling_only,
+             "key '%s' in [strategy]: stateful services need type = rolling", rolling_only);
+    if (strategy->quorum && quorum_parse(&quorum, strategy->quorum, 1, &err) < 0)
+        TELL(check, "strategy", "quorum", "key 'quorum' in [strategy]: %s", err.message);
     if (strategy->max_unavailable.value == 0)
         TELL(check, "strategy", "max_unavailable",
              "key 'max_unavailable' in [strategy] must be more than 0, or no node could change");

@@ -82,6 +82,11 @@ static void choose_rules(struct world_plan *plan, struct random *random)
     config->judged = chance(random, 30);
     plan->confirm_ms = (int64_t)between(random, 5000, 60000);
     config->attempts = (uint32_t)between(random, 1, chance(random, 20) ? 8 : 4);
+    config->asks_leader = chance(random, 25);
+    config->waits_ready = chance(random, 25);
+    config->ready_deadline_ms = (int64_t)between(random, 1000, 20000);
+    config->quorum = chance(random, 70) ? 0 : (uint32_t)between(random, 1, plan->node_count);
+    plan->failover_percent = chance(random, 50) ? 0 : (uint32_t)between(random, 1, 60);
     config->breaker.failures = chance(random, 30) ? 0 : (uint32_t)between(random, 1, 5);
     config->breaker.cool_down_ms = (int64_t)between(random, 100, 30000);
     config->max_retries = (uint32_t)between(random, 0, chance(random, 30) ? 5 : 100);
@@ -100,6 +105,8 @@ static void choose_shares(struct world_plan *plan, struct random *random)
     if (chance(random, 50))
         return;
     config->switches = chance(random, 40);
+    config->asks_leader = config->waits_ready = false;
+    config->quorum = 0;
     config->shifts = config->switches || chance(random, 70);
     config->balanced |= config->shifts;
     plan->rule_count = config->switches ? 2 : (size_t)between(random, 1, WORLD_RULES_MAX);
@@ -138,6 +145,7 @@ static void choose_natures(struct world_plan *plan, struct random *random)
         nature->stays = plan->config.switches && chance(random, 20);
         nature->at_target = !nature->empty && chance(random, 8);
         nature->bad_target = chance(random, wrong);
+        nature->catches_up_ms = (int64_t)between(random, 0, chance(random, wrong / 2) ? 30000 : 3000);
         nature->gives_up = chance(random, 20);
         nature->bad_undo = chance(random, wrong / 2);
         nature->boot_ms = (int64_t)between(random, 0, 2500);

@@ -47,6 +47,8 @@ struct number_setting {
 static const struct number_setting settings[] = {
     COUNT_SETTING(max_unavailable),
     COUNT_SETTING(max_failures),
+    COUNT_SETTING(quorum),
+    TIME_SETTING("ready_deadline", ready_deadline_ms),
     COUNT_SETTING(attempts),
     COUNT_SETTING(max_retries),
     COUNT_SETTING(forks),
@@ -66,12 +68,13 @@ static const struct number_setting settings[] = {
 };
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
-                                       "confirms", "no_way_back", "judged",
+                                       "confirms", "asks_leader", "waits_ready", "no_way_back", "judged",
                                        "shifts", "switches"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
     offsetof(struct rollout_config, confirms),
+    offsetof(struct rollout_config, asks_leader), offsetof(struct rollout_config, waits_ready),
     offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged),
     offsetof(struct rollout_config, shifts), offsetof(struct rollout_config, switches)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
@@ -237,7 +240,7 @@ static void command_zone(struct world_plan *plan, struct words *words)
 static void command_node(struct world_plan *plan, struct words *words)
 {
     static const char *const natures[] = {"dead",       "sick",     "empty", "at_target",
-                                          "bad_target", "bad_undo", "gives_up", "boots", "falls_after"};
+                                          "bad_target", "bad_undo", "gives_up", "boots", "falls_after", "catches_up"};
     struct nature *nature = &plan->natures[node_of(plan, need_word(words, "node"))];
     const char *word;
 
@@ -250,8 +253,10 @@ static void command_node(struct world_plan *plan, struct words *words)
             *flags[which] = true;
         else if (which == LENGTH(flags))
             nature->boot_ms = duration_of(need_word(words, "time"));
-        else
+        else if (which == LENGTH(flags) + 1)
             nature->falls_after_ms = duration_of(need_word(words, "time"));
+        else
+            nature->catches_up_ms = duration_of(need_word(words, "time"));
     }
 }
 

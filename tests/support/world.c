@@ -11,6 +11,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
         [STEP_CONNECT] = 100, [STEP_PREFLIGHT] = 50, [STEP_LOCK] = 25,       [STEP_PROBE] = 20,
         [STEP_STAGE] = 2000,  [STEP_DRAIN] = 500,    [STEP_ACTIVATE] = 1000, [STEP_ENABLE] = 100,
         [STEP_CONFIRM] = 150, [STEP_HOOK] = 200,     [STEP_COMMIT] = 50,     [STEP_RELEASE] = 50,
+        [STEP_LEADER] = 40,   [STEP_READY] = 30,
         [STEP_BACKUP] = 300,  [STEP_MIGRATE] = 1500, [STEP_UNMIGRATE] = 700, [STEP_JUDGE] = 10,
         [STEP_SHIFT] = 200,
     };
@@ -29,6 +30,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
                 .health = {2, 2, 1000, 2000, 2000, 20000},
                 .bake_ms = 3000,
                 .progress_deadline_ms = 600000,
+                .ready_deadline_ms = 20000,
                 .backoff = {500, 4000},
                 .breaker = {5, 10000},
                 .attempts = 3,
@@ -42,7 +44,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
         .seed = 1,
     };
     for (size_t i = 0; i < STEP_KINDS; i++) {
-        plan->config.timeout_ms[i] = i == STEP_PROBE ? 2000 : 10000;
+        plan->config.timeout_ms[i] = i == STEP_PROBE || i == STEP_READY ? 2000 : 10000;
         plan->step_ms[i] = durations[i];
     }
     for (size_t i = 0; i < WORLD_NODES_MAX; i++)
@@ -123,6 +125,8 @@ static void take_effect(struct world *world, struct flight *flight)
         truth->activated_at = world->now;
         truth->fallen = false;
         truth->put_back = false;
+        if (flight->action.node == world->leader)
+            world->leader = (world->leader + 1) % world->plan->node_count;
         truth->confirm_by = world->config.confirms && !flight->action.undo &&
                                     !world->past_no_return && !world->config.no_way_back
                                 ? world->now + world->plan->confirm_ms
@@ -151,6 +155,7 @@ static void take_effect(struct world *world, struct flight *flight)
 static bool is_recorded(const struct action *action)
 {
     return action->step != STEP_CONNECT && action->step != STEP_PROBE &&
+           action->step != STEP_READY && action->step != STEP_LEADER &&
            action->step != STEP_CONFIRM;
 }
 
@@ -167,6 +172,14 @@ static void end_work(struct world *world, struct flight *flight)
                               : is_healthy(world, flight->action.node))
                              ? DONE_OK
                              : DONE_FAILED;
+    if (flight->action.step == STEP_READY && flight->status == DONE_OK &&
+        world->now < truth->activated_at + world->plan->natures[flight->action.node].catches_up_ms)
+        flight->status = DONE_FAILED;
+    if (flight->action.step == STEP_LEADER && flight->status == DONE_OK) {
+        flight->leads = flight->action.node == world->leader;
+        if (random_below(&world->random, 100) < world->plan->failover_percent)
+            world->leader = (size_t)random_below(&world->random, world->plan->node_count);
+    }
     if (!is_recorded(&flight->action))
         return;
     if (flight->status == DONE_UNREACHABLE && !flight->does)
@@ -388,6 +401,7 @@ static void deliver(struct world *world, size_t at)
                           .status = flight.status,
                           .retryable = flight.retryable};
 
+    event.leads = flight.leads;
     event.hopeless = flight.action.step == STEP_PROBE && flight.status == DONE_FAILED &&
                      world->plan->natures[flight.action.node].gives_up &&
                      world->nodes[flight.action.node].runs == RUNS_TARGET;

@@ -68,6 +68,7 @@ struct happening {
 /* What a node is like. */
 struct nature {
     bool dead, sick, empty, at_target; /* at the start; empty: has no release */
+    int64_t catches_up_ms; /* not ready for so long after an activation */
     bool gives_up; /* an unhealthy target says that it will not recover */
     bool stays;                        /* of the side that serves */
     bool changed_before;               /* runs the target since an earlier run; see waves_passed */
@@ -98,6 +99,7 @@ struct world_plan {
     size_t happening_count;
     int64_t step_ms[STEP_KINDS];
     int64_t confirm_ms; /* with config.confirms: until a node puts its release back itself */
+    uint32_t failover_percent; /* of the answers to who leads, after which somebody else does */
     uint32_t chaos_per_mille; /* of the actions that meet a random effect */
     uint32_t jitter_percent;  /* of the durations */
     uint64_t seed;
@@ -113,6 +115,7 @@ struct flight {
     int64_t answers_at; /* INT64_MAX: never */
     int64_t works_until;
     enum done_status status;
+    bool leads;
     bool retryable, does, working, minds_cancel, cancelled;
 };
 
@@ -158,6 +161,9 @@ struct ledger {
     struct record last; /* of all */
     struct record work; /* without connects and probes */
     uint32_t undo_token;
+    uint32_t asked, led; /* answers to who leads: all, and those that said yes */
+    bool leads;          /* the last one */
+    bool ready;          /* since its last activation */
     uint32_t errors; /* in a row, of steps over its connection */
     int64_t error_at;
 };
@@ -173,6 +179,7 @@ struct world {
     struct node_truth nodes[WORLD_NODES_MAX + 1]; /* the last one: the runner */
     struct flight flights[WORLD_FLIGHTS_MAX];
     size_t flight_count;
+    size_t leader;
     bool happened[WORLD_HAPPENINGS_MAX];
     struct ledger ledgers[WORLD_NODES_MAX + 1];
     uint32_t last_id, retries, steps, results, failures;

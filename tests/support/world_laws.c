@@ -40,6 +40,12 @@ static bool rolls_back(const struct world *world)
            !world->past_no_return && !world->config.no_way_back;
 }
 
+/* Changes nothing, and is no work that would be repeated. */
+static bool is_look(enum step_kind step)
+{
+    return step == STEP_CONNECT || step == STEP_PROBE || step == STEP_READY || step == STEP_LEADER;
+}
+
 static bool touches(const struct action *action)
 {
     return action->step == STEP_DRAIN || action->step == STEP_ACTIVATE;
@@ -157,6 +163,55 @@ static void law_2_capacity(struct world *world, const struct action *action)
         return;
     law_broken(world, "law 2", "web%zu goes out while %zu are out, %u allowed", action->node + 1,
                others, world->config.max_unavailable);
+}
+
+/* Never fewer members than the quorum because of us. */
+static void law_quorum(struct world *world, const struct action *action)
+{
+    const struct ledger *ledger = ledger_of(world, action->node);
+    size_t missing = 1;
+
+    if (!touches(action) || ledger->out || world->config.quorum == 0)
+        return;
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        enum node_outcome outcome = outcome_of(world, i);
+
+        missing += i != action->node && (world->ledgers[i].out || outcome == NODE_SKIPPED ||
+                                         outcome == NODE_UNREACHABLE);
+    }
+    if (missing + world->config.quorum > world->config.node_count)
+        law_broken(world, "quorum", "web%zu goes out, and %zu of %zu are missing then",
+                   action->node + 1, missing, world->config.node_count);
+}
+
+static bool others_are_left(const struct world *world, size_t node)
+{
+    for (size_t i = 0; i < world->config.node_count; i++)
+        if (i != node && !world->ledgers[i].touched && outcome_of(world, i) == NODE_PENDING)
+            return true;
+    return false;
+}
+
+/* Who leads goes last, and each is asked before it goes. */
+static void law_leader_last(struct world *world, const struct action *action)
+{
+    const struct ledger *ledger = ledger_of(world, action->node);
+
+    if (!world->config.asks_leader || !touches(action) || action->undo || ledger->touched ||
+        ledger->out || ledger->led >= 3 || !others_are_left(world, action->node))
+        return;
+    if (ledger->asked == 0 || ledger->leads)
+        law_broken(world, "leader", "web%zu goes before others, and %s", action->node + 1,
+                   ledger->asked ? "leads" : "was never asked");
+}
+
+/* What is put in, or called updated, has caught up. */
+static void law_ready(struct world *world, size_t node)
+{
+    const struct ledger *ledger = &world->ledgers[node];
+
+    if (world->config.waits_ready && ledger->touched && !ledger->ready)
+        law_broken(world, "ready", "web%zu goes on before it has caught up", node + 1);
 }
 
 /* 3. Once the failure budget is spent, no further node is touched. */
@@ -384,9 +439,8 @@ static void law_8_journal(struct world *world, const struct action *action)
 
     if (action->id <= world->last_id)
         law_broken(world, "law 8", "action id %u comes after %u", action->id, world->last_id);
-    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
-        action->step == STEP_JUDGE || action->step == STEP_SHIFT ||
-        !same_work(&work->action, action))
+    if (is_look(action->step) || !work->sent || action->step == STEP_JUDGE ||
+        action->step == STEP_SHIFT || !same_work(&work->action, action))
         return;
     if (work->answered && work->status != DONE_UNREACHABLE && work->action.token == action->token)
         law_broken(world, "law 8", "web%zu %s: the token of ended work is used again",
@@ -564,7 +618,8 @@ static void rule_forks(struct world *world)
     for (size_t i = 0; i < world->config.node_count; i++) {
         const struct record *last = &world->ledgers[i].last;
 
-        flying += !is_over(world, last) && last->action.step != STEP_PROBE;
+        flying += !is_over(world, last) && last->action.step != STEP_PROBE &&
+                  last->action.step != STEP_READY;
     }
     if (flying > world->config.forks)
         law_broken(world, "forks", "%zu nodes have an action in flight, %u allowed", flying,
@@ -587,8 +642,8 @@ static void rule_retries(struct world *world, const struct action *action)
 {
     const struct record *work = &ledger_of(world, action->node)->work;
 
-    if (action->step == STEP_CONNECT || action->step == STEP_PROBE || !work->sent ||
-        action->step == STEP_JUDGE || action->step == STEP_SHIFT || /* one a wave */
+    if (is_look(action->step) || !work->sent || action->step == STEP_JUDGE ||
+        action->step == STEP_SHIFT || /* one a wave */
         !same_work(&work->action, action))
         return;
     if (!may_repeat(work))
@@ -630,6 +685,8 @@ static void remember(struct world *world, const struct action *action)
     if (action->undo && !ledger->undone)
         ledger->gate_open = ledger->gate_passed = false;
     ledger->undone |= action->undo;
+    if (action->step == STEP_ACTIVATE)
+        ledger->ready = false;
     if (touches(action)) {
         if (!world->config.switches || !action->undo)
             ledger->gate_open = ledger->gate_passed = false;
@@ -644,7 +701,7 @@ static void remember(struct world *world, const struct action *action)
         gate_open(&ledger->gate, &world->config.health, world->now);
     }
     ledger->last = (struct record){.action = *action, .sent = true, .sent_at = world->now};
-    if (action->step != STEP_CONNECT && action->step != STEP_PROBE)
+    if (!is_look(action->step))
         ledger->work = (struct record){.action = *action, .sent = true, .tries = tries};
 }
 
@@ -661,7 +718,11 @@ static void check_action(struct world *world, const struct action *action)
         law_4_newest_first(world, action);
         law_5_one_undo(world, action);
         law_7_traffic(world, action);
+        law_leader_last(world, action);
+        law_quorum(world, action);
         law_2_capacity(world, action);
+        if (action->step == STEP_ENABLE && !ledger_of(world, action->node)->empty)
+            law_ready(world, action->node);
     }
     rule_retries(world, action);
     rule_breaker(world, action);
@@ -717,6 +778,8 @@ static void see_outcome(struct world *world, size_t node, enum node_outcome outc
     law_10_classes(world, node, outcome);
     if (outcome == NODE_RESTORED)
         law_4_restored(world, node);
+    if (outcome == NODE_UPDATED)
+        law_ready(world, node);
     if (outcome == NODE_UPDATED && world->config.confirms)
         rule_confirmed(world, node);
     if (outcome == NODE_RESTORED || outcome == NODE_NEEDS_CARE)
@@ -770,6 +833,7 @@ static void see_note(struct world *world, const struct note *note)
     case NOTE_PHASE:
     case NOTE_PROBE:
     case NOTE_BLOCKED:
+    case NOTE_DEFERRED:
     case NOTE_MIGRATION:
         break;
     }
@@ -868,7 +932,8 @@ static void see_heard(struct ledger *ledger, const struct flight *flight)
 
 static void see_error(struct world *world, struct ledger *ledger, const struct flight *flight)
 {
-    bool unhealthy = flight->action.step == STEP_PROBE && flight->status == DONE_FAILED &&
+    bool look = flight->action.step == STEP_PROBE || flight->action.step == STEP_READY;
+    bool unhealthy = look && flight->status == DONE_FAILED &&
                      !ledger->last.cancelled;
 
     if (!is_guarded(world, &flight->action) || (is_halted(world) && ledger->last.cancelled))
@@ -890,6 +955,13 @@ void laws_see_answer(struct world *world, const struct flight *flight)
         return;
     see_heard(ledger, flight);
     see_error(world, ledger, flight);
+    if (flight->action.step == STEP_READY && flight->status == DONE_OK)
+        ledger->ready = true;
+    if (flight->action.step == STEP_LEADER && flight->status == DONE_OK) {
+        ledger->asked++;
+        ledger->led += flight->leads;
+        ledger->leads = flight->leads;
+    }
     if (flight->action.step == STEP_PROBE)
         see_probe(world, ledger, flight);
     else

@@ -108,6 +108,9 @@ static void tell_note(struct world *world, const struct note *note)
     case NOTE_BUDGET_SPENT:
         story_say(world, "budget spent: %s", spend_reason_name((enum spend_reason)note->value));
         break;
+    case NOTE_DEFERRED:
+        story_say(world, "%s leads: goes last", name);
+        break;
     case NOTE_BLOCKED:
         story_say(world, "blocked: no node may be taken out of service");
         break;

@@ -1,0 +1,53 @@
+#include "model/strategy.h"
+
+#include <string.h>
+
+static bool one_at_a_time(const struct playbook *playbook, const char *key)
+{
+    return playbook->strategy.order == ORDER_REPLICAS_FIRST &&
+           !playbook_has(playbook, "strategy", key);
+}
+
+static const struct amount one_node = {.value = 1};
+
+struct amount strategy_max_unavailable(const struct playbook *playbook)
+{
+    return one_at_a_time(playbook, "max_unavailable") ? one_node
+                                                      : playbook->strategy.max_unavailable;
+}
+
+struct amount strategy_batch(const struct playbook *playbook, size_t index)
+{
+    return one_at_a_time(playbook, "batch") ? one_node : playbook->strategy.batch[index];
+}
+
+size_t strategy_batch_count(const struct playbook *playbook)
+{
+    return one_at_a_time(playbook, "batch") ? 1 : playbook->strategy.batch_count;
+}
+
+int quorum_parse(uint32_t *out, const char *text, uint32_t count, struct err *err)
+{
+    struct amount amount;
+    int rc = 0;
+
+    if (strcmp(text, "majority") == 0) {
+        *out = count / 2 + 1;
+        return 0;
+    }
+    rc = amount_parse(&amount, text, err);
+    if (rc < 0 || amount.value == 0)
+        return err_set(err, ERR_INPUT, "'%s' is neither majority nor a count or percent above 0",
+                       text);
+    *out = amount.percent ? (uint32_t)(((uint64_t)count * amount.value + 99) / 100) : amount.value;
+    return 0;
+}
+
+uint32_t strategy_quorum(const struct playbook *playbook, uint32_t count)
+{
+    uint32_t quorum = 0;
+
+    if (playbook->strategy.quorum)
+        quorum_parse(&quorum, playbook->strategy.quorum, count, NULL);
+    return quorum;
+}
