@@ -107,7 +107,7 @@ static void law_5_one_undo(struct run *run, size_t node, bool forward, const cha
 /* Has surely passed its gate by now. */
 static bool serves(const struct seen *seen)
 {
-    return seen->in && clock_now() >= seen->up_since + MIN_HEALTHY_MS + 2000;
+    return seen->in && !seen->bad_row && clock_now() >= seen->up_since + MIN_HEALTHY_MS + 2000;
 }
 
 static void law_4_newest_first(struct run *run, size_t node)
