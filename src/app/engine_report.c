@@ -227,6 +227,9 @@ static void report_node(struct engine *engine, struct worker *worker, struct cou
     struct node_view view;
     struct strbuf advice;
     rollout_node(engine->machine, worker->index, &view);
+    /* Left at once: nobody has decided yet what became of it. */
+    if (view.outcome == NODE_PENDING && view.touched)
+        view.outcome = NODE_NEEDS_CARE;
     counts->of[view.outcome]++;
     strbuf_init(&advice, 2 * SENTENCE_MAX);
     what_to_do(&advice, engine, worker, &view);
