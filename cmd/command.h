@@ -68,6 +68,7 @@ int verb_rollout(const struct options *options);
 int verb_rollback(const struct options *options);
 int verb_resume(const struct options *options);
 int verb_pause(const struct options *options);
+int verb_promote(const struct options *options);
 int verb_abort(const struct options *options);
 int verb_plan(const struct options *options);
 int verb_check(const struct options *options);

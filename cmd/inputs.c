@@ -292,10 +292,31 @@ void inputs_release(struct inputs *inputs)
     arena_release(&inputs->arena);
 }
 
+/* The share is a number of nodes: no balancer shifts it. */
+static int canary_waves(struct waves *out, struct inputs *inputs, struct err *err)
+{
+    const struct strategy *strategy = &inputs->playbook.strategy;
+    size_t count = strategy->steps.count;
+    struct wave_rule *rules = arena_alloc(&inputs->arena, count * sizeof *rules);
+    if (!rules)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const struct canary_step *step = &strategy->steps.items[i];
+        rules[i] = (struct wave_rule){
+            .share = step->percent * (SHARE_ALL / 100),
+            .bake_ms = step->bake_ms == BAKE_OF_STRATEGY ? strategy->bake_ms : step->bake_ms,
+            .manual = step->manual || strategy->promote == PROMOTE_MANUAL,
+        };
+    }
+    return waves_of_steps(out, inputs->node_count, rules, count, &inputs->arena, err);
+}
+
 int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
 {
     const struct strategy *strategy = &inputs->playbook.strategy;
     const char **zones = NULL;
+    if (strategy->kind == STRATEGY_CANARY)
+        return canary_waves(out, inputs, err);
     if (strategy->spread) {
         zones = arena_alloc(&inputs->arena, inputs->node_count * sizeof *zones);
         if (!zones)

@@ -390,6 +390,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .holder = run->holder,
         .description = description,
         .waves = run->waves,
+        .waves_passed = run->waves_passed,
         .forks = run->options->forks,
         .data = run->has_data ? &run->data : NULL,
         .lock = run->lock,

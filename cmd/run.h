@@ -18,6 +18,7 @@ struct run {
     const struct options *options;
     struct inputs inputs;
     struct waves waves;
+    size_t waves_passed; /* of an open run that run_go goes on with */
     struct package *package;
     struct err undiscovered;   /* why another service's addresses are not known: nothing is changed then */
     struct service_lock *lock; /* while run_go runs */

@@ -19,7 +19,7 @@ static const char *state_of(const struct surveyed *node)
 }
 
 /* What a person should know of this node beside its release and health. */
-static void note_of(struct strbuf *out, const struct surveyed *node)
+static void note_of(struct strbuf *out, const struct surveyed *node, const char *service)
 {
     const struct facts *facts = &node->facts;
     if (!node->answered) {
@@ -40,7 +40,10 @@ static void note_of(struct strbuf *out, const struct surveyed *node)
                     facts->lock_expired ? " (expired)" : "");
     if (facts->wish)
         strbuf_addf(out, ", asked to %s", facts->wish);
-    if (facts->open_rollout && !facts->lock_holder)
+    if (facts->held && !facts->lock_holder)
+        strbuf_addf(out, "%srollout %s is %s; `deployctl promote %s` goes on, `deployctl abort %s` undoes it",
+                    out->length ? "; " : "", facts->open_rollout, facts->open_step, service, service);
+    else if (facts->open_rollout && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
                     facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
     if (node->traffic[0])
@@ -58,7 +61,7 @@ static void print_text(const struct run *run)
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node);
+        note_of(&note, node, run->inputs.playbook.service.name);
         const char *cells[] = {run->fleet->members[i].node->name,
                                node->facts.current,
                                state_of(node),
@@ -87,7 +90,7 @@ static void print_json(const struct run *run)
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node);
+        note_of(&note, node, run->inputs.playbook.service.name);
         json_t *line = json_pack(
             "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",

@@ -24,7 +24,7 @@ const struct verb verbs[] = {
      "  0    done and healthy, or nothing to do\n"
      "  1    failed; every touched node is back on its previous release and healthy\n"
      "  2    failed, and some node needs care: each is named, with what to do\n"
-     "  3    held: [failure] action = pause\n"
+     "  3    held: [failure] action = pause, promote = manual, or paused\n"
      "  4    refused before anything changed: lock held, plan differs, preflight, a\n"
      "       migration whose end is unknown\n"
      "  69   nodes unreachable, nothing changed\n"
@@ -67,6 +67,19 @@ const struct verb verbs[] = {
      "Example:\n"
      "  deployctl resume shop\n",
      verb_resume},
+    {"promote", "go on with a rollout that is held", "PLAYBOOK",
+     SELECT " wait migration past-point-of-no-return forks set " SHOW,
+     "Passes a manual gate: a rollout that is held at the end of a wave goes on with\n"
+     "the next one. Where it is held stands in the nodes' journals, so another machine\n"
+     "or CI job can do it. The nodes that run the new release already must be healthy,\n"
+     "and are not changed again. Where nothing is open, nothing is done.\n"
+     "\n"
+     "Exit codes: those of rollout; 3 when it is held again at its next manual gate,\n"
+     "4 when the open rollout is not held.\n"
+     "\n"
+     "Example:\n"
+     "  deployctl promote shop\n",
+     verb_promote},
     {"abort", "undo a rollout that did not end", "PLAYBOOK",
      SELECT " wait past-point-of-no-return forks set " SHOW,
      "Every node that runs a release which was never committed goes back to the one\n"

@@ -37,6 +37,8 @@ _deployctl_options()
         echo --inventory --limit --to --require-plan --wait --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
     resume)
         echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+    promote)
+        echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     abort)
         echo --inventory --limit --wait --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     pause)
@@ -77,6 +79,7 @@ _deployctl_operands()
     rollout) echo playbook ;;
     rollback) echo playbook ;;
     resume) echo playbook ;;
+    promote) echo playbook ;;
     abort) echo playbook ;;
     pause) echo playbook ;;
     plan) echo playbook ;;
@@ -94,7 +97,7 @@ _deployctl_operands()
     esac
 }
 
-_deployctl_verbs='rollout rollback resume abort pause plan check status history inventory exec logs verify unlock report completion version help'
+_deployctl_verbs='rollout rollback resume promote abort pause plan check status history inventory exec logs verify unlock report completion version help'
 
 # Words that only the files know, one a line; nothing when they cannot be read.
 _deployctl_ask()

@@ -46,7 +46,8 @@ struct engine_settings {
     const char *rollout;         /* id of this run */
     const char *holder;          /* who, for locks and journals: one line */
     const char *description;     /* for the roster */
-    struct waves waves;          /* indices of members */
+    struct waves waves;          /* indices of members; their rules hold for a rollout */
+    size_t waves_passed;         /* by an earlier run, which this one goes on with: their nodes are not changed again */
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
     const struct data_plan *data; /* what is pending is run; NULL: no migration is looked at */

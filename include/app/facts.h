@@ -54,6 +54,8 @@ struct facts {
     bool lock_expired;
     /* The last run in the journal, when it has no end: interrupted, held, or its runner died. */
     const char *open_rollout, *open_step;
+    bool held; /* at the end of a wave, for `promote`; open_step says it as a sentence */
+    size_t waves_passed; /* when held */
     const char *open_release; /* where it took this node; NULL: to no release */
     const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
     /* The last run that has an end in the journal, and its result; NULL: none. */

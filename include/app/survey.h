@@ -44,10 +44,15 @@ struct open_run {
     const char *release; /* of a rollout: where it takes every node */
     enum run_kind kind;
     size_t nodes;        /* on how many it is open */
+    bool held;           /* at the end of a wave, for `promote` */
+    size_t waves_passed; /* when held */
     const char *other;   /* another run is open too, on other nodes: its id; else NULL */
 };
 /* Borrowed from the survey. */
 struct open_run survey_open_run(const struct survey *survey);
+/* How many of the waves were over when the run ended in the middle of one: those before the last one with a node that runs `release`, not
+ * committed. */
+size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release);
 /* Where going on with it takes each node: its release for a rollout; for a rollback what the node's own journal says, and where a node stands
  * when its journal says nothing. */
 void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char **out);

@@ -24,8 +24,16 @@ struct wave {
     size_t count;
 };
 
+#define SHARE_ALL 1000
+struct wave_rule {
+    uint32_t share; /* of the traffic, per mille: what the target has once the wave's nodes passed */
+    int64_t bake_ms;
+    bool manual; /* held at its end */
+};
+
 struct waves {
     struct wave *items;
+    const struct wave_rule *rules; /* one a wave; NULL: none */
     size_t count;
 };
 
@@ -34,14 +42,6 @@ struct waves {
 int waves_compile(struct waves *out, size_t node_count, const char *const *zones,
                   const struct amount *batch, size_t batch_count, struct arena *arena,
                   struct err *err);
-
-/* What a wave does beside changing its nodes. */
-#define SHARE_ALL 1000
-struct wave_rule {
-    uint32_t share; /* of the traffic, per mille: what the target has once the wave's nodes passed */
-    int64_t bake_ms;
-    bool manual; /* held at its end */
-};
 
 /* The nodes of a canary's step: those nearest to its share, ties up, at least one on each side while
  * there are two and the share is neither 0 nor all (Argo Rollouts' rule without a traffic router). */
@@ -54,5 +54,12 @@ int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule 
 
 /* The node comes last: to the end of the last wave; the sizes stay, those behind it move up. */
 void waves_put_last(struct waves *waves, size_t node);
+
+/* A canary whose traffic nobody shifts: the number of nodes is the share. Each step is a wave of the
+ * nodes that waves_canary_count adds; one that adds none is one with the step before it: its bake is
+ * added, and its hold is kept. Shares grow from step to step, the last is SHARE_ALL, else ERR_INPUT.
+ */
+int waves_of_steps(struct waves *out, size_t node_count, const struct wave_rule *steps,
+                   size_t step_count, struct arena *arena, struct err *err);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/units.h"
 #include "model/analysis.h"
+#include "model/canary_steps.h"
 #include "model/fault.h"
 #include "model/inventory.h"
 
@@ -53,8 +54,8 @@ enum promotion { PROMOTE_AUTO, PROMOTE_MANUAL };
 #define KEEP_UNTIL_NEXT (-1)
 enum order_kind { ORDER_INVENTORY, ORDER_SORTED, ORDER_REVERSE, ORDER_REPLICAS_FIRST };
 struct strategy {
-    enum strategy_kind
-        kind; /* this version refuses blue-green and canary at check with a clear word */
+    enum strategy_kind kind;
+    struct canary_steps steps; /* canary: 5%:2m, 25%:5m, 50%:5m, 100% */
     struct amount *batch; /* at least one; default 1, 25% */
     size_t batch_count;
     struct amount max_unavailable; /* 25% */

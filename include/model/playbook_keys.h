@@ -38,6 +38,7 @@ enum key_kind {
     KEY_FIGURE,    /* struct figure: `1%`, `250ms`, `0.5` */
     KEY_AMOUNT,    /* struct amount */
     KEY_AMOUNTS,   /* struct amount * with a size_t count behind it; each more than 0 */
+    KEY_STEPS,     /* struct canary_steps */
     KEY_CHOICE,    /* an enum: the place of the value in `choices` */
     KEY_STATUS,    /* two uint16_t: `200` or `200-299` */
     KEY_SOURCE /* const char * location; `minimum` is the enum source_kind that the key stands for

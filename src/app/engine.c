@@ -138,10 +138,11 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         bool unwinds = engine->settings->kind == RUN_ABORT;
         bool held_out = engine->fleet->balancers &&
                         balancers_holds_out(engine->fleet->balancers, worker->index);
+        bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
         event.touched = unwinds && current && (!worker->facts.current_good || held_out);
-        event.has_release = unwinds ? worker->previous != NULL : current != NULL;
-        event.at_target = current && worker->facts.current_good && worker->target &&
-                          strcmp(current, worker->target) == 0;
+        event.at_target = runs_target && worker->facts.current_good;
+        event.runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
+        event.has_release = unwinds || event.runs_target ? worker->previous != NULL : current != NULL;
     }
     snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
     worker->busy = false;
@@ -319,6 +320,8 @@ static int make_machine(struct engine *engine, struct err *err)
     struct rollout_config config = {
         .node_count = count,
         .waves = engine->settings->waves,
+        .rules = engine->settings->kind == RUN_ROLLOUT ? engine->settings->waves.rules : NULL,
+        .waves_passed = engine->settings->waves_passed,
         .lock_order = lock_order,
         .max_unavailable = unavailable ? unavailable : 1,
         .quorum = strategy_quorum(playbook, (uint32_t)count),

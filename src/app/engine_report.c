@@ -157,6 +157,7 @@ void engine_report_note(struct engine *engine, const struct note *note)
         record.release = worker->serving;
         break;
     case NOTE_BUDGET_SPENT:
+        engine->spent = true;
         report_spent(engine, (enum spend_reason)note->value);
         return;
     case NOTE_BLOCKED:
@@ -296,6 +297,12 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
                         "held: the analyses give no verdict: %s; `deployctl resume %s` judges the wave again, "
                         "`deployctl abort %s` undoes it",
                         list.text, service, service);
+            break;
+        }
+        if (!engine->spent) {
+            strbuf_addf(out, "held after %zu of %zu waves: %s; `deployctl %s %s` goes on, `deployctl abort %s` undoes it",
+                        rollout_waves_passed(engine->machine), engine->roster.wave_count, list.text,
+                        engine->wish ? "resume" : "promote", service, service);
             break;
         }
         strbuf_addf(out, "held (action = pause): %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",

@@ -86,8 +86,21 @@ static void released(void *context, const struct reply *reply)
     step_replied(worker, reply);
 }
 
+/* Where a run is held stands in each node's journal: `promote` goes on from there. */
+static const char *result_text(const struct worker *worker, char out[64])
+{
+    const struct engine *engine = worker->engine;
+    bool at_gate = worker->action.result == RESULT_HELD && !engine->spent && !engine->undecided && !engine->wish;
+    if (at_gate)
+        snprintf(out, 64, "held after %zu of %zu waves", rollout_waves_passed(engine->machine), engine->roster.wave_count);
+    else
+        snprintf(out, 64, "%s", rollout_result_name(worker->action.result));
+    return out;
+}
+
 void step_give_back(struct worker *worker)
 {
+    char text[64];
     struct node_view view;
     struct err err;
     step_stop_heartbeat(worker);
@@ -100,7 +113,7 @@ void step_give_back(struct worker *worker)
     struct session *session = step_begin_change(worker, "finish");
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(view.outcome));
-    session_add(session, "result", rollout_result_name(worker->action.result));
+    session_add(session, "result", result_text(worker, text));
     bool open = worker->action.result == RESULT_INTERRUPTED || worker->action.result == RESULT_HELD;
     session_add(session, "open", open ? "yes" : NULL);
     step_add_migrations(worker, session);

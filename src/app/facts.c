@@ -106,6 +106,26 @@ static int read_migration(struct facts *facts, const char *text, struct err *err
     return 0;
 }
 
+/* The step of a held run is `held_after_2_of_4_waves`. */
+static void read_held(struct facts *facts)
+{
+    static const char begin[] = "held_after_";
+    struct err err;
+    uint64_t passed = 0;
+    if (!facts->open_step || strncmp(facts->open_step, begin, sizeof(begin) - 1) != 0)
+        return;
+    char *sentence = arena_strdup(&facts->arena, facts->open_step);
+    char *number = arena_strndup(&facts->arena, facts->open_step + sizeof(begin) - 1,
+                                 strcspn(facts->open_step + sizeof(begin) - 1, "_"));
+    if (!sentence || !number || whole_parse(&passed, number, 0, UINT32_MAX, &err) < 0)
+        return;
+    for (char *at = sentence; (at = strchr(at, '_')) != NULL;)
+        *at = ' ';
+    facts->open_step = sentence;
+    facts->held = true;
+    facts->waves_passed = (size_t)passed;
+}
+
 /* `ROLLOUT STEP RELEASE KIND`; `-` stands for none. */
 static void read_open(struct facts *facts, const char *text)
 {
@@ -117,6 +137,7 @@ static void read_open(struct facts *facts, const char *text)
         *fields[i] = none ? NULL : arena_strndup(&facts->arena, text, length);
         text += length + (text[length] == ' ');
     }
+    read_held(facts);
 }
 
 /* `ROLLOUT OUTCOME RESULT`, in which the outcome is one word. */

@@ -253,10 +253,29 @@ struct open_run survey_open_run(const struct survey *survey)
                 if (facts->open_kind && strcmp(facts->open_kind, run_kind_name((enum run_kind)kind)) == 0)
                     open.kind = (enum run_kind)kind;
             open.nodes = 0;
+            open.held = false;
+            open.waves_passed = 0;
         }
-        open.nodes += order >= 0;
+        if (order < 0)
+            continue;
+        open.nodes++;
+        open.held |= facts->held;
+        if (facts->held && facts->waves_passed > open.waves_passed)
+            open.waves_passed = facts->waves_passed;
     }
     return open;
+}
+
+size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release)
+{
+    for (size_t wave = waves->count; wave-- > 0;)
+        for (size_t i = 0; i < waves->items[wave].count; i++) {
+            const struct surveyed *node = &survey->nodes[waves->items[wave].nodes[i]];
+            if (node->answered && node->facts.current && !node->facts.current_good &&
+                strcmp(node->facts.current, release) == 0)
+                return wave;
+        }
+    return 0;
 }
 
 void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char **out)

@@ -57,12 +57,24 @@ static void check_source(const struct check *check)
         TELL(check, "source", "ref", "key 'ref' in [source]: a revision does not begin with '-'");
 }
 
+static void check_canary(const struct check *check)
+{
+    const struct strategy *strategy = &check->playbook->strategy;
+    static const char *const of_waves[] = {"batch", "spread"};
+    for (size_t i = 0; i < 2 && strategy->kind == STRATEGY_CANARY; i++)
+        if (playbook_has(check->playbook, "strategy", of_waves[i]))
+            TELL(check, "strategy", of_waves[i],
+                 "key '%s' in [strategy] has no meaning with type = canary: 'steps' say which nodes "
+                 "change together; remove it",
+                 of_waves[i]);
+    if (strategy->kind != STRATEGY_CANARY && playbook_has(check->playbook, "strategy", "steps"))
+        TELL(check, "strategy", "steps",
+             "key 'steps' in [strategy] has a meaning with type = canary only");
+}
+
 static void check_strategy(const struct check *check)
 {
     const struct strategy *strategy = &check->playbook->strategy;
-    if (strategy->kind == STRATEGY_CANARY)
-        TELL(check, "strategy", "type",
-             "key 'type' in [strategy]: canary is not supported by this version; use rolling");
     bool replicas_first = strategy->order == ORDER_REPLICAS_FIRST;
     struct err err;
     uint32_t quorum;
@@ -435,6 +447,7 @@ void playbook_check(struct playbook *playbook, const struct inventory *inventory
     check_service(&check);
     check_source(&check);
     check_strategy(&check);
+    check_canary(&check);
     choose_health(&check);
     check_probes(&check);
     check_times(&check);

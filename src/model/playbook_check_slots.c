@@ -125,8 +125,10 @@ void playbook_check_slots(const struct playbook *playbook, struct faults *faults
         if (playbook->slots[i].line)
             faults_add(faults, playbook->file, playbook->slots[i].line,
                        "[%s] has a meaning with type = blue-green in [strategy] only", sections[i]);
-    for (size_t i = 0; i < 2 && playbook->strategy.kind == STRATEGY_ROLLING; i++)
+    bool canary = playbook->strategy.kind == STRATEGY_CANARY;
+    for (size_t i = canary; i < 2; i++)
         if (playbook_has(playbook, "strategy", ours[i]))
             TELL(&check, "strategy", ours[i],
-                 "key '%s' in [strategy] has a meaning with type = blue-green only", ours[i]);
+                 "key '%s' in [strategy] has a meaning with type = blue-green%s only", ours[i],
+                 i == 0 ? " or canary" : "");
 }

@@ -509,6 +509,8 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return amount_parse(target.field, text, err);
     case KEY_AMOUNTS:
         return store_amounts(&target);
+    case KEY_STEPS:
+        return canary_steps_parse(target.field, text, arena, err);
     case KEY_CHOICE:
         return store_choice(&target);
     case KEY_STATUS:

@@ -2073,6 +2073,10 @@ facts_of_journal() {
         $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; release = $7; kind = $8; next }
         $5 == "rollout" {
             if ($4 == open && $6 == "end") open = ""
+            if ($4 == open && $6 == "held" && match($0, /held after [0-9]+ of [0-9]+ waves$/)) {
+                step = substr($0, RSTART)
+                gsub(/ /, "_", step)
+            }
             if ($6 == "end" || $6 == "held") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i

@@ -266,9 +266,53 @@ static void sections_of_later_versions_are_named(void **state)
                 "shop.ini:6: section [notify x] is not supported by this version\n"
                 "shop.ini:8: section [notify blue] is not supported by this version\n"
                 "shop.ini:10: section [observe] is not supported by this version\n");
-    assert_told(BASE "[strategy]\ntype = canary\n",
-                "shop.ini:7: key 'type' in [strategy]: canary is not supported by this version; "
-                "use rolling\n");
+}
+
+/* The steps as text: `5%:120000 25%:300000 manual ...`; -1 is `bake`. */
+static const char *steps_of(const char *value)
+{
+    static char text[ERR_MESSAGE_MAX];
+    struct canary_steps steps;
+    struct arena arena;
+    struct err err = {0};
+    size_t at = 0;
+
+    arena_init(&arena);
+    if (canary_steps_parse(&steps, value, &arena, &err) < 0)
+        snprintf(text, sizeof(text), "%s", err.message);
+    for (size_t i = 0; !err.code && i < steps.count; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u%%:%d%s", i ? " " : "",
+                               steps.items[i].percent, (int)steps.items[i].bake_ms,
+                               steps.items[i].manual ? " manual" : "");
+    arena_release(&arena);
+    return text;
+}
+
+static void a_canary_has_steps(void **state)
+{
+    (void)state;
+    assert_string_equal(steps_of("5%:2m, 25%:5m , 50%, 100%"),
+                        "5%:120000 25%:300000 50%:-1 100%:-1");
+    assert_string_equal(steps_of("10%:1s:manual, 20%:manual, 30% : manual : 2s"),
+                        "10%:1000 manual 20%:-1 manual 30%:2000 manual 100%:-1");
+    assert_string_equal(steps_of("50%,25%"),
+                        "25% comes after 50%; each step has more than the one before");
+    assert_string_equal(steps_of("0%"), "'0%' is not a share from 1% to 100%");
+    assert_string_equal(steps_of("101%"), "'101%' is not a share from 1% to 100%");
+    assert_string_equal(steps_of("1, 100%"), "'1' is not a share from 1% to 100%");
+    assert_string_equal(steps_of("5%,,10%"), "'' is not a share from 1% to 100%");
+    assert_string_equal(steps_of("5%:1m:2m"),
+                        "'2m' is left over; a step is written like 25%:5m or 25%:5m:manual");
+    assert_string_equal(steps_of("5%:8d"), "'8d' is more than 7d");
+    assert_told(BASE "[strategy]\ntype = canary\nbatch = 1\nspread = zone\n",
+                "shop.ini:8: key 'batch' in [strategy] has no meaning with type = canary: 'steps' "
+                "say which nodes change together; remove it\n"
+                "shop.ini:9: key 'spread' in [strategy] has no meaning with type = canary: 'steps' "
+                "say which nodes change together; remove it\n");
+    assert_told(BASE "[strategy]\nsteps = 5%\npromote = manual\n",
+                "shop.ini:7: key 'steps' in [strategy] has a meaning with type = canary only\n"
+                "shop.ini:8: key 'promote' in [strategy] has a meaning with type = blue-green or "
+                "canary only\n");
 }
 
 static void a_balancer_has_its_defaults(void **state)
@@ -748,6 +792,7 @@ int main(void)
         cmocka_unit_test(an_analysis_has_its_defaults),
         cmocka_unit_test(an_analysis_that_cannot_be_is_told),
         cmocka_unit_test(an_analysis_is_refused_with_blue_green),
+        cmocka_unit_test(a_canary_has_steps),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
         cmocka_unit_test(bad_values_are_faults),

@@ -126,6 +126,71 @@ static void no_node_makes_no_wave(void **state)
     assert_string_equal(compiled(0, NULL, batch, 1), "");
 }
 
+/* Waves as text: `0 @50 20ms|1 2 @1000 0ms manual`. */
+static const char *stepped(size_t nodes, const struct wave_rule *steps, size_t count)
+{
+    static char text[4096];
+    struct arena arena;
+    struct waves waves;
+    struct err err = {0};
+    size_t at = 0;
+
+    arena_init(&arena);
+    text[0] = '\0';
+    if (waves_of_steps(&waves, nodes, steps, count, &arena, &err) < 0)
+        snprintf(text, sizeof(text), "error %d: %s", err.code, err.message);
+    for (size_t w = 0; w < waves.count; w++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s", w > 0 ? "|" : "");
+        for (size_t i = 0; i < waves.items[w].count; i++)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%zu ", waves.items[w].nodes[i]);
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "@%u %dms%s", waves.rules[w].share,
+                               (int)waves.rules[w].bake_ms, waves.rules[w].manual ? " manual" : "");
+    }
+    arena_release(&arena);
+    return text;
+}
+
+static const struct wave_rule four_steps[] = {
+    {50, 20, false}, {250, 50, true}, {500, 50, false}, {1000, 10, false}};
+
+static void a_step_is_the_nearest_number_of_nodes(void **state)
+{
+    const struct wave_rule third[] = {{300, 1, false}, {1000, 0, false}};
+
+    (void)state;
+    assert_string_equal(stepped(10, four_steps, 4),
+                        "0 @50 20ms|1 2 @250 50ms manual|3 4 @500 50ms|5 6 7 8 9 @1000 10ms");
+    assert_string_equal(stepped(4, third, 2), "0 @300 1ms|1 2 3 @1000 0ms");
+    assert_string_equal(stepped(5, third, 2), "0 1 @300 1ms|2 3 4 @1000 0ms");
+}
+
+static void both_sides_keep_a_node_until_the_last_step(void **state)
+{
+    const struct wave_rule nearly[] = {{10, 1, false}, {990, 2, false}, {1000, 3, false}};
+
+    (void)state;
+    assert_string_equal(stepped(2, nearly, 3), "0 @990 3ms|1 @1000 3ms");
+    assert_string_equal(stepped(3, nearly, 3), "0 @10 1ms|1 @990 2ms|2 @1000 3ms");
+    assert_string_equal(stepped(1, four_steps, 4), "0 @1000 130ms manual");
+    assert_string_equal(stepped(0, four_steps, 4), "");
+}
+
+static void steps_of_as_many_nodes_are_one_wave(void **state)
+{
+    (void)state;
+    assert_string_equal(stepped(4, four_steps, 4),
+                        "0 @250 70ms manual|1 @500 50ms|2 3 @1000 10ms");
+}
+
+static void steps_that_do_not_end_with_all_are_refused(void **state)
+{
+    (void)state;
+    assert_string_equal(stepped(4, four_steps, 3),
+                        "error -2: the steps of a canary do not grow to all of the fleet");
+    assert_string_equal(stepped(4, four_steps, 0),
+                        "error -2: the steps of a canary do not grow to all of the fleet");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +204,10 @@ int main(void)
         cmocka_unit_test(a_zone_end_does_not_hand_on_the_rest_of_a_size),
         cmocka_unit_test(an_empty_batch_list_is_refused),
         cmocka_unit_test(no_node_makes_no_wave),
+        cmocka_unit_test(a_step_is_the_nearest_number_of_nodes),
+        cmocka_unit_test(both_sides_keep_a_node_until_the_last_step),
+        cmocka_unit_test(steps_of_as_many_nodes_are_one_wave),
+        cmocka_unit_test(steps_that_do_not_end_with_all_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,58 @@
+#include "open_run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Every node has the release already: nothing has to be staged, so no source is needed. */
+static bool all_have(const struct run *run, const char *release)
+{
+    for (size_t i = 0; i < run->survey.count; i++) {
+        enum release_state state;
+        const struct surveyed *node = &run->survey.nodes[i];
+        if (node->answered &&
+            (!facts_has(&node->facts, release, &state) || state == RELEASE_INCOMPLETE))
+            return false;
+    }
+    return true;
+}
+
+/* The source as it was then: its 12 hex name a commit, when the playbook deploys whole commits. */
+static int pack_again(struct run *run, const char *release)
+{
+    const struct source *source = &run->inputs.playbook.source;
+    const char *hex = strrchr(release, '-');
+    bool commit = source->kind == SOURCE_GIT && !source->path && hex;
+    package_free(run->package); /* of an earlier try, before it waited */
+    run->package = NULL;
+    int code = run_pack(run, commit ? hex + 1 : NULL);
+    if (code || strcmp(package_release(run->package), release) == 0)
+        return code;
+    fprintf(stderr,
+            "deployctl: release %s is not on every node, and the source gives %s now; "
+            "`deployctl rollout %s --supersede` starts over with that\n",
+            release, package_release(run->package), run->options->arguments[0]);
+    return EXIT_REFUSED;
+}
+
+int open_run_go_on(struct run *run, const struct open_run *open)
+{
+    char text[160];
+    int code = 0;
+    if (open->kind == RUN_ROLLOUT && open->release && !all_have(run, open->release))
+        code = pack_again(run, open->release);
+    if (code)
+        return code;
+    survey_resume_targets(&run->survey, open, run->targets);
+    if (open->kind != RUN_ROLLOUT && run->options->migration_count) {
+        fprintf(stderr, "deployctl: a %s runs no migration; leave --migration out\n", run_kind_name(open->kind));
+        return EXIT_REFUSED;
+    }
+    if (open->kind == RUN_ROLLOUT)
+        code = run_data(run);
+    if (open->kind == RUN_ROLLOUT && !code)
+        code = run_check_data(run);
+    if (code)
+        return code;
+    snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open->kind), open->rollout);
+    return run_go(run, open->kind, true, text);
+}

@@ -1,0 +1,39 @@
+#include <stdio.h>
+
+#include "open_run.h"
+
+static int promote(struct run *run)
+{
+    const char *playbook = run->options->arguments[0];
+    struct open_run open;
+    int code = run_wait(run);
+    if (!code)
+        code = run_open(run, &open);
+    if (code)
+        return code;
+    if (!open.rollout) {
+        printf("nothing to promote: no rollout of %s is open\n", run->inputs.playbook.service.name);
+        return EXIT_DONE;
+    }
+    if (!open.held) {
+        fprintf(stderr,
+                "deployctl: rollout %s is not held, it did not end; `deployctl resume %s` goes on, "
+                "`deployctl abort %s` undoes it\n",
+                open.rollout, playbook, playbook);
+        return EXIT_REFUSED;
+    }
+    if (open.waves_passed >= run->waves.count) {
+        fprintf(stderr,
+                "deployctl: rollout %s is held after wave %zu, and the playbook makes %zu now; "
+                "`deployctl rollout %s --supersede` starts over\n",
+                open.rollout, open.waves_passed, run->waves.count, playbook);
+        return EXIT_REFUSED;
+    }
+    run->waves_passed = open.waves_passed;
+    return open_run_go_on(run, &open);
+}
+
+int verb_promote(const struct options *options)
+{
+    return run_verb(options, promote);
+}
