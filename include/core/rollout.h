@@ -187,7 +187,8 @@
  * - Interrupt: nothing new starts but the release, once a node; what is in flight gets
  *   `interrupt_grace_ms`, then it is cancelled; nothing is undone.
  * - Lease lost: nothing new at all, not even a release; cancels may still be sent. The result is
- *   NEEDS_CARE if a node was touched, else REFUSED.
+ *   NEEDS_CARE if a node was touched, else REFUSED; a touched node that has not committed needs care:
+ *   whoever has the lock now decides about it.
  * - A touched node that is neither updated nor restored needs care. HELD only with action = pause
  *   and the budget spent, or without a verdict. Failures, no node on the target, none that needs care: ROLLED_BACK
  *   (UNREACHABLE when nothing was touched and that was all). Any other failure is NEEDS_CARE, be it

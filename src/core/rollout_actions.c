@@ -273,6 +273,8 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
         walker->drained = true;
     if (walker->flying == STEP_RELEASE)
         walker->locked = false;
+    if (walker->flying == STEP_COMMIT)
+        walker->committed = true;
     if (walker->flying == STEP_LEADER && event->leads && leader_is_asked(rollout, walker)) {
         leader_defers(rollout, walker);
         return;

@@ -201,7 +201,10 @@ void failure_freeze(struct rollout *rollout)
             walker->outcome = NODE_PENDING;
         }
         walker->undo_due = false;
-        if (!walker->touched || walker->outcome != NODE_PENDING)
+        bool stands = walker->outcome != NODE_PENDING &&
+                      !(walker->outcome == NODE_UPDATED && rollout->lease_lost && !walker->committed);
+
+        if (!walker->touched || stands)
             continue;
         if (rollout_halted(rollout) && walker->trouble == TROUBLE_NONE)
             walker_trouble(rollout, walker,

@@ -67,6 +67,7 @@ struct walker {
     bool at_target, has_release, unhealthy_before;
     bool unseen;   /* nothing was heard of it since its connection was lost */
     bool begun;    /* by an earlier run, which we unwind */
+    bool committed;
     bool adopted;  /* changed by an earlier run, which we go on with */
     bool stays;    /* is not to be changed */
     bool absent;   /* not reached before it was touched, and not out: for the quorum */
