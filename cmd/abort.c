@@ -39,7 +39,15 @@ static int undo(struct run *run, const struct open_run *open)
     for (size_t i = 0; i < run->survey.count; i++)
         run->targets[i] =
             run->survey.nodes[i].answered ? facts_release_before(&run->survey.nodes[i].facts) : NULL;
-    int code = run_check_targets(run, run->targets);
+    int code = run_sides(run, true);
+    if (!code && run->has_sides && run->sides.committed) {
+        fprintf(stderr, "deployctl: the switch is done, and some nodes have committed it: `deployctl resume %s` ends "
+                        "it, then `deployctl rollback %s` goes back\n",
+                run->options->arguments[0], run->options->arguments[0]);
+        code = EXIT_REFUSED;
+    }
+    if (!code)
+        code = run_check_targets(run, run->targets);
     if (code)
         return code;
     snprintf(text, sizeof(text), "undoing %s %.64s", run_kind_name(open->kind), open->rollout);

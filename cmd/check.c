@@ -43,7 +43,7 @@ static void print_text(const struct inputs *inputs, const struct waves *waves)
     for (size_t i = 0; i < waves->count; i++) {
         for (size_t k = 0; k < waves->items[i].count; k++)
             printf(" %s", node_at(inputs, &waves->items[i], k));
-        if (i + 1 < waves->count)
+        if (i + 1 < waves->count && waves->items[i + 1].count)
             printf(" |");
     }
     putchar('\n');

@@ -85,11 +85,6 @@ static int read_playbook(struct inputs *inputs, const struct options *options, c
                                 options->overrides, options->override_count,
                                 faults->total ? NULL : &inputs->inventory, faults, err);
         status = status == ERR_MEMORY ? status : 0;
-        if (inputs->playbook.strategy.kind == STRATEGY_BLUE_GREEN)
-            faults_add(faults, inputs->playbook_path,
-                       playbook_line(&inputs->playbook, "strategy", "type"),
-                       "key 'type' in [strategy]: blue-green is not supported by this version; use "
-                       "rolling");
     }
     strbuf_release(&text);
     return status;
@@ -311,12 +306,27 @@ static int canary_waves(struct waves *out, struct inputs *inputs, struct err *er
     return waves_of_steps(out, inputs->node_count, rules, count, &inputs->arena, err);
 }
 
+/* One wave changes the idle side, the other one is the switch. */
+static int switch_waves(struct waves *out, struct inputs *inputs, struct err *err)
+{
+    const struct strategy *strategy = &inputs->playbook.strategy;
+    struct wave_rule *rules = arena_alloc(&inputs->arena, 2 * sizeof(*rules));
+    if (!rules)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    rules[0] = (struct wave_rule){.share = 0, .manual = strategy->promote == PROMOTE_MANUAL};
+    rules[1] = (struct wave_rule){.share = SHARE_ALL, .bake_ms = strategy->bake_ms};
+    out->rules = rules;
+    return waves_by_share(out, inputs->node_count, rules, 2, true, &inputs->arena, err);
+}
+
 int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
 {
     const struct strategy *strategy = &inputs->playbook.strategy;
     const char **zones = NULL;
     if (strategy->kind == STRATEGY_CANARY)
         return canary_waves(out, inputs, err);
+    if (strategy->kind == STRATEGY_BLUE_GREEN)
+        return switch_waves(out, inputs, err);
     if (strategy->spread) {
         zones = arena_alloc(&inputs->arena, inputs->node_count * sizeof *zones);
         if (!zones)

@@ -9,7 +9,8 @@ static bool all_have(const struct run *run, const char *release)
     for (size_t i = 0; i < run->survey.count; i++) {
         enum release_state state;
         const struct surveyed *node = &run->survey.nodes[i];
-        if (node->answered &&
+        bool stays = run->has_sides && !sides_changes(&run->sides, &run->fleet->members[i]);
+        if (node->answered && !stays &&
             (!facts_has(&node->facts, release, &state) || state == RELEASE_INCOMPLETE))
             return false;
     }
@@ -37,12 +38,17 @@ static int pack_again(struct run *run, const char *release)
 int open_run_go_on(struct run *run, const struct open_run *open)
 {
     char text[160];
-    int code = 0;
+    int code = run_sides(run, true);
+    if (code)
+        return code;
     if (open->kind == RUN_ROLLOUT && open->release && !all_have(run, open->release))
         code = pack_again(run, open->release);
     if (code)
         return code;
     survey_resume_targets(&run->survey, open, run->targets);
+    for (size_t i = 0; run->has_sides && i < run->fleet->count; i++)
+        if (!sides_changes(&run->sides, &run->fleet->members[i]))
+            run->targets[i] = run->survey.nodes[i].facts.current;
     if (open->kind != RUN_ROLLOUT && run->options->migration_count) {
         fprintf(stderr, "deployctl: a %s runs no migration; leave --migration out\n", run_kind_name(open->kind));
         return EXIT_REFUSED;

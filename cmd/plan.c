@@ -139,6 +139,10 @@ static void print_text(const struct run *run, const struct planned *planned, con
     struct table table;
     printf("plan of %s to %s (%s)\n", run->inputs.playbook.service.name,
            package_release(run->package), package_description(run->package));
+    if (run->has_sides)
+        printf("live: %s; %s is changed, then the traffic is switched to it%s\n",
+               run->sides.live == SLOTS ? "none" : slot_name(run->sides.live), slot_name(run->sides.target),
+               run->waves.rules[0].manual ? ", once `deployctl promote` says so" : "");
     table_init(&table, headings, 8);
     for (size_t wave = 0; wave < run->waves.count; wave++)
         for (size_t i = 0; i < run->waves.items[wave].count; i++) {
@@ -212,6 +216,18 @@ static void print_json(const struct run *run, const struct planned *planned, con
     dump(line);
 }
 
+/* The live group stays; an idle side is changed, whatever it has, unless what is live is the target already. */
+static void judge_side(const struct run *run, size_t index, struct planned *out)
+{
+    bool there = sides_live_at(&run->sides, run->fleet, run->targets[index]);
+    if (!run->survey.nodes[index].answered)
+        return;
+    if (!sides_changes(&run->sides, &run->fleet->members[index]))
+        out->change = "stays";
+    else
+        out->change = there ? "none" : run->sides.live == SLOTS ? "first" : "update";
+}
+
 static int plan(struct run *run)
 {
     char hash[13];
@@ -222,6 +238,8 @@ static int plan(struct run *run)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
     for (size_t i = 0; i < run->fleet->count; i++) {
         judge(run, i, &planned[i]);
+        if (run->has_sides)
+            judge_side(run, i, &planned[i]);
         add_note(&planned[i], &run->survey.nodes[i]);
         if (planned[i].refusal.code && code == EXIT_DONE)
             code = EXIT_REFUSED;
@@ -251,6 +269,8 @@ int verb_plan(const struct options *options)
         code = run_survey(&run, false);
     if (!code)
         code = run_leaders(&run);
+    if (!code)
+        code = run_sides(&run, false);
     if (!code)
         code = run_data(&run);
     if (!code)

@@ -41,6 +41,10 @@ static bool agreed(const struct run *run)
 
 static void choose_targets(struct run *run)
 {
+    if (!run->options->to && run->has_sides) {
+        sides_rollback_targets(&run->sides, run->fleet, run->targets);
+        return;
+    }
     if (!run->options->to) {
         survey_rollback_targets(&run->survey, run->targets);
         return;
@@ -57,6 +61,8 @@ static int rollback(struct run *run)
         code = run_check_quorum(run);
     if (!code)
         code = run_survey(run, false);
+    if (!code)
+        code = run_sides(run, false);
     if (!code) {
         choose_targets(run);
         code = run_require_plan(run);

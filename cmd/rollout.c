@@ -15,6 +15,8 @@ static int rollout(struct run *run)
     if (!code)
         code = run_leaders(run);
     if (!code)
+        code = run_sides(run, false);
+    if (!code)
         code = run_require_plan(run);
     if (!code && data)
         code = run_check_data(run);

@@ -223,6 +223,39 @@ int run_leaders(struct run *run)
     return 0;
 }
 
+/* --- the sides of a blue-green service --- */
+
+static int check_begun(const struct run *run, bool resumes, struct err *err)
+{
+    const char *service = run->inputs.playbook.service.name;
+    if (run->options->limit)
+        return err_set(err, ERR_REFUSED, "blue-green switches the whole service; leave --limit out");
+    if (run->sides.begun && !resumes)
+        return err_set(err, ERR_REFUSED,
+                       "%s has what an earlier rollout began and did not end; `deployctl resume %s` goes on, "
+                       "`deployctl abort %s` undoes it",
+                       slot_name(run->sides.target), service, service);
+    return 0;
+}
+
+int run_sides(struct run *run, bool resumes)
+{
+    struct err err;
+    if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
+        return 0;
+    int code = run->survey.nodes ? 0 : run_survey(run, false);
+    if (code)
+        return code;
+    if (survey_unanswered(&run->survey))
+        return run_unreached(run);
+    if (sides_read(&run->sides, run->fleet, &run->survey, &err) < 0 || check_begun(run, resumes, &err) < 0)
+        return report_error(&err);
+    run->has_sides = true;
+    if (run->sides.switching)
+        run->waves_passed = 1; /* the one before the switch */
+    return 0;
+}
+
 /* --- the data --- */
 
 int run_data(struct run *run)
@@ -271,6 +304,8 @@ void run_plan_hash(const struct run *run, char out[13])
             strbuf_addf(&text, "%zu %s %s %s\n", wave, run->fleet->members[node].node->name,
                         current ? current : "-", run->targets[node] ? run->targets[node] : "-");
         }
+    if (run->has_sides)
+        strbuf_addf(&text, "switch to %s\n", slot_name(run->sides.target));
     for (size_t i = 0; run->has_data && i < run->data.count; i++)
         strbuf_addf(&text, "%s %s\n", run->data.changes[i].migration->name,
                     data_state_name(run->data.changes[i].state));
@@ -391,6 +426,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .description = description,
         .waves = run->waves,
         .waves_passed = run->waves_passed,
+        .sides = run->has_sides ? &run->sides : NULL,
         .forks = run->options->forks,
         .data = run->has_data ? &run->data : NULL,
         .lock = run->lock,

@@ -8,6 +8,7 @@
 #include "app/engine.h"
 #include "app/fleet.h"
 #include "app/migrations.h"
+#include "app/sides.h"
 #include "app/service_lock.h"
 #include "app/survey.h"
 #include "command.h"
@@ -26,6 +27,8 @@ struct run {
     struct survey survey;
     struct data_plan data; /* of run_data */
     bool has_data;
+    struct sides sides; /* of run_sides */
+    bool has_sides;
     const char **targets; /* one a node, NULL: unknown or none */
     char rollout[32];     /* this run's id */
     int64_t wait_until_ms; /* of the loop's clock: --wait is over; 0: not begun */
@@ -53,6 +56,9 @@ int run_unreached(const struct run *run);
 int run_check_quorum(const struct run *run);
 /* With order = replicas-first: asks who leads, and puts it last. Surveys when that was not done. 0, or an exit code. */
 int run_leaders(struct run *run);
+/* Blue-green: which side is live and which one changes, as the balancers say; surveys when that was not done. `resumes`: goes on with, or undoes,
+ * what an earlier run has begun. Nothing to do for another strategy. 0, or an exit code after saying why. */
+int run_sides(struct run *run, bool resumes);
 /* Where the data stands; surveys when that was not done. Then run_go runs what is pending. */
 int run_data(struct run *run);
 /* 0, or 4 after saying why the pending migrations cannot be run. */

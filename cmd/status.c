@@ -29,8 +29,9 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     if (node->probed && !node->healthy)
         strbuf_adds(out, node->evidence);
     struct strbuf timer;
-    strbuf_init(&timer, 1024);
+    strbuf_init(&timer, 2048);
     facts_tell_timer(facts, &timer);
+    facts_tell_slots(facts, &timer);
     if (timer.length)
         strbuf_addf(out, "%s%s", out->length ? "; " : "", timer.text);
     strbuf_release(&timer);
@@ -52,8 +53,27 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
         strbuf_addf(out, "%s%s", out->length ? "; " : "", node->announced);
 }
 
+/* Blue-green: which side the balancers send traffic to. */
+static void print_sides(const struct run *run)
+{
+    struct sides sides;
+    struct err err;
+    if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
+        return;
+    if (sides_read(&sides, run->fleet, &run->survey, &err) < 0)
+        printf("live: unknown: %s\n", err.message);
+    else if (sides.begun)
+        printf("live: %s; a rollout to %s has begun and did not end\n",
+               sides.switching ? slot_name(sides.target) : sides.live == SLOTS ? "none" : slot_name(sides.live),
+               slot_name(sides.target));
+    else
+        printf("live: %s, idle: %s\n", sides.live == SLOTS ? "none" : slot_name(sides.live),
+               slot_name(sides.target));
+}
+
 static void print_text(const struct run *run)
 {
+    print_sides(run);
     static const char *const headings[] = {"node", "release", "state", "health", "note", "rollback to"};
     struct table table;
     table_init(&table, headings, run->options->verbose ? 6 : 5);
@@ -84,22 +104,49 @@ static json_t *releases_json(const struct facts *facts)
     return list;
 }
 
+static json_t *slots_json(const struct facts *facts)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct slot_fact *slot = &facts->slots[i];
+        if (slot->known)
+            json_array_append_new(list, json_pack("{s:s, s:s?, s:b, s:b}", "slot", slot_name(i), "release",
+                                                  slot->release, "running", slot->running, "committed",
+                                                  !slot->uncommitted));
+    }
+    return list;
+}
+
+/* NULL: nothing has traffic, or nobody knows what has. */
+static const char *live_side(const struct run *run)
+{
+    struct sides sides;
+    struct err err;
+    if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN ||
+        sides_read(&sides, run->fleet, &run->survey, &err) < 0)
+        return NULL;
+    size_t live = sides.begun && sides.switching ? sides.target : sides.live;
+    return live == SLOTS ? NULL : slot_name(live);
+}
+
 static void print_json(const struct run *run)
 {
+    const char *live = live_side(run);
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
         note_of(&note, node, run->inputs.playbook.service.name);
         json_t *line = json_pack(
-            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o}", "v", 1,
+            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:s?}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
             node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
             node->facts.previous, "lock_holder", node->facts.lock_holder, "open_rollout",
             node->facts.open_rollout, "confirm", node->facts.confirm, "reverted",
             node->facts.reverted, "note", note.text, "traffic",
             node->traffic[0] ? node->traffic : NULL, "discovery",
-            node->announced[0] ? node->announced : NULL, "releases", releases_json(&node->facts));
+            node->announced[0] ? node->announced : NULL, "releases", releases_json(&node->facts),
+            "slots", slots_json(&node->facts), "live", live);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);

@@ -101,6 +101,9 @@ void balancers_cancel(struct balancers *balancers, size_t member);
  * own. `goals` are copied. The new state is watched like a node that is out. */
 void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
                      step_done_fn *fn, void *context);
+/* The same, and what goes out is emptied and shut as by BALANCER_OUT (DONE_TIMED_OUT: sessions were still open after drain_timeout). */
+void balancers_switch(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
+                      step_done_fn *fn, void *context);
 /* As balancers_stop and balancers_cancel, for the shift. */
 void balancers_shift_stop(struct balancers *balancers);
 void balancers_shift_cancel(struct balancers *balancers);

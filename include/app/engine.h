@@ -33,6 +33,7 @@ struct engine_patience {
     int64_t cancel_ms;    /* for a cancelled step to have ended; the node's program takes up to 15 s to end one by force */
 };
 struct data_plan;
+struct sides;
 struct service_lock;
 
 struct engine_settings {
@@ -48,6 +49,7 @@ struct engine_settings {
     const char *description;     /* for the roster */
     struct waves waves;          /* indices of members; their rules hold for a rollout */
     size_t waves_passed;         /* by an earlier run, which this one goes on with: their nodes are not changed again */
+    const struct sides *sides;   /* blue-green: which side changes; NULL: another strategy */
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
     const struct data_plan *data; /* what is pending is run; NULL: no migration is looked at */

@@ -38,6 +38,16 @@ struct migration_fact {
     enum change_kind kind;
 };
 
+/* One slot of the node. */
+struct slot_fact {
+    bool known;          /* the node has it */
+    const char *release; /* that it links; NULL: none */
+    bool running;
+    bool uncommitted;    /* a release was activated in it and not committed */
+    bool timed;          /* it is stopped in */
+    uint64_t left_s;
+};
+
 struct facts {
     struct arena arena;
     const char *current;  /* release id; NULL: none */
@@ -70,11 +80,17 @@ struct facts {
     size_t release_count;
     struct migration_fact *migrations;
     size_t migration_count;
+    struct slot_fact slots[SLOTS];
+    const char *live_slot; /* `NAME EPOCH` of the last commit in a slot; NULL: there was none */
 };
 
 /* Always facts_release. ERR_PROTOCOL when a value is malformed. */
 int facts_read(struct facts *out, const struct reply *reply, struct err *err);
 void facts_release(struct facts *facts);
+/* The slot of the last commit, or of the side that the node is: `blue`; NULL without slots. */
+const char *facts_live_slot(const struct facts *facts);
+/* What each slot has: `blue RELEASE running, stopped in 14m; green ...`, appended. */
+void facts_tell_slots(const struct facts *facts, struct strbuf *out);
 bool facts_has(const struct facts *facts, const char *release, enum release_state *state);
 
 /* Both as a sentence, appended; nothing when there is none. */

@@ -23,8 +23,11 @@ struct member {
     const struct node *node;
     struct service service; /* as this node has it; empty without a playbook */
     const struct playbook *playbook; /* what it was discovered from other services; NULL: nothing */
+    struct service *slots[SLOTS]; /* with slots: the instance in each, NULL where it is not on this node */
     struct session *session;
 };
+/* The instance that `slot` names; the node's own service when it names none. */
+const struct service *member_instance(const struct member *member, const char *slot);
 
 /* One balancer of the playbook on one node that it runs on, with a session of its own: the node may run the service too. */
 struct front {

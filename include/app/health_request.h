@@ -28,5 +28,7 @@ void health_request_release(struct health_request *request);
 
 /* Where a node is asked: its own loopback, as it sees it, or its address with via = direct. */
 const char *health_host(const struct fleet *fleet, size_t member);
+/* [health] port, else that of the instance that `words` name. */
+uint16_t health_port(const struct fleet *fleet, size_t member, const struct node_words *words);
 
 #endif

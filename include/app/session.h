@@ -26,6 +26,7 @@ struct session_settings {
     struct ssh_context *ssh;
     struct ssh_target target;      /* borrowed for the session's life */
     const struct service *service; /* borrowed; NULL: commands only, no root folder */
+    const struct service *slots[SLOTS]; /* borrowed; its instances; NULL: not on this node */
     bool become;
 };
 /* NULL when out of memory. */

@@ -134,7 +134,8 @@ enum hook_when {
     HOOK_AFTER_ENABLE,
     HOOK_BEFORE_ROLLBACK,
     HOOK_AFTER_ROLLBACK,
-    HOOK_ON_FAILURE
+    HOOK_ON_FAILURE,
+    HOOK_BEFORE_SWITCH /* blue-green: the idle side has passed its gate and has no traffic yet */
 };
 enum hook_on { HOOK_ON_NODE, HOOK_ON_FIRST, HOOK_ON_RUNNER };
 struct hook {

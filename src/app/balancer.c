@@ -149,7 +149,7 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
     case BALANCER_IN:
         return UP_WITHIN_MS + ERRANDS_MS + warmup_limit_ms(balancers);
     case BALANCER_SHIFT:
-        return LOOK_MS + UP_WITHIN_MS + ERRANDS_MS;
+        return LOOK_MS + UP_WITHIN_MS + drain_limit_ms(balancers) + ERRANDS_MS;
     case BALANCER_LOOK:
         break;
     }
@@ -207,11 +207,12 @@ void balancers_look(struct balancers *balancers, step_done_fn *fn, void *context
     start(&balancers->look, BALANCER_LOOK, STAGE_LOOK, fn, context);
 }
 
-void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
-                     step_done_fn *fn, void *context)
+static void shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
+                  bool empties, step_done_fn *fn, void *context)
 {
     struct task *task = &balancers->shift;
     task_rest(task);
+    task->empties = empties;
     task->item_count = count < balancers->instances ? count : balancers->instances;
     for (size_t i = 0; i < task->item_count; i++)
         task->items[i] = (struct item){
@@ -220,6 +221,18 @@ void balancers_shift(struct balancers *balancers, const struct traffic_goal *goa
             .weight = goals[i].in ? goals[i].weight : WEIGHT_KEEP,
         };
     start(task, BALANCER_SHIFT, STAGE_LOOK, fn, context);
+}
+
+void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
+                     step_done_fn *fn, void *context)
+{
+    shift(balancers, goals, count, false, fn, context);
+}
+
+void balancers_switch(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
+                      step_done_fn *fn, void *context)
+{
+    shift(balancers, goals, count, true, fn, context);
 }
 
 static void stop(struct task *task)

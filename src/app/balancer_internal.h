@@ -134,6 +134,7 @@ struct task {
     struct leg *legs; /* one a front */
     size_t waiting, quiet, warm; /* warm: the step of the warm-up */
     bool timed_out, stopped;
+    bool empties; /* a shift: what goes out is waited for, and shut */
     int64_t retry_ends_ms, drain_ends_ms, up_ends_ms;
     struct timer *pause, *deadline;
     char sentence[ERR_MESSAGE_MAX];

@@ -339,8 +339,8 @@ static void hold(struct task *task)
         task->balancers->holds[item->instance] = (struct hold){
             .held = task->wish != BALANCER_IN,
             .command = item->in                        ? ORDER_READY
-                       : task->wish == BALANCER_SHIFT ? ORDER_DRAIN
-                                                       : ORDER_MAINT,
+                       : task->wish == BALANCER_SHIFT && !task->empties ? ORDER_DRAIN
+                                                                        : ORDER_MAINT,
             .weight = item->in ? item->weight : WEIGHT_KEEP,
         };
     }
@@ -480,7 +480,7 @@ static void coming_up(struct task *task)
 
 static void drained(struct task *task)
 {
-    if (task->wish != BALANCER_SHIFT) {
+    if (task->wish != BALANCER_SHIFT || task->empties) {
         task_begin(task, STAGE_EMPTY);
         return;
     }

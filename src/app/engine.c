@@ -8,6 +8,7 @@
 
 #include "app/balancer.h"
 #include "app/discovery.h"
+#include "app/sides.h"
 #include "app/service_lock.h"
 #include "base/strbuf.h"
 #include "engine_internal.h"
@@ -144,6 +145,8 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         event.runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
         event.has_release = unwinds || event.runs_target ? worker->previous != NULL : current != NULL;
     }
+    if (worker->has_facts)
+        engine_add_side(worker, &event);
     snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
     worker->busy = false;
     worker->request = 0;
@@ -297,6 +300,10 @@ static void set_balancer_timeouts(struct rollout_config *config, const struct ba
         return;
     config->timeout_ms[STEP_PREFLIGHT] += balancers_limit_ms(balancers, BALANCER_LOOK);
     config->timeout_ms[STEP_DRAIN] = balancers_limit_ms(balancers, BALANCER_OUT) + later_ms;
+    if (config->switches)
+        config->timeout_ms[STEP_ACTIVATE] += balancers_limit_ms(balancers, BALANCER_SHIFT);
+    config->timeout_ms[STEP_SHIFT] =
+        balancers_limit_ms(balancers, BALANCER_SHIFT) + later_ms;
     config->timeout_ms[STEP_ENABLE] = balancers_limit_ms(balancers, BALANCER_IN) + later_ms;
 }
 
@@ -305,6 +312,21 @@ static void add_discovery_timeouts(struct rollout_config *config, const struct d
     static const enum step_kind steps[] = {STEP_PREFLIGHT, STEP_DRAIN, STEP_ENABLE, STEP_RELEASE};
     for (size_t i = 0; discoveries && i < sizeof(steps) / sizeof(steps[0]); i++)
         config->timeout_ms[steps[i]] += discoveries_limit_ms(discoveries);
+}
+
+/* A rollback by blue-green is a switch too; nobody waits for a promotion in it. */
+static const struct wave_rule *rules_of(struct engine *engine)
+{
+    const struct waves *waves = &engine->settings->waves;
+    bool forward = engine->settings->kind == RUN_ROLLOUT;
+    if (forward || !engine->settings->sides || !waves->rules)
+        return forward ? waves->rules : NULL;
+    struct wave_rule *rules = arena_alloc(&engine->arena, (waves->count + 1) * sizeof(*rules));
+    for (size_t i = 0; rules && i < waves->count; i++) {
+        rules[i] = waves->rules[i];
+        rules[i].manual = false;
+    }
+    return rules;
 }
 
 static int make_machine(struct engine *engine, struct err *err)
@@ -320,8 +342,12 @@ static int make_machine(struct engine *engine, struct err *err)
     struct rollout_config config = {
         .node_count = count,
         .waves = engine->settings->waves,
-        .rules = engine->settings->kind == RUN_ROLLOUT ? engine->settings->waves.rules : NULL,
+        .rules = rules_of(engine),
+        .shifts = engine->settings->sides != NULL,
+        .switches = engine->settings->sides != NULL,
         .waves_passed = engine->settings->waves_passed,
+        /* Begun, perhaps not for all: it is brought about once more. */
+        .share = engine->settings->sides && engine->settings->sides->switching ? SHARE_ALL - 1 : 0,
         .lock_order = lock_order,
         .max_unavailable = unavailable ? unavailable : 1,
         .quorum = strategy_quorum(playbook, (uint32_t)count),
@@ -443,7 +469,8 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->began_ms = loop_now_ms(settings->fleet->loop);
     arena_init(&engine->arena);
     if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
-        (rc = make_hooks(engine, err)) < 0 || (rc = make_migrations(engine, err)) < 0 || (rc = make_machine(engine, err)) < 0)
+        (rc = make_hooks(engine, err)) < 0 || (rc = make_migrations(engine, err)) < 0 || (rc = engine_make_sides(engine, err)) < 0 ||
+        (rc = make_machine(engine, err)) < 0)
         goto out;
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

@@ -22,7 +22,7 @@ static bool failed(struct worker *worker, const struct step_result *result)
 
 static void balancers_or_end(struct worker *worker)
 {
-    if (worker->engine->fleet->balancers)
+    if (worker->engine->fleet->balancers && !worker->engine->settings->sides)
         step_ask_balancers(worker, BALANCER_LOOK, step_balancers_looked);
     else
         step_end(worker, DONE_OK, "");

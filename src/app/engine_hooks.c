@@ -77,6 +77,9 @@ void carry_hook(struct worker *worker)
     struct session *session = step_begin_change(worker, "run");
     session_add(session, "name", hook->name);
     session_add(session, "command", hook->run);
+    /* With slots `current` is the release that serves until the commit. */
+    if (worker->engine->settings->sides && *worker->words.release)
+        session_add(session, "release", worker->words.release);
     session_addu(session, "timeout_ms", (uint64_t)hook->timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
     step_submit(worker, hook->timeout_ms + KILL_GRACE_MS, step_replied);

@@ -29,6 +29,10 @@ struct worker {
     const char *previous;  /* release before us; NULL: none */
     const char *serving;   /* what is current as far as we know; NULL: none */
     struct node_words words; /* of the release at hand */
+    struct prober *old_prober;  /* blue-green: of what serves before the switch; NULL: nothing does */
+    struct node_words old_words;
+    void (*then)(struct worker *worker); /* what goes on with the action at hand */
+    bool preparing;                      /* waits until the idle side is out of the traffic */
     struct action action;  /* in flight when `busy` */
     bool busy;
     bool announcing;       /* the discoveries are at work on it */
@@ -63,6 +67,8 @@ struct engine {
     struct rollout_migration *migrations;  /* what is pending, */
     const struct data_change **changes;    /* and what each is in the plan */
     size_t migration_count;
+    struct traffic_goal *goals; /* of a shift */
+    enum { IDLE_UNKNOWN, IDLE_GOING, IDLE_OUT } idle_state; /* blue-green: the side that changes */
     struct roster roster;
     struct event *events;  /* a ring of what is still to be told to the machine */
     size_t event_first, event_count, event_capacity;
@@ -101,6 +107,9 @@ void engine_cancel_confirm(struct worker *worker);
 void engine_confirm_release(struct worker *worker);
 /* Tells that the node went back by itself, when its reply says so. */
 void engine_tell_reverted(struct worker *worker, const struct reply *reply);
+/* Blue-green: engine_switch.c. What the machine is told of the node, and who looks at what serves before the switch. */
+int engine_make_sides(struct engine *engine, struct err *err);
+void engine_add_side(const struct worker *worker, struct event *event);
 /* Ends heartbeats, deliveries, probes of a worker. */
 void engine_worker_release(struct worker *worker);
 /* Last lines of the service's journal, as output records. */

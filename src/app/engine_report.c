@@ -234,7 +234,7 @@ static void report_node(struct engine *engine, struct worker *worker, struct cou
     counts->of[view.outcome]++;
     strbuf_init(&advice, 2 * SENTENCE_MAX);
     what_to_do(&advice, engine, worker, &view);
-    if (engine->fleet->balancers && balancers_holds_out(engine->fleet->balancers, worker->index))
+    if (engine->fleet->balancers && !engine->settings->sides && balancers_holds_out(engine->fleet->balancers, worker->index))
         strbuf_addf(&advice, "%sit is left out of the balancers' traffic: see `deployctl status %s`",
                     advice.length ? "; " : "", engine->playbook->service.name);
     struct record record = {.kind = RECORD_OUTCOME,

@@ -62,10 +62,15 @@ void step_env(void *context, const char *name, const char *value)
 /* Begins a request that changes something: fenced, and with a token by which the node knows a repeated one. */
 struct session *step_begin_change(struct worker *worker, const char *verb)
 {
+    return step_begin_keyed(worker, verb, "");
+}
+
+struct session *step_begin_keyed(struct worker *worker, const char *verb, const char *key)
+{
     struct session *session = worker->member->session;
-    char token[64];
-    snprintf(token, sizeof(token), "%s.%" PRIu32, worker->engine->settings->rollout,
-             worker->action.token);
+    char token[80];
+    snprintf(token, sizeof(token), "%s.%" PRIu32 "%s", worker->engine->settings->rollout,
+             worker->action.token, key);
     session_begin(session, verb);
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "token", token);

@@ -120,6 +120,8 @@ static int check_facts(struct worker *worker, struct err *err)
         rc = check_open(worker, err);
     if (rc == 0)
         rc = check_data(worker, err);
+    if (rc == 0)
+        rc = switch_check(worker, err);
     if (rc < 0 || package || engine->settings->kind == RUN_ABORT)
         return rc;
     if (rollback && !worker->target)
@@ -154,7 +156,7 @@ static void facts_came(void *context, const struct reply *reply)
     worker->previous = facts_release_before(&worker->facts);
     worker->serving = worker->facts.current;
     if (worker->engine->settings->kind == RUN_ABORT)
-        worker->target = worker->facts.current;
+        worker->target = switch_begun(worker, worker->facts.current);
     worker->words.previous = worker->previous;
     step_look_outside(worker);
 }

@@ -23,6 +23,8 @@ void step_replied(void *context, const struct reply *reply);
 void step_env(void *context, const char *name, const char *value);
 /* Begins a request that changes something: fenced, and with a token by which the node knows a repeated one. */
 struct session *step_begin_change(struct worker *worker, const char *verb);
+/* The same for a second request of one action: `key` makes its token another. */
+struct session *step_begin_keyed(struct worker *worker, const char *verb, const char *key);
 void step_submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn);
 /* The release that an action is about: the target, or what the node ran before us. NULL: none. */
 const char *step_release_of(const struct worker *worker, const struct action *action);
@@ -58,6 +60,22 @@ void step_give_back(struct worker *worker);
 
 /* engine_judge.c */
 void carry_judge(struct worker *worker);
+
+/* engine_switch.c: the sides of a blue-green service */
+void carry_shift(struct worker *worker);
+/* The idle instance gets no traffic while it changes: `then` comes when that is sure. */
+void switch_prepare(struct worker *worker, void (*then)(struct worker *worker));
+void switch_stop_preparing(struct worker *worker);
+/* The slot of an instance that a request is about; NULL: the node has no slots. */
+const char *switch_slot(const struct worker *worker);
+/* What the probe at hand is about. */
+struct prober *switch_prober(struct worker *worker);
+/* What is no longer live is stopped later: asks for that, then goes on with `then`. */
+void switch_keep_old(struct worker *worker, void (*then)(struct worker *worker));
+/* What an earlier run has activated here; `current` without slots. */
+const char *switch_begun(const struct worker *worker, const char *current);
+/* What a node in preflight must say to be what the run was planned by. */
+int switch_check(const struct worker *worker, struct err *err);
 
 /* engine_hooks.c: commands of the playbook, on nodes and on the runner */
 void carry_hook(struct worker *worker);

@@ -50,12 +50,23 @@ static void activated(void *context, const struct reply *reply)
     step_replied(worker, reply);
 }
 
-static void carry_activate(struct worker *worker)
+/* Blue-green: what was activated in the idle slot is stopped, and its link restored. */
+static void send_stop(struct worker *worker)
+{
+    struct session *session = step_begin_change(worker, "stop");
+    session_add(session, "slot", switch_slot(worker));
+    session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
+    node_environment(worker->member, &worker->words, step_env, session);
+    step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
+}
+
+static void send_activate(struct worker *worker)
 {
     const char *release = step_release_of(worker, &worker->action);
     struct session *session = step_begin_change(worker, "activate");
     worker->words.release = release ? release : "";
     session_add(session, "release", release ? release : "-");
+    session_add(session, "slot", switch_slot(worker));
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     if (!worker->action.undo)
         engine_add_timer(worker, session);
@@ -63,10 +74,22 @@ static void carry_activate(struct worker *worker)
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
 
+static void carry_activate(struct worker *worker)
+{
+    bool switches = worker->engine->settings->sides != NULL;
+    if (!switches)
+        send_activate(worker);
+    else if (worker->action.undo)
+        send_stop(worker);
+    else
+        switch_prepare(worker, send_activate);
+}
+
 static void carry_commit(struct worker *worker)
 {
     struct session *session = step_begin_change(worker, "commit");
     session_add(session, "release", worker->target);
+    session_add(session, "slot", switch_slot(worker));
     session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, step_replied);
@@ -98,7 +121,7 @@ static const char *result_text(const struct worker *worker, char out[64])
     return out;
 }
 
-void step_give_back(struct worker *worker)
+static void give_back(struct worker *worker)
 {
     char text[64];
     struct node_view view;
@@ -120,6 +143,11 @@ void step_give_back(struct worker *worker)
     step_submit(worker, QUICK_TIMEOUT_MS, released);
 }
 
+void step_give_back(struct worker *worker)
+{
+    switch_keep_old(worker, give_back);
+}
+
 /* --- probes --- */
 
 static void probed(void *context, bool healthy, const char *evidence, const struct err *error)
@@ -139,7 +167,7 @@ static void carry_probe(struct worker *worker)
 {
     if (worker->serving)
         worker->words.release = worker->serving;
-    prober_start(worker->prober, probed, worker);
+    prober_start(switch_prober(worker), probed, worker);
 }
 
 static void evidence_came(void *context, const struct reply *reply)
@@ -156,6 +184,7 @@ void engine_ask_evidence(struct worker *worker)
     if (!session_is_connected(session))
         return;
     session_begin(session, "evidence");
+    session_add(session, "slot", switch_slot(worker));
     session_addu(session, "lines", EVIDENCE_LINES);
     session_submit(session, QUICK_TIMEOUT_MS, evidence_came, worker, &err);
 }
@@ -168,6 +197,15 @@ static void cancel_overdue(void *context)
     worker->cancel_timer = NULL;
     if (worker->member)
         session_drop(worker->member->session, "the node did not end a cancelled step in time");
+}
+
+static void stop_balancing(struct worker *worker)
+{
+    struct balancers *balancers = worker->engine->fleet->balancers;
+    if (worker->action.step == STEP_SHIFT)
+        balancers_shift_stop(balancers);
+    else
+        balancers_stop(balancers, worker->index);
 }
 
 static void cancel(struct worker *worker)
@@ -187,12 +225,16 @@ static void cancel(struct worker *worker)
         step_end(worker, DONE_CANCELLED, "cancelled");
         return;
     }
+    if (worker->preparing) {
+        switch_stop_preparing(worker);
+        return;
+    }
     if (worker->balancing) {
-        balancers_stop(worker->engine->fleet->balancers, worker->index);
+        stop_balancing(worker);
         return;
     }
     if (worker->action.step == STEP_PROBE) {
-        prober_cancel(worker->prober);
+        prober_cancel(switch_prober(worker));
         step_end(worker, DONE_CANCELLED, "cancelled");
         return;
     }
@@ -224,7 +266,7 @@ static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_LEADER] = carry_leader,     [STEP_READY] = carry_ready,
     [STEP_PROBE] = carry_probe,       [STEP_STAGE] = carry_stage,         [STEP_DRAIN] = carry_drain,
     [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
-    [STEP_ENABLE] = carry_enable,    [STEP_HOOK] = carry_hook,
+    [STEP_ENABLE] = carry_enable,    [STEP_SHIFT] = carry_shift,    [STEP_HOOK] = carry_hook,
     [STEP_BACKUP] = carry_backup,     [STEP_MIGRATE] = carry_migrate,     [STEP_UNMIGRATE] = carry_migrate,
     [STEP_JUDGE] = carry_judge,
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
@@ -241,6 +283,8 @@ static void abandon(struct worker *worker)
         step_cancel_discovery(worker);
     session_forget(worker->member->session, worker->request);
     prober_cancel(worker->prober);
+    if (worker->old_prober)
+        prober_cancel(worker->old_prober);
 }
 
 void engine_carry(struct engine *engine, const struct action *action)
@@ -254,6 +298,7 @@ void engine_carry(struct engine *engine, const struct action *action)
     }
     if (worker->busy)
         abandon(worker);
+    worker->preparing = false;
     worker->action = *action;
     worker->busy = true;
     worker->request = 0;
@@ -275,7 +320,9 @@ void engine_worker_release(struct worker *worker)
 {
     if (worker->member)
         session_on_lost(worker->member->session, NULL, NULL);
-    if (worker->balancing)
+    if (worker->preparing || (worker->balancing && worker->action.step == STEP_SHIFT))
+        balancers_shift_cancel(worker->engine->fleet->balancers);
+    else if (worker->balancing)
         balancers_cancel(worker->engine->fleet->balancers, worker->index);
     worker->balancing = false;
     if (worker->announcing)
@@ -285,7 +332,8 @@ void engine_worker_release(struct worker *worker)
     worker->cancel_timer = NULL;
     engine_confirm_release(worker);
     prober_free(worker->prober);
-    worker->prober = NULL;
+    prober_free(worker->old_prober);
+    worker->prober = worker->old_prober = NULL;
     delivery_free(worker->delivery);
     worker->delivery = NULL;
     if (worker->has_facts)

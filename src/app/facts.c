@@ -32,6 +32,7 @@ static const struct fact_key fact_keys[] = {
     {"unit_load", FACT_TEXT, offsetof(struct facts, unit_load)},
     {"unit_active", FACT_TEXT, offsetof(struct facts, unit_active)},
     {"unit_sub", FACT_TEXT, offsetof(struct facts, unit_sub)},
+    {"live_slot", FACT_TEXT, offsetof(struct facts, live_slot)},
     {"lock_holder", FACT_TEXT, offsetof(struct facts, lock_holder)},
     {"lock_rollout", FACT_TEXT, offsetof(struct facts, lock_rollout)},
     {"lock_age", FACT_NUMBER, offsetof(struct facts, lock_age_s)},
@@ -150,6 +151,25 @@ static void read_ended(struct facts *facts, const char *text)
     facts->ended_result = arena_strdup(&facts->arena, result + strspn(result, " "));
 }
 
+/* `NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|-`. */
+static int read_slot(struct facts *facts, const char *text, struct err *err)
+{
+    char name[17], release[65], runs[17], before[65], left[21];
+    if (sscanf(text, "%16s %64s %16s %64s %20s", name, release, runs, before, left) != 5)
+        return err_set(err, ERR_PROTOCOL, "facts: slot: malformed value");
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot_fact *slot = &facts->slots[i];
+        if (strcmp(slot_name(i), name) != 0)
+            continue;
+        slot->known = true;
+        slot->release = strcmp(release, "-") == 0 ? NULL : arena_strdup(&facts->arena, release);
+        slot->running = strcmp(runs, "running") == 0;
+        slot->uncommitted = strcmp(before, "committed") != 0;
+        slot->timed = whole_parse(&slot->left_s, left, 0, UINT64_MAX, NULL) == 0;
+    }
+    return 0;
+}
+
 int facts_read(struct facts *out, const struct reply *reply, struct err *err)
 {
     *out = (struct facts){0};
@@ -161,6 +181,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
             rc = read_release(out, value->value, err);
         else if (strcmp(value->key, "migration") == 0)
             rc = read_migration(out, value->value, err);
+        else if (strcmp(value->key, "slot") == 0)
+            rc = read_slot(out, value->value, err);
         else if (strcmp(value->key, "open_rollout") == 0)
             read_open(out, value->value);
         else if (strcmp(value->key, "ended_rollout") == 0)
@@ -176,6 +198,37 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
 void facts_release(struct facts *facts)
 {
     arena_release(&facts->arena);
+}
+
+const char *facts_live_slot(const struct facts *facts)
+{
+    bool alone = facts->slots[SLOT_BLUE].known != facts->slots[SLOT_GREEN].known;
+    for (size_t i = 0; i < SLOTS; i++) {
+        size_t length = strlen(slot_name(i));
+        if (alone && facts->slots[i].known)
+            return slot_name(i);
+        if (facts->live_slot && strncmp(facts->live_slot, slot_name(i), length) == 0)
+            return slot_name(i);
+    }
+    return NULL;
+}
+
+void facts_tell_slots(const struct facts *facts, struct strbuf *out)
+{
+    const char *lead = "";
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct slot_fact *slot = &facts->slots[i];
+        char left[DURATION_TEXT_MAX];
+        if (!slot->known)
+            continue;
+        strbuf_addf(out, "%s%s %s %s", lead, slot_name(i), slot->release ? slot->release : "empty,",
+                    slot->running ? "running" : "stopped");
+        if (slot->uncommitted)
+            strbuf_adds(out, ", not committed");
+        if (slot->running && slot->timed)
+            strbuf_addf(out, ", kept for %s more", duration_format(left, (int64_t)slot->left_s * 1000));
+        lead = "; ";
+    }
 }
 
 bool facts_has(const struct facts *facts, const char *release, enum release_state *state)

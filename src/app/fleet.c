@@ -12,6 +12,7 @@
 #include "app/discovery.h"
 #include "base/text.h"
 #include "model/pattern.h"
+#include "model/slots.h"
 
 #define JUMP_DEPTH_MAX 4
 
@@ -152,6 +153,30 @@ static int add_dependencies(struct fleet *fleet, struct err *err)
     return fleet->dependencies ? 0 : err_set(err, ERR_MEMORY, "out of memory");
 }
 
+/* The node's instances, with what their slots say. `slots` NULL: both are on each node. */
+static int add_slots(struct fleet *fleet, struct member *member, const size_t *slot_of, size_t index, struct err *err)
+{
+    for (size_t slot = 0; slot < SLOTS; slot++) {
+        if (slot_of && slot_of[index] != slot)
+            continue;
+        member->slots[slot] = arena_alloc(&fleet->arena, sizeof(*member->slots[slot]));
+        if (!member->slots[slot])
+            return err_set(err, ERR_MEMORY, "out of memory");
+        int rc = service_of_slot(member->slots[slot], fleet->playbook, member->node, slot, &fleet->arena, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+const struct service *member_instance(const struct member *member, const char *slot)
+{
+    for (size_t i = 0; slot && i < SLOTS; i++)
+        if (member->slots[i] && strcmp(slot, slot_name(i)) == 0)
+            return member->slots[i];
+    return &member->service;
+}
+
 int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes,
                  size_t count, const struct playbook *playbook, struct err *err)
 {
@@ -175,6 +200,11 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
     rc = add_dependencies(fleet, err);
     if (rc < 0)
         goto out;
+    size_t *slot_of = NULL, wrong;
+    bool slotted = playbook && playbook->strategy.kind == STRATEGY_BLUE_GREEN;
+    if (playbook && playbook_has_sides(playbook) &&
+        (rc = slots_of_nodes(&slot_of, &wrong, playbook, inventory, nodes, count, &fleet->arena, err)) < 0)
+        goto out;
     for (size_t i = 0; i < count; i++) {
         struct member *member = &fleet->members[i];
         struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
@@ -183,6 +213,10 @@ int fleet_create(struct fleet **out, const struct inventory *inventory, const si
         if (playbook && (rc = service_of_node(&member->service, playbook, member->node, &fleet->arena, err)) < 0)
             goto out;
         settings.service = playbook ? &member->service : NULL;
+        if (slotted && (rc = add_slots(fleet, member, slot_of, i, err)) < 0)
+            goto out;
+        for (size_t slot = 0; slot < SLOTS; slot++)
+            settings.slots[slot] = member->slots[slot];
         settings.become =
             member->node->connection.become || (playbook && playbook->service.become);
         target_of(&settings.target, member->node);
@@ -337,7 +371,7 @@ size_t node_variables(struct variable *out, size_t maximum, const struct member 
     struct variable known[] = {
         {.name = "node", .value = node->name},
         {.name = "address", .value = node->connection.address},
-        {.name = "port", .value = arena_printf(arena, "%u", member->service.port)},
+        {.name = "port", .value = arena_printf(arena, "%u", member_instance(member, words->slot)->port)},
         {.name = "service", .value = member->service.name},
         {.name = "root", .value = member->service.root},
         {.name = "release", .value = words->release},

@@ -13,14 +13,21 @@ const char *health_host(const struct fleet *fleet, size_t member)
                                                    : fleet->members[member].node->connection.address;
 }
 
+uint16_t health_port(const struct fleet *fleet, size_t member, const struct node_words *words)
+{
+    uint16_t port = fleet->playbook->health.port;
+    return port ? port : member_instance(&fleet->members[member], words->slot)->port;
+}
+
 static int build_url(struct health_request *out, const struct fleet *fleet, size_t member,
-                     const struct template_scope *scope, struct err *err)
+                     const struct node_words *words, const struct template_scope *scope, struct err *err)
 {
     const struct health *health = &fleet->playbook->health;
     if (health->http[0] == '/') {
         const char *host = health->host ? health->host : health_host(fleet, member);
         bool v6 = strchr(host, ':') != NULL;
-        strbuf_addf(&out->url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", health->port);
+        strbuf_addf(&out->url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+                    health_port(fleet, member, words));
     }
     return template_expand(&out->url, health->http, scope, err);
 }
@@ -50,7 +57,7 @@ int health_request_init(struct health_request *out, const struct fleet *fleet, s
     arena_init(&out->arena);
     strbuf_init(&out->url, TEXT_MAX);
     scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, &fleet->members[member], words, &out->arena);
-    int rc = build_url(out, fleet, member, &scope, err);
+    int rc = build_url(out, fleet, member, words, &scope, err);
     if (rc == 0)
         rc = build_headers(out, health, &scope, err);
     out->request = (struct http_request){

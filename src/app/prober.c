@@ -227,7 +227,7 @@ static void tcp_ended(void *context, const struct err *error, int64_t total_ms)
 static void start_tcp(struct prober *prober, struct ssh *via)
 {
     const struct health *health = health_of(prober);
-    prober->tcp = tcp_probe_start(prober->fleet->loop, via, probe_host(prober), health->port,
+    prober->tcp = tcp_probe_start(prober->fleet->loop, via, probe_host(prober), health_port(prober->fleet, prober->member, prober->words),
                                   health->timeout_ms, tcp_ended, prober);
     if (!prober->tcp)
         check_ended(prober, CHECK_TCP, false, "tcp: out of memory");
@@ -300,6 +300,7 @@ static void start_asking(struct prober *prober, enum check check)
     struct session *session = member_of(prober)->session;
     struct err err;
     session_begin(session, check == CHECK_COMMAND ? "probe" : "unit");
+    session_add(session, "slot", prober->words->slot);
     if (check == CHECK_COMMAND) {
         session_add(session, "command", health->command);
         session_addu(session, "timeout_ms", (uint64_t)health->timeout_ms);

@@ -154,6 +154,29 @@ static void on_opened(void *context, const struct reply *reply)
     connected(session);
 }
 
+static void add_slot_text(struct session *session, const char *key, size_t slot, const char *text)
+{
+    struct strbuf line;
+    if (!text)
+        return;
+    strbuf_init(&line, 1 << 20);
+    strbuf_addf(&line, "%s %s", slot_name(slot), text);
+    session_add(session, key, line.text);
+    strbuf_release(&line);
+}
+
+static void add_slots(struct session *session)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct service *instance = session->settings.slots[i];
+        if (!instance)
+            continue;
+        add_slot_text(session, "slot_unit", i, instance->unit ? instance->unit : "-");
+        add_slot_text(session, "slot_start", i, instance->start);
+        add_slot_text(session, "slot_stop", i, instance->stop);
+    }
+}
+
 static void send_open(struct session *session)
 {
     const struct service *service = session->settings.service;
@@ -169,6 +192,7 @@ static void send_open(struct session *session)
         session_addu(session, "keep", service->keep);
         for (size_t i = 0; i < service->shared.count; i++)
             session_add(session, "shared", service->shared.items[i]);
+        add_slots(session);
     }
     struct err err;
     if (!session_submit_any(session, "open", session->connect_timeout_ms, NULL, on_opened, session, &err))

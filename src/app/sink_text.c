@@ -78,10 +78,11 @@ void roster_wave(struct strbuf *out, const struct roster *roster, size_t wave, s
                  size_t columns)
 {
     size_t start = out->length, left = 0, named = 0;
-    strbuf_addf(out, "wave %zu of %zu:", wave + 1, wave_count);
-    size_t used = text_columns(out->text + start);
     for (size_t i = 0; roster->waves && i < roster->node_count; i++)
         left += roster->waves[i] == wave;
+    /* One without a node only moves the traffic. */
+    strbuf_addf(out, "wave %zu of %zu%s", wave + 1, wave_count, left ? ":" : "");
+    size_t used = text_columns(out->text + start);
     for (size_t i = 0; left && roster->waves && i < roster->node_count; i++) {
         if (roster->waves[i] != wave)
             continue;

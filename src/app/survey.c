@@ -88,6 +88,7 @@ static int probe_all(struct surveying *surveying, struct err *err)
             continue;
         all[i] = (struct probing){.surveying = surveying, .member = i};
         all[i].words.release = node->facts.current;
+        all[i].words.slot = facts_live_slot(&node->facts);
         all[i].prober = prober_create(fleet, i, &all[i].words);
         if (!all[i].prober)
             continue;

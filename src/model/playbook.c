@@ -408,7 +408,7 @@ const char *hook_when_name(enum hook_when when)
 {
     static const char *const names[] = {"after_stage",    "before_drain", "before_activate",
                                         "after_activate", "after_enable", "before_rollback",
-                                        "after_rollback", "on_failure"};
+                                        "after_rollback", "on_failure", "before_switch"};
     return names[when];
 }
 

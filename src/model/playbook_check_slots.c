@@ -22,6 +22,8 @@ static void check_strategy(const struct check *check)
         {"strategy", "batch", "the idle side changes at once, since it has no traffic"},
         {"strategy", "max_unavailable", "the live side is never touched before the switch"},
         {"strategy", "spread", "the idle side changes at once, since it has no traffic"},
+        {"strategy", "quorum", "the live side is never touched before the switch"},
+        {"strategy", "leader", "all of the idle side changes at once"},
         {"strategy", "confirm", "the live side runs on, and the switch goes back to it"},
         {"service", "reload", "the idle instance is started, never reloaded"},
     };
@@ -42,6 +44,22 @@ static void check_strategy(const struct check *check)
         TELL(check, "strategy", "type",
              "key 'type' in [strategy]: blue-green needs a [balancer NAME], which switches between "
              "the slots");
+}
+
+/* Moments that never come. */
+static void check_moments(const struct check *check)
+{
+    const struct playbook *playbook = check->playbook;
+    bool switches = playbook->strategy.kind == STRATEGY_BLUE_GREEN;
+    for (size_t i = 0; i < playbook->hook_count; i++) {
+        const struct hook *hook = &playbook->hooks[i];
+        bool never = switches ? hook->when == HOOK_AFTER_ENABLE : hook->when == HOOK_BEFORE_SWITCH;
+        if (never)
+            faults_add(check->faults, playbook->file, hook->line,
+                       switches ? "[step %s]: after_enable never comes with type = blue-green; use before_switch"
+                                : "[step %s]: before_switch comes with type = blue-green only",
+                       hook->name);
+    }
 }
 
 static bool both_given(const struct check *check)
@@ -115,6 +133,7 @@ void playbook_check_slots(const struct playbook *playbook, struct faults *faults
 {
     struct check check = {.playbook = playbook, .faults = faults};
     static const char *const ours[] = {"promote", "keep_old"};
+    check_moments(&check);
     if (playbook->strategy.kind == STRATEGY_BLUE_GREEN) {
         check_strategy(&check);
         if (both_given(&check))

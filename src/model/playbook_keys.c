@@ -165,7 +165,7 @@ static const struct playbook_key keys[] = {
 
     {"step", "when", KEY_CHOICE, AT_HOOK(when),
      .choices = "after_stage|before_drain|before_activate|after_activate|after_enable|"
-                "before_rollback|after_rollback|on_failure",
+                "before_rollback|after_rollback|on_failure|before_switch",
      .help = "the moment; required"},
     {"step", "on", KEY_CHOICE, AT_HOOK(on), .choices = "node|first|runner", .fallback = "node",
      .help = "every node, the first one of the fleet, or where deployctl runs"},

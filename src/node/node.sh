@@ -1095,6 +1095,10 @@ slot_text() {
 # The instance in $v_slot is what the step is about, if it names one.
 use_slot() {
     slot_link=$s_root/current alone=''
+    # Who reads, and names none, reads of the live one.
+    case $verb in
+    unit | evidence | logs) [ -n "$v_slot" ] || [ -z "$s_slots" ] || ! first_line "$state/slots/.live" || v_slot=${line%% *} ;;
+    esac
     [ -n "$v_slot" ] || return 0
     slot_text "$s_slots" "$v_slot" || reply failed "there is no slot $v_slot in this session"
     [ "${s_slots#*"$nl"}" ] || alone=yes

@@ -1,0 +1,209 @@
+#include "app/sides.h"
+
+#include <string.h>
+
+#include "base/strbuf.h"
+
+/* What the balancers think of one side. */
+struct standing {
+    size_t ready, serving;
+};
+
+size_t sides_slot(const struct member *member, size_t side)
+{
+    return side < SLOTS && member->slots[side] ? side : SLOTS;
+}
+
+bool sides_changes(const struct sides *sides, const struct member *member)
+{
+    return sides_slot(member, sides->target) != SLOTS;
+}
+
+/* How one instance stands at all balancers. */
+struct sum {
+    size_t ready, serving;
+};
+
+static struct sum sum_of(const struct fleet *fleet, size_t member, size_t side)
+{
+    struct sum sum = {0};
+    size_t slot = playbook_has_slots(fleet->playbook) ? side : 0;
+    for (size_t front = 0; front < fleet->front_count; front++) {
+        const struct traffic_view *view = balancers_view(fleet->balancers, front, member, slot);
+        bool ready = view && view->state == TRAFFIC_READY && view->weight > 0;
+        sum.ready += ready;
+        sum.serving += ready && view->up;
+    }
+    return sum;
+}
+
+static struct standing standing_of(const struct fleet *fleet, size_t side)
+{
+    struct standing standing = {0};
+    for (size_t i = 0; i < fleet->count; i++) {
+        if (sides_slot(&fleet->members[i], side) == SLOTS)
+            continue;
+        struct sum sum = sum_of(fleet, i, side);
+        standing.ready += sum.ready > 0;
+        standing.serving += sum.serving > 0;
+    }
+    return standing;
+}
+
+/* One balancer sends traffic to an instance and another does not. */
+static bool disagree(const struct fleet *fleet, size_t side)
+{
+    for (size_t i = 0; i < fleet->count; i++) {
+        if (sides_slot(&fleet->members[i], side) == SLOTS)
+            continue;
+        struct sum sum = sum_of(fleet, i, side);
+        if (sum.serving && sum.ready < fleet->front_count)
+            return true;
+    }
+    return false;
+}
+
+/* What an earlier run has left: the slot in which something is not committed. */
+static void read_begun(struct sides *sides, const struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->count; i++) {
+        const struct facts *facts = &sides->survey->nodes[i].facts;
+        for (size_t slot = 0; sides->survey->nodes[i].answered && slot < SLOTS; slot++)
+            if (facts->slots[slot].uncommitted) {
+                sides->begun = true;
+                sides->target = slot;
+            }
+    }
+    for (size_t i = 0; i < fleet->count && sides->begun; i++) {
+        const struct facts *facts = &sides->survey->nodes[i].facts;
+        const char *live = facts->live_slot;
+        const struct slot_fact *slot = &facts->slots[sides->target];
+        size_t length = strlen(slot_name(sides->target));
+        bool ours = live && strncmp(live, slot_name(sides->target), length) == 0 && live[length] == ' ';
+        if (sides->survey->nodes[i].answered && slot->known && !slot->uncommitted && ours && facts->open_rollout &&
+            sides_slot(&fleet->members[i], sides->target) != SLOTS && playbook_has_slots(fleet->playbook))
+            sides->committed = true;
+    }
+}
+
+static bool anything_current(const struct survey *survey)
+{
+    for (size_t i = 0; i < survey->count; i++)
+        if (survey->nodes[i].answered && survey->nodes[i].facts.current)
+            return true;
+    return false;
+}
+
+static int refuse(struct err *err, const char *what)
+{
+    return err_set(err, ERR_REFUSED,
+                   "%s; `deployctl status -v` shows what each balancer thinks: take one side out there (drain or "
+                   "maintenance), then begin again",
+                   what);
+}
+
+int sides_read(struct sides *out, const struct fleet *fleet, const struct survey *survey, struct err *err)
+{
+    *out = (struct sides){.live = SLOTS, .target = SLOT_BLUE, .survey = survey};
+    struct standing standings[SLOTS] = {standing_of(fleet, SLOT_BLUE), standing_of(fleet, SLOT_GREEN)};
+    for (size_t i = 0; i < survey->count; i++)
+        if (survey->nodes[i].traffic_error.code)
+            return err_set(err, ERR_REFUSED, "%s", survey->nodes[i].traffic_error.message);
+    read_begun(out, fleet);
+    if (out->begun) {
+        out->live = anything_current(survey) ? 1 - out->target : SLOTS;
+        out->switching = standings[out->target].ready > 0;
+        return 0;
+    }
+    bool blue = standings[SLOT_BLUE].serving > 0, green = standings[SLOT_GREEN].serving > 0;
+    if (!anything_current(survey))
+        return 0;
+    if (blue && green)
+        return refuse(err, "blue and green both serve");
+    if (!blue && !green) {
+        blue = standings[SLOT_BLUE].ready > 0;
+        green = standings[SLOT_GREEN].ready > 0;
+    }
+    if (blue == green)
+        return refuse(err, blue ? "neither side is up, and both may have traffic" : "neither side has traffic");
+    out->live = blue ? SLOT_BLUE : SLOT_GREEN;
+    out->target = 1 - out->live;
+    if (disagree(fleet, out->live))
+        return refuse(err, "the balancers disagree on what has traffic");
+    return 0;
+}
+
+size_t sides_partner(const struct sides *sides, const struct fleet *fleet, size_t member)
+{
+    size_t before = 0, live = 0;
+    if (sides->live == SLOTS)
+        return SIZE_MAX;
+    if (sides_slot(&fleet->members[member], sides->live) != SLOTS)
+        return member;
+    for (size_t i = 0; i < fleet->count; i++) {
+        live += sides_slot(&fleet->members[i], sides->live) != SLOTS;
+        before += i < member && sides_slot(&fleet->members[i], sides->target) != SLOTS;
+    }
+    size_t wanted = live ? before % live : 0;
+    for (size_t i = 0; i < fleet->count; i++)
+        if (sides_slot(&fleet->members[i], sides->live) != SLOTS && wanted-- == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+void sides_rollback_targets(const struct sides *sides, const struct fleet *fleet, const char **out)
+{
+    for (size_t i = 0; i < fleet->count; i++) {
+        const struct surveyed *node = &sides->survey->nodes[i];
+        enum release_state state;
+        out[i] = NULL;
+        if (!node->answered)
+            continue;
+        if (!sides_changes(sides, &fleet->members[i])) {
+            out[i] = node->facts.current;
+            continue;
+        }
+        const char *kept = node->facts.slots[sides->target].release;
+        out[i] = kept && facts_has(&node->facts, kept, &state) && state == RELEASE_GOOD ? kept : node->facts.previous;
+    }
+}
+
+bool sides_live_at(const struct sides *sides, const struct fleet *fleet, const char *release)
+{
+    bool any = false;
+    for (size_t i = 0; i < fleet->count; i++) {
+        const struct facts *facts = &sides->survey->nodes[i].facts;
+        if (sides_slot(&fleet->members[i], sides->live) == SLOTS)
+            continue;
+        any = true;
+        if (!sides->survey->nodes[i].answered || !facts->current || !facts->current_good || !release ||
+            strcmp(facts->current, release) != 0)
+            return false;
+    }
+    return any;
+}
+
+size_t sides_goals(const struct sides *sides, const struct fleet *fleet, bool forward, struct traffic_goal *out)
+{
+    size_t count = 0;
+    bool slots = playbook_has_slots(fleet->playbook);
+    for (size_t i = 0; i < fleet->count; i++)
+        for (size_t slot = 0; slot < SLOTS; slot++) {
+            bool in = (slot == sides->target) == forward;
+            if (!fleet->members[i].slots[slot] || (!forward && in && sides->live == SLOTS))
+                continue;
+            out[count++] = (struct traffic_goal){
+                .member = i, .slot = slots ? slot : 0, .weight = WEIGHT_FULL, .in = in};
+        }
+    return count;
+}
+
+size_t sides_idle_goals(const struct sides *sides, const struct fleet *fleet, struct traffic_goal *out)
+{
+    size_t count = 0;
+    bool slots = playbook_has_slots(fleet->playbook);
+    for (size_t i = 0; i < fleet->count; i++)
+        if (sides_changes(sides, &fleet->members[i]))
+            out[count++] = (struct traffic_goal){.member = i, .slot = slots ? sides->target : 0};
+    return count;
+}
