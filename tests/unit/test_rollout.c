@@ -142,7 +142,7 @@ static void the_waves_must_hold_every_node_once(void **state)
 
     (void)state;
     bench_open(&bench, 2);
-    bench.config.waves = (struct waves){&wave, 1};
+    bench.config.waves = (struct waves){.items = &wave, .count = 1};
     expect_refused(&bench, "named before");
     wave.nodes = unknown;
     expect_refused(&bench, "unknown");
