@@ -333,8 +333,9 @@ static void law_9_unmigrated(struct world *world, const struct model_step *step)
 /* The fence: who has settled under a newer generation is alone. */
 static void law_fence(struct world *world, struct model_node *node, const struct model_step *step)
 {
-    /* A confirm timer waits for whom has the lock, and goes on after. */
-    if (step->reverts && node->lock.ended)
+    /* A confirm timer waits for who holds the lock, and goes on after. */
+    bool expired = model_uptime_s(node) - node->lock.beat_s > node->lock.ttl_s;
+    if (step->reverts && (node->lock.ended || expired))
         return;
     if (step->generation < world->settled_generation[index_of(world, node)])
         law_broken(world, "fence", "%s: %s of generation %llu acts after generation %llu has settled", node->name,

@@ -400,8 +400,13 @@ void write_migration(struct model_node *node, const char *name, const char *rele
     struct model_migration *migration = find_migration(node, name);
     if (!migration && node->migration_count == MODEL_MIGRATIONS)
         abort();
-    if (!migration)
-        migration = &node->migrations[node->migration_count++];
+    if (!migration) {
+        /* By name, as a shell lists files. */
+        size_t at = node->migration_count++;
+        for (; at > 0 && strcmp(node->migrations[at - 1].name, name) > 0; at--)
+            node->migrations[at] = node->migrations[at - 1];
+        migration = &node->migrations[at];
+    }
     snprintf(migration->name, sizeof(migration->name), "%s", name);
     snprintf(migration->release, sizeof(migration->release), "%s", release);
     snprintf(migration->kind, sizeof(migration->kind), "%s", kind);

@@ -108,27 +108,44 @@ static void say_lock(struct model_step *step)
     step_value(step, "lock_ttl", "%" PRId64, node->lock.ttl_s);
 }
 
-/* The last run in the journal, when it has no end. */
+/* `held after N of M waves` at a line's end is where a held run stands. */
+static bool held_after(const struct model_journal_line *line, char *out, size_t size)
+{
+    const char *words = strstr(line->sentence, "held after ");
+    unsigned passed, all;
+    if (strcmp(line->mark, "held") != 0 || !words || sscanf(words, "held after %u of %u waves", &passed, &all) != 2)
+        return false;
+    snprintf(out, size, "held_after_%u_of_%u_waves", passed, all);
+    return true;
+}
+
+/* The last run in the journal, when it has no end; and the one that ended last. */
 static void say_open(struct model_step *step)
 {
     const struct model_node *node = step->node;
-    const struct model_journal_line *open = NULL;
-    const char *last = "-";
+    const struct model_journal_line *open = NULL, *ended = NULL;
+    char last[MODEL_NAME] = "-";
     for (size_t i = 0; i < node->journal_count; i++) {
         const struct model_journal_line *line = &node->journal[i];
-        bool rollout = strcmp(line->step, "rollout") == 0;
+        bool rollout = strcmp(line->step, "rollout") == 0, ours = open && strcmp(line->rollout, open->rollout) == 0;
         if (rollout && strcmp(line->mark, "begin") == 0) {
             open = line;
-            last = "-";
+            snprintf(last, sizeof(last), "-");
         } else if (rollout) {
-            if (open && strcmp(line->rollout, open->rollout) == 0 && strcmp(line->mark, "end") == 0)
+            if (ours && strcmp(line->mark, "end") == 0)
                 open = NULL;
-        } else if (open && strcmp(line->rollout, open->rollout) == 0) {
-            last = line->step;
+            else if (ours)
+                held_after(line, last, sizeof(last));
+            if (strcmp(line->mark, "end") == 0 || strcmp(line->mark, "held") == 0)
+                ended = line;
+        } else if (ours && strcmp(line->mark, "note") != 0) {
+            snprintf(last, sizeof(last), "%s", line->step);
         }
     }
     if (open)
         step_value(step, "open_rollout", "%s %s %s %s", open->rollout, last, open->release, open->status);
+    if (ended)
+        step_value(step, "ended_rollout", "%s %s %s", ended->rollout, ended->status, ended->sentence);
 }
 
 void say_facts(struct model_step *step)

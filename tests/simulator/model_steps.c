@@ -358,6 +358,11 @@ static void lead(void *context)
             return;
         }
     }
+    struct model_release *folder = *step->release ? model_find_release(node, step->release) : NULL;
+    if (step->plain && *step->release && (!folder || !folder->there)) {
+        step_said(step, "failed", "there is no release %s on this node", step->release);
+        return;
+    }
     step->begun = step->recorded;
     if (node->hooks && node->hooks->shape)
         node->hooks->shape(node->hooks->context, node, step);
