@@ -5,7 +5,7 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}/mutants
-worlds=${DEPLOYCTL_WORLDS:-4000}
+worlds=${DEPLOYCTL_WORLDS:-6000}
 mkdir -p "$build"
 
 for test in laws locks; do

@@ -234,6 +234,19 @@ static void choose_happenings(struct world_plan *plan, struct random *random)
     }
 }
 
+/* Lost after its gate, while others still wait for theirs: by chance alone that is rare. */
+static void choose_cut_before_switch(struct world_plan *plan, struct random *random)
+{
+    if (!plan->config.switches || chance(random, 60))
+        return;
+    plan->natures[random_below(random, plan->node_count)].boot_ms = 6000;
+    plan->happenings[plan->happening_count++] = (struct happening){
+        .kind = HAPPEN_CUT,
+        .at_ms = (int64_t)between(random, 5000, 12000),
+        .node = (size_t)random_below(random, plan->node_count),
+    };
+}
+
 static void choose_plan(struct world_plan *plan, uint64_t seed)
 {
     struct random random;
@@ -252,6 +265,7 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     choose_faults(plan, &random);
     choose_migration_fault(plan, &random);
     choose_happenings(plan, &random);
+    choose_cut_before_switch(plan, &random);
     plan->chaos_per_mille = chance(&random, 50) ? 0 : (uint32_t)between(&random, 1, 60);
     plan->jitter_percent = chance(&random, 50) ? 0 : 80;
 }
