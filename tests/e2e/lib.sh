@@ -14,7 +14,7 @@ fleet=(web1 web2 web3 web4 web5 web6)
 export HOME=$work/home XDG_STATE_HOME=$work/state NO_COLOR=1
 unset SSH_AUTH_SOCK DEPLOYCTL_INVENTORY XDG_CONFIG_HOME
 # short, so that a rollout over six hosts takes seconds
-quick=(--set "source.git=$shop" --set health.interval=200ms --set health.timeout=1s --set health.min_healthy_time=500ms
+quick=(--set breaker.cool_down=5s --set "source.git=$shop" --set health.interval=200ms --set health.timeout=1s --set health.min_healthy_time=500ms
     --set health.healthy_deadline=6s --set strategy.bake=1s --set retry.connect_timeout=4s --set retry.base=200ms)
 
 address() { echo "$LAB_NET.$((10 + ${1#web}))"; }
