@@ -34,6 +34,15 @@ enum discovery_wish { DISCOVERY_LOOK, DISCOVERY_OUT, DISCOVERY_IN };
  * can be reached. An IN needs nothing of a place that does not answer and was last seen to say the same already. */
 void discoveries_start(struct discoveries *discoveries, size_t member, enum discovery_wish wish,
                        const struct node_words *words, step_done_fn *fn, void *context);
+/* A switch of sides: those that serve now are announced, and when all are, the others withdrawn. `goals` (one a member)
+ * and their words are borrowed until `fn` comes, as from discoveries_start, with what went wrong first. */
+struct discovery_goal {
+    size_t member;
+    bool in;
+    struct node_words words;
+};
+void discoveries_shift(struct discoveries *discoveries, const struct discovery_goal *goals, size_t count,
+                       step_done_fn *fn, void *context);
 /* Its callback will not come; what has been sent is done all the same. */
 void discoveries_cancel(struct discoveries *discoveries, size_t member);
 /* Announces a node again as it was before the last OUT; nobody waits for it. */

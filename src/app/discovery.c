@@ -292,6 +292,51 @@ void discoveries_start(struct discoveries *discoveries, size_t member, enum disc
         all_answered(task);
 }
 
+static void shift_side(struct discoveries *discoveries, bool in);
+
+static void member_shifted(void *context, const struct step_result *result)
+{
+    struct discoveries *discoveries = context;
+    struct discovery_shift *shift = &discoveries->shift;
+    if (result->status != DONE_OK && !shift->error.code)
+        err_set(&shift->error, ERR_FAILED, "%s", result->sentence);
+    if (--shift->waiting)
+        return;
+    if (shift->in && !shift->error.code) {
+        shift_side(discoveries, false);
+        return;
+    }
+    struct step_result all = {.status = shift->error.code ? DONE_FAILED : DONE_OK,
+                              .sentence = shift->error.code ? shift->error.message : "",
+                              .output = ""};
+    shift->fn(shift->context, &all);
+}
+
+static void shift_side(struct discoveries *discoveries, bool in)
+{
+    static const struct step_result nobody = {.status = DONE_OK, .sentence = "", .output = ""};
+    struct discovery_shift *shift = &discoveries->shift;
+    shift->in = in;
+    shift->waiting = 1;
+    for (size_t i = 0; i < shift->count; i++) {
+        const struct discovery_goal *goal = &shift->goals[i];
+        if (goal->in != in)
+            continue;
+        shift->waiting++;
+        discoveries_start(discoveries, goal->member, in ? DISCOVERY_IN : DISCOVERY_OUT, &goal->words, member_shifted,
+                          discoveries);
+    }
+    member_shifted(discoveries, &nobody);
+}
+
+void discoveries_shift(struct discoveries *discoveries, const struct discovery_goal *goals, size_t count,
+                       step_done_fn *fn, void *context)
+{
+    discoveries->shift =
+        (struct discovery_shift){.goals = goals, .count = count, .fn = fn, .context = context};
+    shift_side(discoveries, true);
+}
+
 void discoveries_cancel(struct discoveries *discoveries, size_t member)
 {
     struct task_of_discovery *task = &discoveries->tasks[member];

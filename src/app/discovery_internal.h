@@ -118,8 +118,19 @@ struct task_of_discovery {
     void *context;
 };
 
+/* A switch of sides under way. */
+struct discovery_shift {
+    const struct discovery_goal *goals;
+    size_t count, waiting;
+    bool in; /* those that come in are being announced */
+    struct err error;
+    step_done_fn *fn;
+    void *context;
+};
+
 struct discoveries {
     struct fleet *fleet;
+    struct discovery_shift shift;
     const char **hosts; /* names of all nodes that have the service, whatever the limit */
     size_t host_count;
     struct place *places;

@@ -309,7 +309,7 @@ static void set_balancer_timeouts(struct rollout_config *config, const struct ba
 
 static void add_discovery_timeouts(struct rollout_config *config, const struct discoveries *discoveries)
 {
-    static const enum step_kind steps[] = {STEP_PREFLIGHT, STEP_DRAIN, STEP_ENABLE, STEP_RELEASE};
+    static const enum step_kind steps[] = {STEP_PREFLIGHT, STEP_DRAIN, STEP_ENABLE, STEP_SHIFT, STEP_RELEASE};
     for (size_t i = 0; discoveries && i < sizeof(steps) / sizeof(steps[0]); i++)
         config->timeout_ms[steps[i]] += discoveries_limit_ms(discoveries);
 }

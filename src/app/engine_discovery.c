@@ -1,6 +1,7 @@
 #include "engine_step.h"
 
 #include "app/discovery.h"
+#include "app/sides.h"
 
 /* A step of a worker that goes to the discoveries first, or last. `then` NULL: the step ends with it. */
 static void ask(struct worker *worker, enum discovery_wish wish, step_done_fn *fn)
@@ -110,6 +111,44 @@ void step_cancel_discovery(struct worker *worker)
         step_announce_again(worker);
 }
 
+/* --- a switch of sides: what serves now is announced, then the others withdrawn --- */
+
+static void sides_announced(void *context, const struct step_result *result)
+{
+    engine_answer(context, result);
+}
+
+static bool comes_in(const struct engine *engine, size_t count, size_t member)
+{
+    for (size_t i = 0; i < count; i++)
+        if (engine->goals[i].member == member && engine->goals[i].in)
+            return true;
+    return false;
+}
+
+void step_announce_sides(struct worker *worker, size_t count)
+{
+    struct engine *engine = worker->engine;
+    const struct sides *sides = engine->settings->sides;
+    struct discovery_goal *goals =
+        arena_alloc(&engine->arena, (engine->fleet->count + 1) * sizeof(*goals));
+    if (!engine->fleet->discoveries || !goals) {
+        step_end(worker, goals ? DONE_OK : DONE_FAILED, goals ? "" : "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < engine->fleet->count; i++) {
+        struct worker *node = &engine->workers[i];
+        const char *live = sides->survey->nodes[i].facts.current;
+        const char *release = worker->action.undo ? live : node->serving ? node->serving : node->target;
+        size_t slot = worker->action.undo ? sides->live : sides->target;
+        goals[i] = (struct discovery_goal){.member = i, .in = comes_in(engine, count, i)};
+        goals[i].words = (struct node_words){.release = release ? release : "",
+                                             .slot = slot == SLOTS ? NULL : slot_name(slot),
+                                             .rollout = engine->settings->rollout};
+    }
+    discoveries_shift(engine->fleet->discoveries, goals, engine->fleet->count, sides_announced, worker);
+}
+
 /* --- the end: what stands there is what became of the node --- */
 
 static bool goes_on(enum rollout_result result)
@@ -132,7 +171,9 @@ void carry_release(struct worker *worker)
     rollout_node(worker->engine->machine, worker->index, &view);
     bool serves = view.outcome == NODE_UPDATED || view.outcome == NODE_UNCHANGED || view.outcome == NODE_RESTORED;
     bool known = serves || view.outcome == NODE_NEEDS_CARE;
-    if (!worker->engine->fleet->discoveries || !known || goes_on(worker->action.result)) {
+    /* of two sides the switch alone speaks */
+    if (!worker->engine->fleet->discoveries || !known || goes_on(worker->action.result) ||
+        worker->engine->settings->sides) {
         step_give_back(worker);
         return;
     }
@@ -145,7 +186,7 @@ void carry_release(struct worker *worker)
 void engine_withdraw_failed(struct engine *engine, size_t node)
 {
     struct node_view view;
-    if (node == NO_NODE || !engine->fleet->discoveries || engine->outcome.signal_number)
+    if (node == NO_NODE || !engine->fleet->discoveries || engine->outcome.signal_number || engine->settings->sides)
         return;
     rollout_node(engine->machine, node, &view);
     if (view.outcome == NODE_NEEDS_CARE && view.trouble != TROUBLE_LEASE_LOST && view.trouble != TROUBLE_INTERRUPTED)

@@ -68,6 +68,7 @@ struct engine {
     const struct data_change **changes;    /* and what each is in the plan */
     size_t migration_count;
     struct traffic_goal *goals; /* of a shift */
+    size_t goal_count;
     enum { IDLE_UNKNOWN, IDLE_GOING, IDLE_OUT } idle_state; /* blue-green: the side that changes */
     struct roster roster;
     struct event *events;  /* a ring of what is still to be told to the machine */

@@ -52,6 +52,8 @@ void carry_drain(struct worker *worker);
 void carry_enable(struct worker *worker);
 void carry_release(struct worker *worker);
 void step_announce(struct worker *worker);
+/* After a shift by the engine's goals; ends the step. */
+void step_announce_sides(struct worker *worker, size_t count);
 void step_announce_again(struct worker *worker);
 void step_cancel_discovery(struct worker *worker);
 

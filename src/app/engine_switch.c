@@ -118,6 +118,8 @@ static void shifted(void *context, const struct step_result *result)
     if (done.status == DONE_OK) {
         size_t now = forward ? sides->target : sides->live;
         engine_notice(worker->engine, SIZE_MAX, "traffic is on %s", now == SLOTS ? "no side" : slot_name(now));
+        step_announce_sides(worker, worker->engine->goal_count);
+        return;
     }
     engine_answer(worker, &done);
 }
@@ -128,6 +130,7 @@ void carry_shift(struct worker *worker)
     const struct sides *sides = engine->settings->sides;
     size_t count = sides_goals(sides, engine->fleet, !worker->action.undo, engine->goals);
     worker->balancing = true;
+    engine->goal_count = count;
     balancers_switch(engine->fleet->balancers, engine->goals, count, shifted, worker);
 }
 

@@ -67,15 +67,12 @@ void playbook_check_discoveries(struct playbook *playbook, struct faults *faults
             TELL_MISSING(discovery->line_number, "type");
             continue;
         }
-        if (playbook->strategy.kind == STRATEGY_BLUE_GREEN)
-            faults_add(faults, playbook->file, discovery->line_number,
-                       "[%s] is not supported with type = blue-green in [strategy] by this version", section);
         check_meanings(playbook, discovery, section, faults);
         check_place(playbook, discovery, section, faults);
         if (discovery->kind == DISCOVERY_ETCD)
             playbook_check_etcd(playbook, section, &discovery->etcd, faults);
         bool shown = discovery->kind == DISCOVERY_FILE_SD || discovery->kind == DISCOVERY_HOSTS || discovery->kind == DISCOVERY_ETCD;
-        if (shown && strstr(discovery->target, "{port}") && !playbook->service.port)
+        if (shown && strstr(discovery->target, "{port}") && !playbook->service.port && playbook->strategy.kind != STRATEGY_BLUE_GREEN)
             faults_add(faults, playbook->file, discovery->line_number,
                        "[%s]: its target names {port}, and [service] has none; give 'port' there, or a 'target' here",
                        section);

@@ -707,10 +707,6 @@ static void a_discovery_has_the_keys_of_its_type(void **state)
                 "shop.ini:8: key 'on' in [discovery a] has no meaning with type = etcd; remove it\n"
                 "shop.ini:9: key 'user' in [discovery a] needs 'password_env' or 'password_file'\n"
                 "shop.ini:9: key 'user' in [discovery a] has a meaning with 'etcd' only; add it or remove this\n");
-    struct parsed parsed;
-    parse(&parsed, BASE "[discovery a]\ntype = hosts\non = runner\nfile = /a\n[strategy]\ntype = blue-green\n");
-    assert_non_null(strstr(parsed.told, "shop.ini:6: [discovery a] is not supported with type = blue-green"));
-    parsed_release(&parsed);
     assert_told(BASE "[discover x]\n[health]\nhost = {discover.y}\nhttp = /{discover.}\n",
                 "shop.ini:6: [discover x] needs 'file' or 'etcd'\n"
                 "shop.ini:8: key 'host' in [health]: {discover.y} needs a section of that name: [discover NAME]\n"
