@@ -303,7 +303,7 @@ static void make_nodes(struct world *world)
     world->hooks = (struct model_hooks){.happened = happened, .shape = shape, .healthy = healthy, .context = world};
     for (size_t i = 0; i < world->plan->node_count; i++) {
         struct model_node *node = &world->nodes[i];
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "n%zu", i + 1);
         model_node_init(node, name, &world->hooks);
         model_add_release(node, release_older, 1);
