@@ -388,6 +388,8 @@ static int make_machine(struct engine *engine, struct err *err)
         .seed = clock_random(),
     };
     set_timeouts(&config, playbook);
+    if (engine->settings->kind == RUN_ROLLBACK) /* reads all of its target */
+        config.timeout_ms[STEP_PREFLIGHT] += playbook->retry.step_timeout_ms;
     set_balancer_timeouts(&config, engine->fleet->balancers);
     add_discovery_timeouts(&config, engine->fleet->discoveries);
     return rollout_create(&engine->machine, &config, &engine->arena, err);

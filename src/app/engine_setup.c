@@ -135,6 +135,46 @@ static int check_facts(struct worker *worker, struct err *err)
     return 0;
 }
 
+/* What the service wrote beside its files is its own; what it came with must be there, and be the same. */
+static void target_verified(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    const char *changed = reply->error ? NULL : reply_get(reply, "changed");
+    const char *missing = reply->error ? NULL : reply_get(reply, "missing");
+    bool compared = !reply->error && reply_get(reply, "differences");
+    char sentence[SENTENCE_MAX];
+    if (!worker->busy)
+        return;
+    if (result.status != DONE_OK && !compared) {
+        engine_answer(worker, &result);
+        return;
+    }
+    if (!changed && !missing) {
+        step_look_outside(worker);
+        return;
+    }
+    snprintf(sentence, sizeof(sentence),
+             "release %s is not as it was staged (%s is %s); `deployctl verify --to %s` shows all of it, --to names another",
+             worker->target, changed ? changed : missing, changed ? "changed" : "missing", worker->target);
+    step_end(worker, DONE_REFUSED, sentence);
+}
+
+/* A rollback goes to what has been lying on the node: it is looked at before anything changes. */
+static bool must_be_verified(const struct worker *worker)
+{
+    enum release_state state = RELEASE_INCOMPLETE;
+    return worker->engine->settings->kind == RUN_ROLLBACK && worker->target &&
+           facts_has(&worker->facts, worker->target, &state) && state != RELEASE_INCOMPLETE;
+}
+
+static void verify_target(struct worker *worker)
+{
+    session_begin(worker->member->session, "verify");
+    session_add(worker->member->session, "release", worker->target);
+    step_submit(worker, worker->engine->playbook->retry.step_timeout_ms, target_verified);
+}
+
 static void facts_came(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -158,7 +198,10 @@ static void facts_came(void *context, const struct reply *reply)
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = switch_begun(worker, worker->facts.current);
     worker->words.previous = worker->previous;
-    step_look_outside(worker);
+    if (must_be_verified(worker))
+        verify_target(worker);
+    else
+        step_look_outside(worker);
 }
 
 void carry_preflight(struct worker *worker)
