@@ -548,8 +548,6 @@ rollout_result(const struct rollout *rollout); /* RESULT_RUNNING until it finish
 size_t rollout_wave(const struct rollout *rollout);
 /* Waves that have ended well, those of an earlier run too: what a later run goes on after. */
 size_t rollout_waves_passed(const struct rollout *rollout);
-/* Whether the target may have some of the traffic of a shift. */
-bool rollout_shifted(const struct rollout *rollout);
 
 enum migration_state rollout_migration(const struct rollout *rollout, size_t migration);
 /* An irreversible migration was sent, or config.no_way_back: nothing is rolled back. */

@@ -566,8 +566,3 @@ size_t rollout_waves_passed(const struct rollout *rollout)
 {
     return rollout->waves_passed;
 }
-
-bool rollout_shifted(const struct rollout *rollout)
-{
-    return shift_moved(rollout);
-}
