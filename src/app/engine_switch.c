@@ -128,6 +128,10 @@ void carry_shift(struct worker *worker)
 {
     struct engine *engine = worker->engine;
     const struct sides *sides = engine->settings->sides;
+    if (!sides) {
+        share_shift(worker);
+        return;
+    }
     size_t count = sides_goals(sides, engine->fleet, !worker->action.undo, engine->goals);
     worker->balancing = true;
     engine->goal_count = count;
