@@ -15,7 +15,7 @@
 #include "core/waves.h"
 
 struct share_sides {
-    uint64_t updated, old; /* the ordinary weights of those that serve, in sum; each below 2^32 */
+    uint64_t updated, old; /* the ordinary weights of those that serve, in sum; each below 2^40 */
     uint64_t promised;     /* of them, what carries all of the traffic at worst (max_unavailable); 0: no bound */
     uint32_t share;        /* per mille for the updated ones; 0 and SHARE_ALL: everyone keeps all of its weight */
     uint32_t grain;        /* per mille, 1 to SHARE_ALL */

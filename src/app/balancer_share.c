@@ -68,15 +68,14 @@ static int plan_front(struct task *task, size_t front)
 {
     struct balancers *balancers = task->balancers;
     const struct traffic_share *share = &balancers->share;
-    bool partial = !share_is_ordinary(task);
     struct share_sides sides = {.share = share->share, .grain = grain_of(balancers, front)};
     for (size_t i = 0; i < task->item_count; i++) {
         size_t instance = task->items[i].instance;
         const struct cell *cell = cell_at(balancers, front, instance);
         uint64_t weight = ordinary_weight(balancers, front, instance);
         sides.promised += weight;
-        if (partial && share->updated[instance] && !serves(cell))
-            return no_share(task, front, cell, "is to have a share of the traffic, and is taken out there");
+        if (share->updated[instance] && !serves(cell))
+            return no_share(task, front, cell, "runs the new release and is to have its share, and is taken out there");
         if (!serves(cell))
             continue;
         *(share->updated[instance] ? &sides.updated : &sides.old) += weight;

@@ -39,7 +39,9 @@ static struct traffic_share share_of_wave(struct engine *engine, uint32_t share,
         bool busy = worker->busy && worker->balancing;
         rollout_node(engine->machine, i, &view);
         engine->updated[i] = view.outcome == NODE_UPDATED || (undo && view.touched && view.outcome != NODE_RESTORED);
-        engine->chosen[i] = !busy && !balancers_holds_out(engine->fleet->balancers, i);
+        /* one of the updated that is out is a balancer that disagrees */
+        engine->chosen[i] = !busy && ((engine->updated[i] && !undo) ||
+                                      !balancers_holds_out(engine->fleet->balancers, i));
     }
     return (struct traffic_share){.share = share,
                                   .promised = promised(engine),

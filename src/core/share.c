@@ -1,8 +1,9 @@
 #include "core/share.h"
 
-static uint32_t to_grain(uint64_t weight, uint32_t grain)
+/* Of SHARE_ALL the part that `less` is of `more`, to the nearest grain. */
+static uint32_t to_grain(uint64_t less, uint64_t more, uint32_t grain)
 {
-    uint64_t grains = (weight + grain / 2) / grain;
+    uint64_t grains = (2 * SHARE_ALL * less + more * grain) / (2 * more * grain);
 
     if (grains == 0)
         return grain;
@@ -26,9 +27,9 @@ struct share_weights share_weights(const struct share_sides *sides)
     updated = share * sides->old;
     old = (SHARE_ALL - share) * sides->updated;
     if (updated < old)
-        out.updated = to_grain(SHARE_ALL * updated / old, sides->grain);
+        out.updated = to_grain(updated, old, sides->grain);
     else
-        out.old = to_grain(SHARE_ALL * old / updated, sides->grain);
+        out.old = to_grain(old, updated, sides->grain);
     return out;
 }
 

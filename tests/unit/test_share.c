@@ -20,7 +20,7 @@ static void the_side_with_too_much_keeps_less_of_its_weight(void **state)
 
     (void)state;
     out = weights(100, 300, 50, 1); /* 15.8 beside 300 */
-    assert_int_equal(out.updated, 157);
+    assert_int_equal(out.updated, 158);
     assert_int_equal(out.old, 1000);
     out = weights(300, 100, 900, 1); /* 300 beside 33 */
     assert_int_equal(out.updated, 1000);
@@ -83,7 +83,7 @@ static void what_weights_come_to_is_what_was_asked(void **state)
 
         assert_true(out.updated == SHARE_ALL || out.old == SHARE_ALL);
         assert_true(out.updated >= 1 && out.old >= 1);
-        assert_true(kept - less < 0.0011 && less - kept < 0.0011);
+        assert_true(out.updated == 1 || out.old == 1 || (kept - less < 0.00051 && less - kept < 0.00051));
     }
 }
 
