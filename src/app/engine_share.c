@@ -130,6 +130,8 @@ static void shared(void *context, const struct step_result *result)
         engine_notice(engine, SIZE_MAX, "every node has its ordinary share of the traffic");
     else if (result->status == DONE_OK)
         tell_share(engine, worker->action.share);
+    else
+        engine_notice(engine, SIZE_MAX, "%s", result->sentence);
     engine_answer(worker, result);
 }
 

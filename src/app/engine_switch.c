@@ -121,6 +121,7 @@ static void shifted(void *context, const struct step_result *result)
         step_announce_sides(worker, worker->engine->goal_count);
         return;
     }
+    engine_notice(worker->engine, SIZE_MAX, "%s", result->sentence);
     engine_answer(worker, &done);
 }
 
