@@ -287,13 +287,25 @@ void inputs_release(struct inputs *inputs)
     arena_release(&inputs->arena);
 }
 
-/* The share is a number of nodes: no balancer shifts it. */
+/* What the nodes can carry, when a balancer shifts the traffic; NULL: the number of nodes is the share. */
+static int node_weights(const uint32_t **out, struct inputs *inputs, struct err *err)
+{
+    uint32_t *weights = arena_alloc(&inputs->arena, (inputs->node_count + 1) * sizeof *weights);
+    if (!weights)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < inputs->node_count; i++)
+        weights[i] = inputs->inventory.nodes[inputs->nodes[i]].weight;
+    *out = inputs->playbook.balancer_count ? weights : NULL;
+    return 0;
+}
+
 static int canary_waves(struct waves *out, struct inputs *inputs, struct err *err)
 {
     const struct strategy *strategy = &inputs->playbook.strategy;
     size_t count = strategy->steps.count;
     struct wave_rule *rules = arena_alloc(&inputs->arena, count * sizeof *rules);
-    if (!rules)
+    const uint32_t *weights = NULL;
+    if (!rules || node_weights(&weights, inputs, err) < 0)
         return err_set(err, ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
         const struct canary_step *step = &strategy->steps.items[i];
@@ -303,7 +315,7 @@ static int canary_waves(struct waves *out, struct inputs *inputs, struct err *er
             .manual = step->manual || strategy->promote == PROMOTE_MANUAL,
         };
     }
-    return waves_of_steps(out, inputs->node_count, rules, count, &inputs->arena, err);
+    return waves_by_share(out, inputs->node_count, weights, rules, count, false, &inputs->arena, err);
 }
 
 /* One wave changes the idle side, the other one is the switch. */
@@ -315,8 +327,7 @@ static int switch_waves(struct waves *out, struct inputs *inputs, struct err *er
         return err_set(err, ERR_MEMORY, "out of memory");
     rules[0] = (struct wave_rule){.share = 0, .manual = strategy->promote == PROMOTE_MANUAL};
     rules[1] = (struct wave_rule){.share = SHARE_ALL, .bake_ms = strategy->bake_ms};
-    out->rules = rules;
-    return waves_by_share(out, inputs->node_count, rules, 2, true, &inputs->arena, err);
+    return waves_by_share(out, inputs->node_count, NULL, rules, 2, true, &inputs->arena, err);
 }
 
 int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)

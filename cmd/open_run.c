@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/shares.h"
+
 /* Every node has the release already: nothing has to be staged, so no source is needed. */
 static bool all_have(const struct run *run, const char *release)
 {
@@ -45,6 +47,8 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         code = pack_again(run, open->release);
     if (code)
         return code;
+    if (open->kind == RUN_ROLLOUT && open->release)
+        run->share = shares_seen(run->fleet, &run->survey, open->release);
     survey_resume_targets(&run->survey, open, run->targets);
     for (size_t i = 0; run->has_sides && i < run->fleet->count; i++)
         if (!sides_changes(&run->sides, &run->fleet->members[i]))

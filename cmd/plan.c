@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "run.h"
 #include "service_lock.h"
+#include "shares.h"
 
 struct planned {
     const char *change; /* none, update, first, finish, unknown */
@@ -165,6 +166,7 @@ static void print_text(const struct run *run, const struct planned *planned, con
         }
     table_print(&table, stdout);
     table_release(&table);
+    shares_print_plan(run, false);
     print_data(run, refusal);
     printf("plan %s; hold a rollout to it with --require-plan %s\n", hash, hash);
 }
@@ -205,6 +207,7 @@ static void print_json(const struct run *run, const struct planned *planned, con
             node->traffic[0] ? node->traffic : NULL);
         dump(line);
     }
+    shares_print_plan(run, true);
     dump_data(run);
     json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:s?, s:b, s:s?}", "v", 1, "event", "plan", "service",
                              run->inputs.playbook.service.name, "release",

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "app/shares.h"
 #include "open_run.h"
 
 static int resume(struct run *run)
@@ -23,7 +24,9 @@ static int resume(struct run *run)
         return EXIT_REFUSED;
     }
     if (open.kind == RUN_ROLLOUT && open.release && run->waves.rules)
-        run->waves_passed = survey_waves_passed(&run->survey, &run->waves, open.release);
+        run->waves_passed =
+            shares_waves_passed(&run->waves, survey_waves_passed(&run->survey, &run->waves, open.release),
+                                shares_seen(run->fleet, &run->survey, open.release));
     return open_run_go_on(run, &open);
 }
 

@@ -426,6 +426,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .description = description,
         .waves = run->waves,
         .waves_passed = run->waves_passed,
+        .share = run->share,
         .sides = run->has_sides ? &run->sides : NULL,
         .forks = run->options->forks,
         .data = run->has_data ? &run->data : NULL,

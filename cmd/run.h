@@ -19,6 +19,7 @@ struct run {
     const struct options *options;
     struct inputs inputs;
     struct waves waves;
+    uint32_t share;      /* of the traffic that an open canary has */
     size_t waves_passed; /* of an open run that run_go goes on with */
     struct package *package;
     struct err undiscovered;   /* why another service's addresses are not known: nothing is changed then */

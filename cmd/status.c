@@ -5,6 +5,7 @@
 #include "app/table.h"
 #include "run.h"
 #include "service_lock.h"
+#include "shares.h"
 
 static const char *health_of(const struct surveyed *node)
 {
@@ -74,6 +75,7 @@ static void print_sides(const struct run *run)
 static void print_text(const struct run *run)
 {
     print_sides(run);
+    shares_print_status(run, false);
     static const char *const headings[] = {"node", "release", "state", "health", "note", "rollback to"};
     struct table table;
     table_init(&table, headings, run->options->verbose ? 6 : 5);
@@ -132,6 +134,7 @@ static const char *live_side(const struct run *run)
 static void print_json(const struct run *run)
 {
     const char *live = live_side(run);
+    shares_print_status(run, true);
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;

@@ -68,6 +68,15 @@ struct traffic_goal {
     bool in;
 };
 
+/* A share of the traffic, of a canary: in each balancer the updated members together have `share`, per mille, by weights
+ * (core/share.h) that follow from the ordinary ones, as the balancer has them. */
+struct traffic_share {
+    uint32_t share;      /* 0 and 1000: everyone has its ordinary weight */
+    uint32_t promised;   /* per mille of the ordinary weights that carry all traffic at worst: more no one is asked to carry */
+    const bool *updated; /* one a member */
+    const bool *chosen;  /* one a member: whose weights are set; the others are not looked at. Only balancers_share's */
+};
+
 struct balancers;
 
 /* For the fronts of the fleet. ERR_INPUT: a server's name comes out of its template as something
@@ -104,6 +113,18 @@ void balancers_shift(struct balancers *balancers, const struct traffic_goal *goa
 /* The same, and what goes out is emptied and shut as by BALANCER_OUT (DONE_TIMED_OUT: sessions were still open after drain_timeout). */
 void balancers_switch(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
                       step_done_fn *fn, void *context);
+/* Sets weights, in one exchange each, and reads them back. Nobody comes in or goes out: an old member that a balancer has
+ * out stays out and has no part; an updated one that is out is a disagreement, DONE_FAILED. Else as balancers_shift. The
+ * new weights are watched like a node that is out. `share` is copied. */
+void balancers_share(struct balancers *balancers, const struct traffic_share *share, step_done_fn *fn, void *context);
+/* What the last share came to in the balancer where it is least, per mille: rounded to what weights can be, and no more
+ * than the updated ones carry. */
+uint32_t balancers_share_reached(const struct balancers *balancers);
+/* BALANCER_IN with no more weight than leaves the updated members, this one too, within the share. */
+void balancers_enter(struct balancers *balancers, size_t member, const struct traffic_share *share, step_done_fn *fn,
+                     void *context);
+/* What the updated members have together by the weights of the last looks, in the balancer where it is least. */
+uint32_t balancers_share_seen(const struct balancers *balancers, const bool *updated);
 /* As balancers_stop and balancers_cancel, for the shift. */
 void balancers_shift_stop(struct balancers *balancers);
 void balancers_shift_cancel(struct balancers *balancers);

@@ -49,6 +49,7 @@ struct engine_settings {
     const char *description;     /* for the roster */
     struct waves waves;          /* indices of members; their rules hold for a rollout */
     size_t waves_passed;         /* by an earlier run, which this one goes on with: their nodes are not changed again */
+    uint32_t share;              /* of the traffic that its release has, per mille, as the balancers say */
     const struct sides *sides;   /* blue-green: which side changes; NULL: another strategy */
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */

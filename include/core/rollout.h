@@ -88,6 +88,9 @@
  *   bakes, on all nodes that are updated so far, for its own time. A wave with no node left to change
  *   (a canary's share that grows with the same nodes; the switch of blue-green) does all that too,
  *   once a node was touched.
+ * - Without `switches` (a canary) a shift is due again when a node came in since the last one, and none is made while
+ *   nobody is updated: a share that nobody is left for goes back to 0 before anybody else changes. A shift back that
+ *   fails then spends the budget too.
  * - A shift that does not come back OK spends the budget, whatever max_failures says: nobody knows
  *   what the balancers do now. Undone nodes, then a shift back that succeeds, make that good; else
  *   the result is NEEDS_CARE.

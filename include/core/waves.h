@@ -47,19 +47,14 @@ int waves_compile(struct waves *out, size_t node_count, const char *const *zones
  * there are two and the share is neither 0 nor all (Argo Rollouts' rule without a traffic router). */
 size_t waves_canary_count(size_t node_count, uint32_t share);
 
-/* One wave a rule, nodes in their order; `whole_first`: all nodes in the first wave, whatever its
- * share (blue-green: they serve nothing before the switch). A wave may be empty. */
-int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule *rules, size_t count,
-                   bool whole_first, struct arena *arena, struct err *err);
+/* One wave a rule, nodes in their order; a wave may be empty. Without `weights` a share is the nearest number of nodes;
+ * with them (one a node: a balancer shifts the traffic) as many nodes as carry it (core/share.h). `whole_first`: all
+ * nodes in the first wave, whatever its share (blue-green: they serve nothing before the switch). */
+int waves_by_share(struct waves *out, size_t node_count, const uint32_t *weights,
+                   const struct wave_rule *rules, size_t count, bool whole_first,
+                   struct arena *arena, struct err *err);
 
 /* The node comes last: to the end of the last wave; the sizes stay, those behind it move up. */
 void waves_put_last(struct waves *waves, size_t node);
-
-/* A canary whose traffic nobody shifts: the number of nodes is the share. Each step is a wave of the
- * nodes that waves_canary_count adds; one that adds none is one with the step before it: its bake is
- * added, and its hold is kept. Shares grow from step to step, the last is SHARE_ALL, else ERR_INPUT.
- */
-int waves_of_steps(struct waves *out, size_t node_count, const struct wave_rule *steps,
-                   size_t step_count, struct arena *arena, struct err *err);
 
 #endif

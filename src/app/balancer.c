@@ -89,8 +89,10 @@ static bool make_tasks(struct balancers *balancers)
         arena_alloc(&fleet->arena, (all * balancers->count + 1) * sizeof(*balancers->cells));
     balancers->holds = arena_alloc(&fleet->arena, (all + 1) * sizeof(*balancers->holds));
     balancers->holds_out = arena_alloc(&fleet->arena, fleet->count + 1);
+    balancers->updated = arena_alloc(&fleet->arena, fleet->count + 1);
     balancers->tasks = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*balancers->tasks));
-    bool fine = balancers->cells && balancers->holds && balancers->holds_out && balancers->tasks &&
+    bool fine = balancers->cells && balancers->holds && balancers->holds_out && balancers->updated &&
+                balancers->tasks &&
                 make_task(balancers, &balancers->shift, 0, all) &&
                 make_task(balancers, &balancers->look, 0, all) &&
                 make_task(balancers, &balancers->watcher, 0, all);
@@ -115,6 +117,7 @@ int balancers_create(struct balancers **out, struct fleet *fleet, struct err *er
     *balancers = (struct balancers){.fleet = fleet, .lanes = lanes, .count = fleet->front_count};
     balancers->slots = slots_of(fleet->playbook);
     balancers->instances = fleet->count * balancers->slots;
+    balancers->shares = fleet->playbook->strategy.kind == STRATEGY_CANARY;
     for (size_t i = 0; i < fleet->front_count; i++)
         lane_init(&lanes[i], fleet, &fleet->fronts[i]);
     *out = balancers;
@@ -166,9 +169,7 @@ static void out_of_time(void *context)
     task_end(task, DONE_FAILED, "the balancers did not answer in time");
 }
 
-/* Where every operation begins; the items are set. */
-static void start(struct task *task, enum balancer_wish wish, enum stage stage, step_done_fn *fn,
-                  void *context)
+void task_start(struct task *task, enum balancer_wish wish, enum stage stage, step_done_fn *fn, void *context)
 {
     struct balancers *balancers = task->balancers;
     task_rest(task);
@@ -197,14 +198,16 @@ void balancers_start(struct balancers *balancers, size_t member, enum balancer_w
     enum stage stage = wish != BALANCER_IN            ? STAGE_LOOK
                        : balancers->holds_out[member] ? STAGE_READY
                                                       : STAGE_NONE;
-    for (size_t i = 0; i < task->item_count; i++)
+    for (size_t i = 0; i < task->item_count; i++) {
         task->items[i].in = wish == BALANCER_IN;
-    start(task, wish, stage, fn, context);
+        task->items[i].weight = WEIGHT_KEEP;
+    }
+    task_start(task, wish, stage, fn, context);
 }
 
 void balancers_look(struct balancers *balancers, step_done_fn *fn, void *context)
 {
-    start(&balancers->look, BALANCER_LOOK, STAGE_LOOK, fn, context);
+    task_start(&balancers->look, BALANCER_LOOK, STAGE_LOOK, fn, context);
 }
 
 static void shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
@@ -213,6 +216,7 @@ static void shift(struct balancers *balancers, const struct traffic_goal *goals,
     struct task *task = &balancers->shift;
     task_rest(task);
     task->empties = empties;
+    task->shares = false;
     task->item_count = count < balancers->instances ? count : balancers->instances;
     for (size_t i = 0; i < task->item_count; i++)
         task->items[i] = (struct item){
@@ -220,7 +224,7 @@ static void shift(struct balancers *balancers, const struct traffic_goal *goals,
             .in = goals[i].in,
             .weight = goals[i].in ? goals[i].weight : WEIGHT_KEEP,
         };
-    start(task, BALANCER_SHIFT, STAGE_LOOK, fn, context);
+    task_start(task, BALANCER_SHIFT, STAGE_LOOK, fn, context);
 }
 
 void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,

@@ -93,7 +93,8 @@ struct cell {
     const char *server;
     struct traffic_view view, found; /* found: when the operation began */
     struct err error;
-    bool known; /* `view` was read in this run */
+    bool known;     /* `view` was read in this run */
+    uint32_t keeps; /* per mille of its full weight, by the share at hand */
 };
 
 enum stage {
@@ -108,6 +109,8 @@ enum stage {
     STAGE_WATCH,
     STAGE_REMIND
 };
+
+#define WEIGHT_BY_SHARE (UINT32_MAX - 1) /* the cell's `keeps` */
 
 /* One instance in an operation. */
 struct item {
@@ -135,6 +138,7 @@ struct task {
     size_t waiting, quiet, warm; /* warm: the step of the warm-up */
     bool timed_out, stopped;
     bool empties; /* a shift: what goes out is waited for, and shut */
+    bool shares;  /* a shift: of weights only */
     int64_t retry_ends_ms, drain_ends_ms, up_ends_ms;
     struct timer *pause, *deadline;
     char sentence[ERR_MESSAGE_MAX];
@@ -158,6 +162,10 @@ struct balancers {
     bool *holds_out;     /* one a member: some balancer may keep traffic away */
     struct task *tasks;  /* one a member */
     struct task shift, look, watcher;
+    bool shares;  /* a canary: the weights are ours */
+    bool *updated; /* one a member, of: */
+    struct traffic_share share;
+    uint32_t reached;
     struct timer *watch;
 };
 
@@ -171,6 +179,13 @@ struct cell *cell_at(const struct balancers *balancers, size_t front, size_t ins
 int64_t drain_limit_ms(const struct balancers *balancers);
 /* The most that a warm-up adds. */
 int64_t warmup_limit_ms(const struct balancers *balancers);
+/* Where every operation begins; the items are set. STAGE_NONE: nothing is to be done. */
+void task_start(struct task *task, enum balancer_wish wish, enum stage stage, step_done_fn *fn, void *context);
+/* What each item keeps of its weight, after a look. Below 0: it cannot be, and the task's sentence says why. */
+int share_plan(struct task *task);
+bool share_is_ordinary(const struct task *task);
+/* Found before anything changes, with the task's sentence: a server has no small share of its weight. */
+bool share_is_too_coarse(struct task *task);
 /* Asks every balancer what the stage asks; what comes after follows from the answers. */
 void task_begin(struct task *task, enum stage stage);
 /* Ends with DONE_OK a moment later. */

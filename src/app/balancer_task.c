@@ -103,12 +103,14 @@ static void answered(void *context, const struct traffic_order *orders, size_t c
         advance(task);
 }
 
-static bool differs(const struct hold *hold, const struct traffic_view *view)
+static bool differs(const struct hold *hold, const struct cell *cell)
 {
+    const struct traffic_view *view = &cell->view;
+    uint32_t weight = hold->weight == WEIGHT_BY_SHARE ? cell->keeps : hold->weight;
     static const enum traffic_state wanted[] = {[ORDER_DRAIN] = TRAFFIC_DRAIN,
                                                 [ORDER_MAINT] = TRAFFIC_MAINT,
                                                 [ORDER_READY] = TRAFFIC_READY};
-    bool partial = hold->weight != WEIGHT_KEEP && hold->weight < WEIGHT_FULL;
+    bool partial = weight != WEIGHT_KEEP && weight < WEIGHT_FULL;
     if (!hold->held)
         return false;
     if (hold->command != ORDER_READY)
@@ -116,10 +118,14 @@ static bool differs(const struct hold *hold, const struct traffic_view *view)
     return partial && view->weight == view->full_weight && view->state == TRAFFIC_READY;
 }
 
-/* How much a server gets at this step of its warm-up. */
-static uint32_t warm_weight(const struct task *task, size_t front)
+/* How much a server gets at this step of its warm-up, within its share. */
+static uint32_t warm_weight(const struct task *task, size_t front, const struct item *item)
 {
     const struct balancer *balancer = task->balancers->fleet->fronts[front].balancer;
+    uint32_t keeps = cell_at(task->balancers, front, item->instance)->keeps;
+    if (item->weight == WEIGHT_BY_SHARE &&
+        (task->warm >= balancer->warmup_count || balancer->warmup[task->warm].weight > keeps))
+        return keeps;
     if (balancer->warmup_count == 0)
         return WEIGHT_KEEP;
     return task->warm < balancer->warmup_count ? balancer->warmup[task->warm].weight : WEIGHT_FULL;
@@ -165,9 +171,11 @@ static bool order_of(struct traffic_order *out, const struct task *task, size_t 
     case STAGE_READY:
     case STAGE_UP:
         if (task->stage == STAGE_READY)
-            out->weight = task->wish == BALANCER_IN ? warm_weight(task, front) : item->weight;
+            out->weight = task->wish == BALANCER_IN         ? warm_weight(task, front, item)
+                          : item->weight == WEIGHT_BY_SHARE ? cell->keeps
+                                                            : item->weight;
         out->command = commands[task->stage];
-        return item->in;
+        return item->in && (!task->shares || cell->found.state == TRAFFIC_READY);
     case STAGE_DRAIN:
     case STAGE_EMPTY:
     case STAGE_SHUT:
@@ -177,11 +185,11 @@ static bool order_of(struct traffic_order *out, const struct task *task, size_t 
         out->command = back[cell->found.state];
         if (task->wish == BALANCER_SHIFT && cell->found.full_weight && cell->found.weight)
             out->weight = (uint32_t)(cell->found.weight * WEIGHT_FULL / cell->found.full_weight);
-        return task->wish == BALANCER_SHIFT || cell->found.state == TRAFFIC_READY;
+        return (task->wish == BALANCER_SHIFT && !task->shares) || cell->found.state == TRAFFIC_READY;
     case STAGE_REMIND:
         out->command = hold->command;
-        out->weight = hold->weight;
-        return differs(hold, &cell->view);
+        out->weight = hold->weight == WEIGHT_BY_SHARE ? cell->keeps : hold->weight;
+        return differs(hold, cell);
     case STAGE_NONE:
     case STAGE_LOOK:
     case STAGE_WATCH:
@@ -322,7 +330,7 @@ static void settle_members(struct task *task)
             bool in = false;
             for (size_t slot = 0; slot < balancers->slots; slot++) {
                 const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
-                bool warms = balancers->fleet->fronts[front].balancer->warmup_count > 0;
+                bool warms = balancers->fleet->fronts[front].balancer->warmup_count > 0 && !balancers->shares;
                 in = in || (cell->known && cell->view.state == TRAFFIC_READY &&
                             (!warms || cell->view.weight >= cell->view.full_weight));
             }
@@ -337,7 +345,7 @@ static void hold(struct task *task)
     for (size_t i = 0; i < task->item_count; i++) {
         const struct item *item = &task->items[i];
         task->balancers->holds[item->instance] = (struct hold){
-            .held = task->wish != BALANCER_IN,
+            .held = task->wish != BALANCER_IN && !(task->shares && share_is_ordinary(task)),
             .command = item->in                        ? ORDER_READY
                        : task->wish == BALANCER_SHIFT && !task->empties ? ORDER_DRAIN
                                                                         : ORDER_MAINT,
@@ -383,12 +391,14 @@ static void looked(struct task *task)
     EACH_CELL(task, i, cell)
     cell->found = cell->view;
     settle_members(task);
-    if (task->wish == BALANCER_LOOK && tell_no_share(task)) {
+    if (task->wish == BALANCER_LOOK && (tell_no_share(task) || share_is_too_coarse(task))) {
         task_end(task, DONE_FAILED, task->sentence);
         return;
     }
     if (task->wish == BALANCER_OUT)
         task_begin(task, STAGE_DRAIN);
+    else if (task->shares && share_plan(task) < 0)
+        task_end(task, DONE_FAILED, task->sentence);
     else if (task->wish == BALANCER_SHIFT)
         task_begin(task, STAGE_READY);
     else
@@ -539,7 +549,10 @@ static void go_on(struct task *task)
         break;
     case STAGE_READY:
         task->up_ends_ms = now_ms(task) + UP_WITHIN_MS;
-        task_begin(task, STAGE_UP);
+        if (task->shares)
+            is_shut(task);
+        else
+            task_begin(task, STAGE_UP);
         break;
     case STAGE_UP:
         coming_up(task);

@@ -302,6 +302,8 @@ static void set_balancer_timeouts(struct rollout_config *config, const struct ba
     config->timeout_ms[STEP_DRAIN] = balancers_limit_ms(balancers, BALANCER_OUT) + later_ms;
     if (config->switches)
         config->timeout_ms[STEP_ACTIVATE] += balancers_limit_ms(balancers, BALANCER_SHIFT);
+    else
+        config->timeout_ms[STEP_DRAIN] += balancers_limit_ms(balancers, BALANCER_SHIFT);
     config->timeout_ms[STEP_SHIFT] =
         balancers_limit_ms(balancers, BALANCER_SHIFT) + later_ms;
     config->timeout_ms[STEP_ENABLE] = balancers_limit_ms(balancers, BALANCER_IN) + later_ms;
@@ -314,12 +316,29 @@ static void add_discovery_timeouts(struct rollout_config *config, const struct d
         config->timeout_ms[steps[i]] += discoveries_limit_ms(discoveries);
 }
 
+/* What an aborted canary leaves behind are ordinary weights. */
+static bool moves_shares(const struct engine *engine)
+{
+    return engine_shares(engine) && engine->settings->waves.rules && engine->settings->kind != RUN_ROLLBACK;
+}
+
+/* Begun, perhaps not for all: it is brought about once more. */
+static uint32_t share_before(const struct engine *engine)
+{
+    const struct engine_settings *settings = engine->settings;
+    if (settings->sides)
+        return settings->sides->switching ? SHARE_ALL - 1 : 0;
+    if (!moves_shares(engine))
+        return 0;
+    return settings->kind == RUN_ABORT ? SHARE_ALL - 1 : settings->share;
+}
+
 /* A rollback by blue-green is a switch too; nobody waits for a promotion in it. */
 static const struct wave_rule *rules_of(struct engine *engine)
 {
     const struct waves *waves = &engine->settings->waves;
     bool forward = engine->settings->kind == RUN_ROLLOUT;
-    if (forward || !engine->settings->sides || !waves->rules)
+    if (forward || !(engine->settings->sides || moves_shares(engine)) || !waves->rules)
         return forward ? waves->rules : NULL;
     struct wave_rule *rules = arena_alloc(&engine->arena, (waves->count + 1) * sizeof(*rules));
     for (size_t i = 0; rules && i < waves->count; i++) {
@@ -343,11 +362,10 @@ static int make_machine(struct engine *engine, struct err *err)
         .node_count = count,
         .waves = engine->settings->waves,
         .rules = rules_of(engine),
-        .shifts = engine->settings->sides != NULL,
+        .shifts = engine->settings->sides != NULL || moves_shares(engine),
         .switches = engine->settings->sides != NULL,
         .waves_passed = engine->settings->waves_passed,
-        /* Begun, perhaps not for all: it is brought about once more. */
-        .share = engine->settings->sides && engine->settings->sides->switching ? SHARE_ALL - 1 : 0,
+        .share = share_before(engine),
         .lock_order = lock_order,
         .max_unavailable = unavailable ? unavailable : 1,
         .quorum = strategy_quorum(playbook, (uint32_t)count),
@@ -472,6 +490,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     arena_init(&engine->arena);
     if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
         (rc = make_hooks(engine, err)) < 0 || (rc = make_migrations(engine, err)) < 0 || (rc = engine_make_sides(engine, err)) < 0 ||
+        (rc = engine_make_shares(engine, err)) < 0 ||
         (rc = make_machine(engine, err)) < 0)
         goto out;
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};

@@ -34,9 +34,15 @@ static void drained(void *context, const struct step_result *result)
     engine_answer(worker, result);
 }
 
-void step_drain_balancers(struct worker *worker)
+static void drain(struct worker *worker)
 {
     step_ask_balancers(worker, BALANCER_OUT, drained);
+}
+
+void step_drain_balancers(struct worker *worker)
+{
+    worker->failed = drained;
+    share_prepare(worker, drain);
 }
 
 static void enabled(void *context, const struct step_result *result)
@@ -51,5 +57,8 @@ static void enabled(void *context, const struct step_result *result)
 
 void step_enable_balancers(struct worker *worker)
 {
-    step_ask_balancers(worker, BALANCER_IN, enabled);
+    if (engine_shares(worker->engine))
+        share_put_in(worker, enabled);
+    else
+        step_ask_balancers(worker, BALANCER_IN, enabled);
 }

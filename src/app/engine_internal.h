@@ -31,8 +31,9 @@ struct worker {
     struct node_words words; /* of the release at hand */
     struct prober *old_prober;  /* blue-green: of what serves before the switch; NULL: nothing does */
     struct node_words old_words;
-    void (*then)(struct worker *worker); /* what goes on with the action at hand */
-    bool preparing;                      /* waits until the idle side is out of the traffic */
+    void (*then)(struct worker *worker); /* what goes on with the action at hand, */
+    step_done_fn *failed;                /* and what ends it */
+    bool preparing;                      /* waits until the idle side is out of the traffic, or weights are ordinary */
     struct action action;  /* in flight when `busy` */
     bool busy;
     bool announcing;       /* the discoveries are at work on it */
@@ -70,6 +71,10 @@ struct engine {
     struct traffic_goal *goals; /* of a shift */
     size_t goal_count;
     enum { IDLE_UNKNOWN, IDLE_GOING, IDLE_OUT } idle_state; /* blue-green: the side that changes */
+    /* a canary's weights: as a shift left them, on their way, ordinary for the old nodes, ordinary for all */
+    enum { SHARE_SET, SHARE_GOING, SHARE_SAFE, SHARE_LEVEL } share_state;
+    bool share_undoes;        /* the way under way is an undo's */
+    bool *updated, *chosen;   /* of a share, one a node */
     struct roster roster;
     struct event *events;  /* a ring of what is still to be told to the machine */
     size_t event_first, event_count, event_capacity;
@@ -111,6 +116,9 @@ void engine_tell_reverted(struct worker *worker, const struct reply *reply);
 /* Blue-green: engine_switch.c. What the machine is told of the node, and who looks at what serves before the switch. */
 int engine_make_sides(struct engine *engine, struct err *err);
 void engine_add_side(const struct worker *worker, struct event *event);
+/* A canary behind balancers: engine_share.c. */
+bool engine_shares(const struct engine *engine);
+int engine_make_shares(struct engine *engine, struct err *err);
 /* Ends heartbeats, deliveries, probes of a worker. */
 void engine_worker_release(struct worker *worker);
 /* Last lines of the service's journal, as output records. */

@@ -79,6 +79,13 @@ const char *switch_begun(const struct worker *worker, const char *current);
 /* What a node in preflight must say to be what the run was planned by. */
 int switch_check(const struct worker *worker, struct err *err);
 
+/* engine_share.c: a canary's share of the traffic, by weights */
+void share_shift(struct worker *worker);
+/* Nobody is taken out while others have less than their ordinary weight: `then` comes when they have it; else the worker's
+ * `failed`. */
+void share_prepare(struct worker *worker, void (*then)(struct worker *worker));
+void share_put_in(struct worker *worker, step_done_fn *fn);
+
 /* engine_hooks.c: commands of the playbook, on nodes and on the runner */
 void carry_hook(struct worker *worker);
 void carry_backup(struct worker *worker);

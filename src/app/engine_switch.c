@@ -121,6 +121,7 @@ static void shifted(void *context, const struct step_result *result)
         step_announce_sides(worker, worker->engine->goal_count);
         return;
     }
+    engine_notice(worker->engine, SIZE_MAX, "%s", result->sentence);
     engine_answer(worker, &done);
 }
 
@@ -128,6 +129,10 @@ void carry_shift(struct worker *worker)
 {
     struct engine *engine = worker->engine;
     const struct sides *sides = engine->settings->sides;
+    if (!sides) {
+        share_shift(worker);
+        return;
+    }
     size_t count = sides_goals(sides, engine->fleet, !worker->action.undo, engine->goals);
     worker->balancing = true;
     engine->goal_count = count;

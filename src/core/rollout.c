@@ -239,10 +239,12 @@ static enum rollout_state after_look_back(struct rollout *rollout)
     return after_undo(rollout);
 }
 
+static enum rollout_state to_wave(struct rollout *rollout);
+
 static enum rollout_state after_shift_back(struct rollout *rollout)
 {
     if (!rollout->config.switches)
-        return rollout->spent ? after_undo(rollout) : ROLLOUT_RELEASE;
+        return rollout->spent || rollout->config.unwinds ? after_undo(rollout) : to_wave(rollout);
     if (!shift_moved(rollout))
         return ROLLOUT_UNDO;
     shift_gives_up(rollout);
@@ -273,24 +275,16 @@ static enum rollout_state to_contract(struct rollout *rollout)
     return !rollout->spent && migration_waits(rollout, true) ? ROLLOUT_CONTRACT : ROLLOUT_RELEASE;
 }
 
-static bool someone_is_updated(const struct rollout *rollout)
-{
-    for (size_t i = 0; i < rollout->config.node_count; i++)
-        if (rollout->walkers[i].outcome == NODE_UPDATED)
-            return true;
-    return false;
-}
-
 static enum rollout_state to_wave(struct rollout *rollout)
 {
     if (rollout->spent)
         return after_failure(rollout);
+    if (shift_has_nobody(rollout) && !mutant(MUTANT_SHARE_KEPT_FOR_NOBODY))
+        return ROLLOUT_SHIFT_BACK;
     if (rollout->held)
         return ROLLOUT_RELEASE;
     if (next_wave(rollout) == SIZE_MAX)
-        return shift_moved(rollout) && failure_may_undo(rollout) && !someone_is_updated(rollout)
-                   ? ROLLOUT_SHIFT_BACK
-                   : ROLLOUT_COMMIT;
+        return ROLLOUT_COMMIT;
     rollout->held = rollout->paused && !mutant(MUTANT_HOLD_FORGOTTEN);
     return rollout->held ? ROLLOUT_RELEASE : ROLLOUT_WAVE;
 }

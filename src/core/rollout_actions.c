@@ -26,8 +26,10 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
         walker->locked = true;
     if (kind == STEP_ACTIVATE)
         walker->activated = true;
-    if (kind == STEP_ENABLE)
+    if (kind == STEP_ENABLE) {
         walker->drained = false;
+        shift_grew_stale(rollout);
+    }
     if (kind == STEP_SHIFT)
         shift_sent(rollout);
     if (kind == STEP_BACKUP || kind == STEP_MIGRATE || kind == STEP_UNMIGRATE)
@@ -50,6 +52,13 @@ static size_t migration_of(const struct rollout *rollout, enum step_kind kind)
     return kind == STEP_BACKUP || kind == STEP_MIGRATE || kind == STEP_UNMIGRATE
                ? rollout->migration
                : 0;
+}
+
+static uint32_t share_sent(const struct rollout *rollout, enum step_kind kind)
+{
+    return kind == STEP_SHIFT && !rollout->config.switches && mutant(MUTANT_SHIFT_OF_WRONG_SHARE)
+               ? SHARE_ALL
+               : shift_share(rollout);
 }
 
 static void send_step(struct rollout *rollout, struct walker *walker, enum step_kind kind)
@@ -82,7 +91,7 @@ static void send_step(struct rollout *rollout, struct walker *walker, enum step_
         .timeout_ms = timeout_ms,
         .result = rollout->planned,
         .wave = rollout->wave,
-        .share = track->undo ? 0 : shift_share(rollout),
+        .share = track->undo ? 0 : share_sent(rollout, kind),
     };
 }
 

@@ -246,6 +246,8 @@ enum rollout_result failure_result(const struct rollout *rollout)
         return RESULT_REFUSED;
     if (rollout->setup_unreachable)
         return RESULT_UNREACHABLE;
+    if (rollout->config.unwinds && rollout->shift_unsure)
+        return RESULT_NEEDS_CARE;
     if (rollout->config.unwinds && count[NODE_NEEDS_CARE] == 0)
         return count[NODE_RESTORED] > 0 ? RESULT_DONE : RESULT_NOTHING;
     if (rollout->held && !rollout->spent)

@@ -131,6 +131,7 @@ struct rollout {
     bool aborted;
     uint32_t share;           /* what the last shift that was answered OK has brought about */
     bool shift_unsure;        /* one was sent since, and nobody knows what it did */
+    bool shift_stale;         /* a node came in since: the share is another */
     size_t waves_passed;
     bool undo_given_up;       /* what was done stays */
     bool data_needs_care;
@@ -224,12 +225,15 @@ void capacity_admit_undo(struct rollout *rollout);
 uint32_t shift_share(const struct rollout *rollout); /* of the wave under way */
 bool shift_is_due(const struct rollout *rollout);
 bool shift_moved(const struct rollout *rollout); /* the target may have traffic of a shift */
+/* A shift of shares that nobody is left for. */
+bool shift_has_nobody(const struct rollout *rollout);
 bool shift_needs_look(const struct rollout *rollout);
 void shift_enter_look(struct rollout *rollout);
 void shift_enter(struct rollout *rollout);
 void shift_enter_look_back(struct rollout *rollout);
 void shift_enter_back(struct rollout *rollout);
 void shift_sent(struct rollout *rollout);
+void shift_grew_stale(struct rollout *rollout);
 void shift_answered(struct rollout *rollout, const struct walker *walker, enum done_status status);
 /* What was switched cannot be switched back: it stays, and needs care. */
 void shift_gives_up(struct rollout *rollout);
@@ -320,6 +324,9 @@ enum mutant {
     MUTANT_STOP_BEFORE_SHIFT_BACK,
     MUTANT_BACK_WITHOUT_LOOK,
     MUTANT_SHIFT_FAILURE_IGNORED,
+    MUTANT_SHIFT_TO_NOBODY,
+    MUTANT_SHIFT_OF_WRONG_SHARE,
+    MUTANT_SHARE_KEPT_FOR_NOBODY,
     MUTANT_HOLD_FORGOTTEN,
     MUTANT_ABORT_IGNORED,
     MUTANT_ADOPTS_THE_SICK,

@@ -8,10 +8,28 @@ uint32_t shift_share(const struct rollout *rollout)
                                                                 : SHARE_ALL;
 }
 
+static bool someone_is_updated(const struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->config.node_count; i++)
+        if (rollout->walkers[i].outcome == NODE_UPDATED)
+            return true;
+    return false;
+}
+
 bool shift_is_due(const struct rollout *rollout)
 {
-    return rollout->config.shifts && rollout->touched_count > 0 &&
-           shift_share(rollout) != rollout->share;
+    if (!rollout->config.shifts || rollout->touched_count == 0)
+        return false;
+    if (!rollout->config.switches && !someone_is_updated(rollout) &&
+        !mutant(MUTANT_SHIFT_TO_NOBODY))
+        return false;
+    return shift_share(rollout) != rollout->share || rollout->shift_stale;
+}
+
+bool shift_has_nobody(const struct rollout *rollout)
+{
+    return shift_moved(rollout) && !rollout->config.switches && rollout->touched_count > 0 &&
+           failure_may_undo(rollout) && !someone_is_updated(rollout);
 }
 
 bool shift_moved(const struct rollout *rollout)
@@ -66,14 +84,20 @@ void shift_sent(struct rollout *rollout)
     rollout->shift_unsure = true;
 }
 
+void shift_grew_stale(struct rollout *rollout)
+{
+    rollout->shift_stale = rollout->config.shifts && !rollout->config.switches;
+}
+
 void shift_answered(struct rollout *rollout, const struct walker *walker, enum done_status status)
 {
     bool back = walker->track == TRACK_SHIFT_BACK;
 
     if (status == DONE_OK || mutant(MUTANT_SHIFT_FAILURE_IGNORED)) {
         rollout->shift_unsure = false;
+        rollout->shift_stale = false;
         rollout->share = back ? 0 : shift_share(rollout);
-    } else if (!back) {
+    } else if (!back || !rollout->config.switches) {
         failure_spend(rollout, SPENT_BY_SHIFT);
     }
 }

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/share.h"
+
 /* Sizes of waves as the batch list gives them, one after the other. */
 struct sizes {
     const struct amount *batch;
@@ -106,13 +108,15 @@ size_t waves_canary_count(size_t node_count, uint32_t share)
     return count == node_count ? node_count - 1 : count;
 }
 
-int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule *rules, size_t count,
-                   bool whole_first, struct arena *arena, struct err *err)
+int waves_by_share(struct waves *out, size_t node_count, const uint32_t *weights,
+                   const struct wave_rule *rules, size_t count, bool whole_first,
+                   struct arena *arena, struct err *err)
 {
     size_t *nodes = arena_alloc(arena, (node_count + 1) * sizeof(*nodes));
     size_t taken = 0;
 
     out->count = count;
+    out->rules = rules;
     out->items = arena_alloc(arena, (count + 1) * sizeof(*out->items));
     if (!nodes || !out->items)
         return err_set(err, ERR_MEMORY, "out of memory for the waves of %zu nodes", node_count);
@@ -120,7 +124,9 @@ int waves_by_share(struct waves *out, size_t node_count, const struct wave_rule 
         nodes[i] = i;
     for (size_t i = 0; i < count; i++) {
         bool all = whole_first || i + 1 == count;
-        size_t until = all ? node_count : waves_canary_count(node_count, rules[i].share);
+        size_t until = all       ? node_count
+                       : weights ? share_count(weights, node_count, rules[i].share)
+                                 : waves_canary_count(node_count, rules[i].share);
 
         until = until < taken ? taken : until;
         out->items[i] = (struct wave){.nodes = nodes + taken, .count = until - taken};

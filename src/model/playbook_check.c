@@ -305,6 +305,10 @@ static void check_balancer(const struct check *check, struct balancer *balancer,
     }
     if (balancer->kind == BALANCER_COMMAND && balancer->warmup_count && !balancer->weight)
         TELL(check, section, "warmup", "key 'warmup' in [%s] needs 'weight', a command", section);
+    bool canary = check->playbook->strategy.kind == STRATEGY_CANARY;
+    if (balancer->kind == BALANCER_COMMAND && canary && !balancer->weight)
+        faults_add(check->faults, check->playbook->file, balancer->line,
+                   "[%s] needs 'weight', a command: type = canary in [strategy] shifts shares of the traffic", section);
     if (!balancer->server)
         balancer->server = balancer->kind == BALANCER_NGINX ? "{address}:{port}" : "{node}";
 }

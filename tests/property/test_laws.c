@@ -127,6 +127,9 @@ static void choose_shares(struct world_plan *plan, struct random *random)
     config->waves_passed = (size_t)random_below(random, plan->rule_count + 1);
     config->share =
         config->shifts && config->waves_passed > 0 ? plan->rules[config->waves_passed - 1].share : 0;
+    if (config->shifts && !config->switches && config->waves_passed < plan->rule_count &&
+        chance(random, 50))
+        config->share = plan->rules[config->waves_passed].share; /* it died in that one's bake */
     for (size_t i = 0; i < plan->node_count; i++)
         plan->natures[i].changed_before = !chance(random, 10);
 }

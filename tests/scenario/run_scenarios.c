@@ -47,6 +47,7 @@ struct number_setting {
 static const struct number_setting settings[] = {
     COUNT_SETTING(max_unavailable),
     COUNT_SETTING(max_failures),
+    COUNT_SETTING(share),
     COUNT_SETTING(quorum),
     TIME_SETTING("ready_deadline", ready_deadline_ms),
     COUNT_SETTING(attempts),

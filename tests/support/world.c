@@ -638,7 +638,7 @@ static int create(struct world *world, struct err *err)
         zones[i] = plan->natures[i].zone;
     if (plan->rule_count > 0) {
         world->config.rules = plan->rules;
-        result = waves_by_share(&world->config.waves, plan->node_count, plan->rules,
+        result = waves_by_share(&world->config.waves, plan->node_count, NULL, plan->rules,
                                 plan->rule_count, world->config.switches, &world->arena, err);
     } else {
         result = waves_compile(&world->config.waves, plan->node_count,

@@ -399,6 +399,24 @@ static void law_7_switched(struct world *world, size_t node, bool undo)
         law_broken(world, "law 7", "web%zu is switched to and is not known to be well", node + 1);
 }
 
+/* A share is the wave's own, for nodes that are updated and well as far as anybody knows. */
+static void law_7_share(struct world *world, const struct action *action)
+{
+    size_t wave = rollout_wave(world->rollout), updated = 0;
+
+    if (action->share != (action->undo ? 0 : world->config.rules[wave].share))
+        law_broken(world, "shift", "wave %zu is shifted to %u of 1000", wave + 1, action->share);
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        if (outcome_of(world, i) != NODE_UPDATED)
+            continue;
+        updated++;
+        if (world->config.probed && !world->ledgers[i].gate_open)
+            law_broken(world, "law 7", "web%zu gets a share without its gate", i + 1);
+    }
+    if (!action->undo && updated == 0)
+        law_broken(world, "law 7", "traffic is shifted, and nobody is updated");
+}
+
 /* ... nor by a shift; and what has traffic is not taken down under it. */
 static void law_7_shift(struct world *world, const struct action *action)
 {
@@ -412,6 +430,8 @@ static void law_7_shift(struct world *world, const struct action *action)
         law_broken(world, "law 3", "traffic is shifted though the budget is spent");
     for (size_t i = 0; world->config.switches && i < world->config.node_count; i++)
         law_7_switched(world, i, action->undo);
+    if (!world->config.switches)
+        law_7_share(world, action);
     world->shifts++;
     world->share_unknown = true;
 }
@@ -799,6 +819,19 @@ static void rule_holds(struct world *world, size_t wave)
     world->waves_begun = wave + 1;
 }
 
+/* Whom a share was for has gone back: so does the share, before anybody else changes. */
+static void rule_share_of_nobody(struct world *world)
+{
+    if (!world->config.shifts || world->config.switches || world->share == 0 ||
+        world->touched_count == 0 || !world->config.undo_allowed || world->past_no_return ||
+        world->config.no_way_back || rollout_state(world->rollout) != ROLLOUT_WAVE)
+        return;
+    for (size_t i = 0; i < world->config.node_count; i++)
+        if (outcome_of(world, i) == NODE_UPDATED)
+            return;
+    law_broken(world, "shift", "a wave begins, and nobody has the %u of 1000", world->share);
+}
+
 static void see_note(struct world *world, const struct note *note)
 {
     switch (note->kind) {
@@ -826,6 +859,7 @@ static void see_note(struct world *world, const struct note *note)
         break;
     case NOTE_WAVE:
         rule_holds(world, (size_t)note->value);
+        rule_share_of_nobody(world);
         break;
     case NOTE_BREAKER: /* its turn may have come long before its first action */
         world->ledgers[note->node].held_by_breaker = true;

@@ -357,6 +357,10 @@ static void what_a_balancer_lacks_is_told(void **state)
     assert_told(BASE "[balancer b]\ntype = command\nnodes = lb\ndrain = a\nready = b\nwarmup = 50%:1s\n",
                 "shop.ini:6: key 'state' is missing in [balancer b]\n"
                 "shop.ini:11: key 'warmup' in [balancer b] needs 'weight', a command\n");
+    assert_told(BASE "[balancer b]\ntype = command\nnodes = lb\ndrain = a\nready = b\nstate = c\n"
+                     "[strategy]\ntype = canary\n",
+                "shop.ini:6: [balancer b] needs 'weight', a command: type = canary in [strategy] shifts shares of "
+                "the traffic\n");
     assert_told(BASE "[balancer b]\ntype = haproxy\nnodes = lb\nbackend = x\nwarmup = 50%:1s, 10%:1s\n",
                 "shop.ini:10: key 'warmup' in [balancer b]: '10%:1s' is not a growing share of 1% to "
                 "99% and its time, like 10%:10s\n");

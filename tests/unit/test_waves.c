@@ -127,7 +127,8 @@ static void no_node_makes_no_wave(void **state)
 }
 
 /* Waves as text: `0 @50 20ms|1 2 @1000 0ms manual`. */
-static const char *stepped(size_t nodes, const struct wave_rule *steps, size_t count)
+static const char *stepped(size_t nodes, const uint32_t *weights, const struct wave_rule *steps,
+                           size_t count)
 {
     static char text[4096];
     struct arena arena;
@@ -137,7 +138,7 @@ static const char *stepped(size_t nodes, const struct wave_rule *steps, size_t c
 
     arena_init(&arena);
     text[0] = '\0';
-    if (waves_of_steps(&waves, nodes, steps, count, &arena, &err) < 0)
+    if (waves_by_share(&waves, nodes, weights, steps, count, false, &arena, &err) < 0)
         snprintf(text, sizeof(text), "error %d: %s", err.code, err.message);
     for (size_t w = 0; w < waves.count; w++) {
         at += (size_t)snprintf(text + at, sizeof(text) - at, "%s", w > 0 ? "|" : "");
@@ -158,10 +159,10 @@ static void a_step_is_the_nearest_number_of_nodes(void **state)
     const struct wave_rule third[] = {{300, 1, false}, {1000, 0, false}};
 
     (void)state;
-    assert_string_equal(stepped(10, four_steps, 4),
+    assert_string_equal(stepped(10, NULL, four_steps, 4),
                         "0 @50 20ms|1 2 @250 50ms manual|3 4 @500 50ms|5 6 7 8 9 @1000 10ms");
-    assert_string_equal(stepped(4, third, 2), "0 @300 1ms|1 2 3 @1000 0ms");
-    assert_string_equal(stepped(5, third, 2), "0 1 @300 1ms|2 3 4 @1000 0ms");
+    assert_string_equal(stepped(4, NULL, third, 2), "0 @300 1ms|1 2 3 @1000 0ms");
+    assert_string_equal(stepped(5, NULL, third, 2), "0 1 @300 1ms|2 3 4 @1000 0ms");
 }
 
 static void both_sides_keep_a_node_until_the_last_step(void **state)
@@ -169,26 +170,22 @@ static void both_sides_keep_a_node_until_the_last_step(void **state)
     const struct wave_rule nearly[] = {{10, 1, false}, {990, 2, false}, {1000, 3, false}};
 
     (void)state;
-    assert_string_equal(stepped(2, nearly, 3), "0 @990 3ms|1 @1000 3ms");
-    assert_string_equal(stepped(3, nearly, 3), "0 @10 1ms|1 @990 2ms|2 @1000 3ms");
-    assert_string_equal(stepped(1, four_steps, 4), "0 @1000 130ms manual");
-    assert_string_equal(stepped(0, four_steps, 4), "");
+    assert_string_equal(stepped(2, NULL, nearly, 3), "0 @10 1ms|@990 2ms|1 @1000 3ms");
+    assert_string_equal(stepped(3, NULL, nearly, 3), "0 @10 1ms|1 @990 2ms|2 @1000 3ms");
+    assert_string_equal(stepped(0, NULL, four_steps, 4),
+                        "@50 20ms|@250 50ms manual|@500 50ms|@1000 10ms");
 }
 
-static void steps_of_as_many_nodes_are_one_wave(void **state)
+static void with_a_balancer_a_step_has_the_nodes_that_carry_it(void **state)
 {
-    (void)state;
-    assert_string_equal(stepped(4, four_steps, 4),
-                        "0 @250 70ms manual|1 @500 50ms|2 3 @1000 10ms");
-}
+    const struct wave_rule third[] = {{300, 1, false}, {1000, 0, false}};
+    const uint32_t even[] = {100, 100, 100, 100}, heavy[] = {300, 100, 100, 100};
 
-static void steps_that_do_not_end_with_all_are_refused(void **state)
-{
     (void)state;
-    assert_string_equal(stepped(4, four_steps, 3),
-                        "error -2: the steps of a canary do not grow to all of the fleet");
-    assert_string_equal(stepped(4, four_steps, 0),
-                        "error -2: the steps of a canary do not grow to all of the fleet");
+    assert_string_equal(stepped(4, even, third, 2), "0 1 @300 1ms|2 3 @1000 0ms");
+    assert_string_equal(stepped(4, heavy, third, 2), "0 @300 1ms|1 2 3 @1000 0ms");
+    assert_string_equal(stepped(4, even, four_steps, 4),
+                        "0 @50 20ms|@250 50ms manual|1 @500 50ms|2 3 @1000 10ms");
 }
 
 int main(void)
@@ -206,8 +203,7 @@ int main(void)
         cmocka_unit_test(no_node_makes_no_wave),
         cmocka_unit_test(a_step_is_the_nearest_number_of_nodes),
         cmocka_unit_test(both_sides_keep_a_node_until_the_last_step),
-        cmocka_unit_test(steps_of_as_many_nodes_are_one_wave),
-        cmocka_unit_test(steps_that_do_not_end_with_all_are_refused),
+        cmocka_unit_test(with_a_balancer_a_step_has_the_nodes_that_carry_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

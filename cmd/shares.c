@@ -1,0 +1,81 @@
+#include "shares.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "app/shares.h"
+#include "app/table.h"
+#include "base/units.h"
+
+static bool is_canary(const struct run *run)
+{
+    return run->inputs.playbook.strategy.kind == STRATEGY_CANARY;
+}
+
+static const char *node_at(const struct run *run, size_t wave, size_t index)
+{
+    return run->fleet->members[run->waves.items[wave].nodes[index]].node->name;
+}
+
+static void print_steps(const struct run *run)
+{
+    static const char *const headings[] = {"step", "share", "bake", "held", "nodes"};
+    struct table table;
+    struct strbuf names;
+    table_init(&table, headings, 5);
+    strbuf_init(&names, 64 << 10);
+    for (size_t i = 0; i < run->waves.count; i++) {
+        const struct wave_rule *rule = &run->waves.rules[i];
+        char number[24], share[24], bake[DURATION_TEXT_MAX];
+        snprintf(number, sizeof(number), "%zu", i + 1);
+        snprintf(share, sizeof(share), "%g%%", rule->share / 10.0);
+        strbuf_reset(&names);
+        for (size_t k = 0; k < run->waves.items[i].count; k++)
+            strbuf_addf(&names, "%s%s", k ? " " : "", node_at(run, i, k));
+        const char *cells[] = {number, share, duration_format(bake, rule->bake_ms),
+                               rule->manual && i + 1 < run->waves.count ? "yes" : NULL,
+                               names.length ? names.text : NULL};
+        table_row(&table, cells);
+    }
+    table_print(&table, stdout);
+    table_release(&table);
+    strbuf_release(&names);
+}
+
+static void dump(json_t *line)
+{
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+static void dump_steps(const struct run *run)
+{
+    for (size_t i = 0; i < run->waves.count; i++) {
+        const struct wave_rule *rule = &run->waves.rules[i];
+        json_t *names = json_array();
+        for (size_t k = 0; k < run->waves.items[i].count; k++)
+            json_array_append_new(names, json_string(node_at(run, i, k)));
+        dump(json_pack("{s:i, s:s, s:i, s:f, s:I, s:b, s:o}", "v", 1, "event", "plan_step", "step", (int)i + 1,
+                       "percent", rule->share / 10.0, "bake_ms", (json_int_t)rule->bake_ms, "manual",
+                       rule->manual && i + 1 < run->waves.count, "nodes", names));
+    }
+}
+
+void shares_print_plan(const struct run *run, bool json)
+{
+    if (is_canary(run) && run->waves.rules)
+        (json ? dump_steps : print_steps)(run);
+}
+
+void shares_print_status(const struct run *run, bool json)
+{
+    struct open_run open = survey_open_run(&run->survey);
+    if (!is_canary(run) || !run->fleet->balancers || !open.rollout || open.kind != RUN_ROLLOUT || !open.release)
+        return;
+    double percent = shares_seen(run->fleet, &run->survey, open.release) / 10.0;
+    if (json)
+        dump(json_pack("{s:i, s:s, s:s, s:f}", "v", 1, "event", "traffic", "release", open.release, "percent", percent));
+    else
+        printf("traffic: %g%% on %s, which is not committed\n", percent, open.release);
+}
