@@ -90,7 +90,7 @@ void lane_fail(struct lane *lane, int code, const char *message);
 
 /* What one balancer knows of one instance. */
 struct cell {
-    const char *server;
+    const char *server; /* NULL: the balancer is another node's own, and does not have it */
     struct traffic_view view, found; /* found: when the operation began */
     struct err error;
     bool known; /* `view` was read in this run */

@@ -161,6 +161,8 @@ static bool order_of(struct traffic_order *out, const struct task *task, size_t 
     const struct hold *hold = &task->balancers->holds[item->instance];
     *out = (struct traffic_order){
         .instance = item->instance, .server = cell->server, .weight = WEIGHT_KEEP};
+    if (!cell->server)
+        return false;
     switch (task->stage) {
     case STAGE_READY:
     case STAGE_UP:
@@ -196,6 +198,12 @@ static bool takes_out(const struct traffic_order *order)
     return order->command == ORDER_DRAIN || order->command == ORDER_MAINT;
 }
 
+static size_t first_instance(const struct balancers *balancers, size_t front)
+{
+    const struct member *own = balancers->fleet->fronts[front].member;
+    return own ? (size_t)(own - balancers->fleet->members) * balancers->slots : 0;
+}
+
 /* One errand for all items; those that bring something in come first, so that there is never less than there was. */
 static void ask_front(struct task *task, size_t front)
 {
@@ -216,7 +224,7 @@ static void ask_front(struct task *task, size_t front)
                     balancers->holds_out[order.instance / balancers->slots] = true;
             }
     errand->count = count;
-    errand->thorough = task->wish == BALANCER_LOOK && task->items[0].instance == 0;
+    errand->thorough = task->wish == BALANCER_LOOK && errand->orders[0].instance == first_instance(balancers, front);
     err_clear(&leg->error);
     if (count == 0) {
         free(errand);
@@ -284,14 +292,14 @@ static void pause_then(struct task *task, int64_t delay_ms, timer_fn *fn)
     for (size_t item = 0; item < (task)->item_count; item++)                                       \
         for (struct cell *cell = cell_at((task)->balancers, 0, (task)->items[item].instance),      \
                          *end_##cell = cell + (task)->balancers->count * (task)->balancers->instances; \
-             cell < end_##cell; cell += (task)->balancers->instances)
+             cell < end_##cell; cell += (task)->balancers->instances)                              \
+            if (cell->server)
 
 static uint64_t sessions_left(const struct task *task)
 {
     uint64_t count = 0;
     EACH_CELL(task, i, cell)
-    if (!task->items[i].in)
-        count += cell->view.sessions;
+    count += task->items[i].in ? 0 : cell->view.sessions;
     return count;
 }
 
@@ -319,7 +327,7 @@ static void settle_members(struct task *task)
         size_t member = task->items[i].instance / balancers->slots;
         bool out = false;
         for (size_t front = 0; front < balancers->count; front++) {
-            bool in = false;
+            bool in = !front_serves(balancers->fleet, front, member);
             for (size_t slot = 0; slot < balancers->slots; slot++) {
                 const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
                 bool warms = balancers->fleet->fronts[front].balancer->warmup_count > 0;
@@ -364,7 +372,7 @@ static bool tell_no_share(struct task *task)
         for (size_t i = 0; i < task->item_count && balancer->warmup_count; i++) {
             const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
             char name[200];
-            if (balancer->kind != BALANCER_HAPROXY ||
+            if (balancer->kind != BALANCER_HAPROXY || !cell->server ||
                 cell->view.full_weight * balancer->warmup[0].weight / WEIGHT_FULL > 0)
                 continue;
             name_front(name, task, front);
@@ -434,7 +442,7 @@ static void tell_not_up(struct task *task)
         for (size_t i = 0; i < task->item_count; i++) {
             const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
             char name[200];
-            if (!task->items[i].in || (cell->view.up && cell->view.state == TRAFFIC_READY))
+            if (!task->items[i].in || !cell->server || (cell->view.up && cell->view.state == TRAFFIC_READY))
                 continue;
             name_front(name, task, front);
             snprintf(task->sentence, sizeof(task->sentence),
