@@ -86,7 +86,7 @@ void lane_forget(struct lane *lane, const void *context);
 void lane_finish(struct lane *lane, const struct err *error);
 void lane_fail(struct lane *lane, int code, const char *message);
 
-/* --- operations over all balancers: balancer_task.c --- */
+/* --- operations over all balancers --- */
 
 /* What one balancer knows of one instance. */
 struct cell {
@@ -169,8 +169,19 @@ struct balancers {
 struct cell *cell_at(const struct balancers *balancers, size_t front, size_t instance);
 /* The longest drain_timeout of all. */
 int64_t drain_limit_ms(const struct balancers *balancers);
+
+/* --- what is asked for at one balancer: balancer_orders.c --- */
+
+/* What the task's stage asks of an item there; false: nothing. */
+bool task_order(struct traffic_order *out, const struct task *task, size_t front,
+                const struct item *item);
+/* How long a step of the warm-up lasts at the slowest balancer; below 0: nobody warms up any more. */
+int64_t warm_hold_ms(const struct balancers *balancers, size_t step);
 /* The most that a warm-up adds. */
 int64_t warmup_limit_ms(const struct balancers *balancers);
+
+/* --- operations: balancer_task.c --- */
+
 /* Asks every balancer what the stage asks; what comes after follows from the answers. */
 void task_begin(struct task *task, enum stage stage);
 /* Ends with DONE_OK a moment later. */

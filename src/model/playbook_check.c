@@ -324,6 +324,11 @@ static void check_balancer(const struct check *check, struct balancer *balancer,
     }
     if (balancer->kind == BALANCER_COMMAND && balancer->warmup_count && !balancer->weight)
         TELL(check, section, "warmup", "key 'warmup' in [%s] needs 'weight', a command", section);
+    if (balancer->warmup_count && check->playbook->strategy.kind == STRATEGY_BLUE_GREEN)
+        TELL(check, section, "warmup",
+             "key 'warmup' in [%s] has no meaning with type = blue-green: one switch gives the idle side all of the "
+             "traffic; remove it",
+             section);
     if (!balancer->server)
         balancer->server = balancer->kind == BALANCER_NGINX ? "{address}:{port}" : "{node}";
 }

@@ -395,6 +395,9 @@ static void what_a_balancer_lacks_is_told(void **state)
     assert_told(BASE "[balancer b]\ntype = haproxy\nnodes = lb\nbackend = x\nwarmup = 50%:1s, 10%:1s\n",
                 "shop.ini:10: key 'warmup' in [balancer b]: '10%:1s' is not a growing share of 1% to "
                 "99% and its time, like 10%:10s\n");
+    assert_told(BLUE_GREEN "warmup = 10%:1s\n" SLOT_PAIR "[health]\nhttp = /healthz\n",
+                "shop.ini:11: key 'warmup' in [balancer front] has no meaning with type = blue-green: one switch "
+                "gives the idle side all of the traffic; remove it\n");
     assert_told(BASE "[balancer front]\nnodes = lb\n",
                 "shop.ini:6: key 'type' is missing in [balancer front]\n"
                 "shop.ini:6: key 'backend' is missing in [balancer front]\n");
