@@ -29,12 +29,18 @@ struct member {
 /* The instance that `slot` names; the node's own service when it names none. */
 const struct service *member_instance(const struct member *member, const char *slot);
 
+struct fleet;
+
 /* One balancer of the playbook on one node that it runs on, with a session of its own: the node may run the service too. */
 struct front {
     const struct balancer *balancer;
     const struct node *node;
     struct session *session;
+    const struct member *member; /* scope = node: the one that it serves; NULL: all */
+    const char *upstream_file, *pid_file; /* nginx, as this node has them */
 };
+/* Whether it sends traffic to the member of this index. */
+bool front_serves(const struct fleet *fleet, size_t front, size_t member);
 
 struct balancers;
 struct dependencies;

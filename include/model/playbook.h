@@ -164,6 +164,8 @@ struct migration {
 const char *change_kind_name(enum change_kind kind); /* "expand", ... static */
 
 enum balancer_kind { BALANCER_HAPROXY, BALANCER_NGINX, BALANCER_COMMAND };
+/* SCOPE_FLEET: it sends traffic to every node. SCOPE_NODE: each node has its own, in front of its own two slots. */
+enum balancer_scope { SCOPE_FLEET, SCOPE_NODE };
 /* A server that comes in gets so much of its weight for so long. */
 struct warmup_step {
     uint32_t weight; /* per mille */
@@ -172,7 +174,8 @@ struct warmup_step {
 struct balancer {
     const char *name; /* from [balancer NAME] */
     enum balancer_kind kind;
-    const char *nodes;        /* an inventory pattern: where it runs; required */
+    enum balancer_scope scope;
+    const char *nodes;        /* an inventory pattern: where it runs; required, NULL with SCOPE_NODE */
     const char *backend;      /* HAProxy's name of the servers' group; required */
     const char *socket;       /* `address:port` of its Runtime API, as its own node reaches it, or a path */
     const char *host;         /* of `socket`, without brackets; NULL: it is a path */
@@ -182,7 +185,7 @@ struct balancer {
     struct warmup_step *warmup;
     size_t warmup_count;
     bool become;
-    const char *upstream_file, *upstream, *test, *reload, *pid_file; /* nginx */
+    const char *upstream_file, *upstream, *test, *reload, *pid_file; /* nginx; with SCOPE_NODE the files are templates */
     const char *drain, *ready, *weight, *state;             /* command */
     int64_t timeout_ms;                                     /* of one such command; 10 s */
     int line;

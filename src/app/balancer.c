@@ -59,6 +59,8 @@ static int name_servers(struct balancers *balancers, struct err *err)
     struct fleet *fleet = balancers->fleet;
     for (size_t front = 0; front < balancers->count; front++)
         for (size_t i = 0; i < balancers->instances; i++) {
+            if (!front_serves(fleet, front, i / balancers->slots))
+                continue;
             int rc = name_server(balancers, cell_at(balancers, front, i),
                                  fleet->fronts[front].balancer, i, err);
             if (rc < 0)
@@ -343,6 +345,8 @@ enum traffic_sight balancers_sight(const struct balancers *balancers, size_t mem
     bool in = false, out = false;
     for (size_t front = 0; front < balancers->count; front++) {
         const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
+        if (!cell->server)
+            continue;
         if (!cell->known || cell->error.code)
             return SIGHT_UNKNOWN;
         bool serves = cell->view.state == TRAFFIC_READY && cell->view.weight > 0;

@@ -86,11 +86,11 @@ void lane_forget(struct lane *lane, const void *context);
 void lane_finish(struct lane *lane, const struct err *error);
 void lane_fail(struct lane *lane, int code, const char *message);
 
-/* --- operations over all balancers: balancer_task.c --- */
+/* --- operations over all balancers --- */
 
 /* What one balancer knows of one instance. */
 struct cell {
-    const char *server;
+    const char *server; /* NULL: the balancer is another node's own, and does not have it */
     struct traffic_view view, found; /* found: when the operation began */
     struct err error;
     bool known;     /* `view` was read in this run */
@@ -177,8 +177,19 @@ struct balancers {
 struct cell *cell_at(const struct balancers *balancers, size_t front, size_t instance);
 /* The longest drain_timeout of all. */
 int64_t drain_limit_ms(const struct balancers *balancers);
+
+/* --- what is asked for at one balancer: balancer_orders.c --- */
+
+/* What the task's stage asks of an item there; false: nothing. */
+bool task_order(struct traffic_order *out, const struct task *task, size_t front,
+                const struct item *item);
+/* How long a step of the warm-up lasts at the slowest balancer; below 0: nobody warms up any more. */
+int64_t warm_hold_ms(const struct balancers *balancers, size_t step);
 /* The most that a warm-up adds. */
 int64_t warmup_limit_ms(const struct balancers *balancers);
+
+/* --- operations: balancer_task.c --- */
+
 /* Where every operation begins; the items are set. STAGE_NONE: nothing is to be done. */
 void task_start(struct task *task, enum balancer_wish wish, enum stage stage, step_done_fn *fn, void *context);
 /* What each item keeps of its weight, after a look. Below 0: it cannot be, and the task's sentence says why. */

@@ -67,8 +67,9 @@ static void write_file(struct lane *lane)
                        .text = write_text,
                        .what = "nginx",
                        .timeout_ms = COMMAND_MS,
-                       .values = {{"DEPLOYCTL_FILE", balancer->upstream_file},
-                                  {"DEPLOYCTL_PID", balancer->pid_file},
+                       .member = lane->front->member,
+                       .values = {{"DEPLOYCTL_FILE", lane->front->upstream_file},
+                                  {"DEPLOYCTL_PID", lane->front->pid_file},
                                   {"DEPLOYCTL_TEST", balancer->test},
                                   {"DEPLOYCTL_RELOAD", balancer->reload},
                                   {"DEPLOYCTL_TEXT", lane->request.text}},
@@ -95,10 +96,10 @@ static void looked(struct lane *lane, const char *output)
             errand->orders[i].view.state == TRAFFIC_READY ? 0 : draining;
     if (rc == 0 && lane->answer.length > NGINX_FILE_MAX)
         rc = err_set(&error, ERR_REFUSED, "%s has more than 64 KiB",
-                     lane->front->balancer->upstream_file);
+                     lane->front->upstream_file);
     if (rc == 0 && changed && lane->at)
         rc = err_set(&error, ERR_FAILED, "%s does not hold what was written",
-                     lane->front->balancer->upstream_file);
+                     lane->front->upstream_file);
     if (rc < 0)
         lane_finish(lane, &error);
     else if (changed)
@@ -114,8 +115,9 @@ static void look(struct lane *lane)
                        .text = read_text,
                        .what = "nginx",
                        .timeout_ms = COMMAND_MS,
-                       .values = {{"DEPLOYCTL_FILE", balancer->upstream_file},
-                                  {"DEPLOYCTL_PID", balancer->pid_file},
+                       .member = lane->front->member,
+                       .values = {{"DEPLOYCTL_FILE", lane->front->upstream_file},
+                                  {"DEPLOYCTL_PID", lane->front->pid_file},
                                   {"DEPLOYCTL_TEST", lane->first->thorough ? balancer->test : ""}},
                        .ran = looked,
                    });

@@ -103,105 +103,15 @@ static void answered(void *context, const struct traffic_order *orders, size_t c
         advance(task);
 }
 
-static bool differs(const struct hold *hold, const struct cell *cell)
-{
-    const struct traffic_view *view = &cell->view;
-    uint32_t weight = hold->weight == WEIGHT_BY_SHARE ? cell->keeps : hold->weight;
-    static const enum traffic_state wanted[] = {[ORDER_DRAIN] = TRAFFIC_DRAIN,
-                                                [ORDER_MAINT] = TRAFFIC_MAINT,
-                                                [ORDER_READY] = TRAFFIC_READY};
-    bool partial = weight != WEIGHT_KEEP && weight < WEIGHT_FULL;
-    if (!hold->held)
-        return false;
-    if (hold->command != ORDER_READY)
-        return view->state < wanted[hold->command];
-    return partial && view->weight == view->full_weight && view->state == TRAFFIC_READY;
-}
-
-/* How much a server gets at this step of its warm-up, within its share. */
-static uint32_t warm_weight(const struct task *task, size_t front, const struct item *item)
-{
-    const struct balancer *balancer = task->balancers->fleet->fronts[front].balancer;
-    uint32_t keeps = cell_at(task->balancers, front, item->instance)->keeps;
-    if (item->weight == WEIGHT_BY_SHARE &&
-        (task->warm >= balancer->warmup_count || balancer->warmup[task->warm].weight > keeps))
-        return keeps;
-    if (balancer->warmup_count == 0)
-        return WEIGHT_KEEP;
-    return task->warm < balancer->warmup_count ? balancer->warmup[task->warm].weight : WEIGHT_FULL;
-}
-
-/* How long the step at hand lasts at the slowest balancer; below 0: nobody warms up any more. */
-static int64_t warm_hold_ms(const struct balancers *balancers, size_t step)
-{
-    int64_t longest = -1;
-    for (size_t i = 0; i < balancers->count; i++) {
-        const struct balancer *balancer = balancers->fleet->fronts[i].balancer;
-        if (step < balancer->warmup_count && balancer->warmup[step].hold_ms > longest)
-            longest = balancer->warmup[step].hold_ms;
-    }
-    return longest;
-}
-
-int64_t warmup_limit_ms(const struct balancers *balancers)
-{
-    int64_t sum = 0, hold_ms;
-    for (size_t step = 0; (hold_ms = warm_hold_ms(balancers, step)) >= 0; step++)
-        sum += hold_ms + ERRANDS_MS / 4;
-    return sum;
-}
-
-/* What the stage asks of an item; false: nothing. */
-static bool order_of(struct traffic_order *out, const struct task *task, size_t front,
-                     const struct item *item)
-{
-    static const enum traffic_command commands[] = {
-        [STAGE_LOOK] = ORDER_LOOK,   [STAGE_READY] = ORDER_READY, [STAGE_UP] = ORDER_LOOK,
-        [STAGE_DRAIN] = ORDER_DRAIN, [STAGE_EMPTY] = ORDER_LOOK,  [STAGE_SHUT] = ORDER_MAINT,
-        [STAGE_WATCH] = ORDER_LOOK,
-    };
-    static const enum traffic_command back[] = {[TRAFFIC_READY] = ORDER_READY,
-                                                [TRAFFIC_DRAIN] = ORDER_DRAIN,
-                                                [TRAFFIC_MAINT] = ORDER_MAINT};
-    const struct cell *cell = cell_at(task->balancers, front, item->instance);
-    const struct hold *hold = &task->balancers->holds[item->instance];
-    *out = (struct traffic_order){
-        .instance = item->instance, .server = cell->server, .weight = WEIGHT_KEEP};
-    switch (task->stage) {
-    case STAGE_READY:
-    case STAGE_UP:
-        if (task->stage == STAGE_READY)
-            out->weight = task->wish == BALANCER_IN         ? warm_weight(task, front, item)
-                          : item->weight == WEIGHT_BY_SHARE ? cell->keeps
-                                                            : item->weight;
-        out->command = commands[task->stage];
-        return item->in && (!task->shares || cell->found.state == TRAFFIC_READY);
-    case STAGE_DRAIN:
-    case STAGE_EMPTY:
-    case STAGE_SHUT:
-        out->command = commands[task->stage];
-        return !item->in;
-    case STAGE_PUT_BACK:
-        out->command = back[cell->found.state];
-        if (task->wish == BALANCER_SHIFT && cell->found.full_weight && cell->found.weight)
-            out->weight = (uint32_t)(cell->found.weight * WEIGHT_FULL / cell->found.full_weight);
-        return (task->wish == BALANCER_SHIFT && !task->shares) || cell->found.state == TRAFFIC_READY;
-    case STAGE_REMIND:
-        out->command = hold->command;
-        out->weight = hold->weight == WEIGHT_BY_SHARE ? cell->keeps : hold->weight;
-        return differs(hold, cell);
-    case STAGE_NONE:
-    case STAGE_LOOK:
-    case STAGE_WATCH:
-        break;
-    }
-    out->command = commands[task->stage];
-    return true;
-}
-
 static bool takes_out(const struct traffic_order *order)
 {
     return order->command == ORDER_DRAIN || order->command == ORDER_MAINT;
+}
+
+static size_t first_instance(const struct balancers *balancers, size_t front)
+{
+    const struct member *own = balancers->fleet->fronts[front].member;
+    return own ? (size_t)(own - balancers->fleet->members) * balancers->slots : 0;
 }
 
 /* One errand for all items; those that bring something in come first, so that there is never less than there was. */
@@ -218,13 +128,13 @@ static void ask_front(struct task *task, size_t front)
     }
     for (int outs = 0; outs < 2; outs++)
         for (size_t i = 0; i < task->item_count; i++)
-            if (order_of(&order, task, front, &task->items[i]) && takes_out(&order) == outs) {
+            if (task_order(&order, task, front, &task->items[i]) && takes_out(&order) == outs) {
                 errand->orders[count++] = order;
                 if (outs && task->stage != STAGE_PUT_BACK)
                     balancers->holds_out[order.instance / balancers->slots] = true;
             }
     errand->count = count;
-    errand->thorough = task->wish == BALANCER_LOOK && task->items[0].instance == 0;
+    errand->thorough = task->wish == BALANCER_LOOK && errand->orders[0].instance == first_instance(balancers, front);
     err_clear(&leg->error);
     if (count == 0) {
         free(errand);
@@ -292,14 +202,14 @@ static void pause_then(struct task *task, int64_t delay_ms, timer_fn *fn)
     for (size_t item = 0; item < (task)->item_count; item++)                                       \
         for (struct cell *cell = cell_at((task)->balancers, 0, (task)->items[item].instance),      \
                          *end_##cell = cell + (task)->balancers->count * (task)->balancers->instances; \
-             cell < end_##cell; cell += (task)->balancers->instances)
+             cell < end_##cell; cell += (task)->balancers->instances)                              \
+            if (cell->server)
 
 static uint64_t sessions_left(const struct task *task)
 {
     uint64_t count = 0;
     EACH_CELL(task, i, cell)
-    if (!task->items[i].in)
-        count += cell->view.sessions;
+    count += task->items[i].in ? 0 : cell->view.sessions;
     return count;
 }
 
@@ -327,7 +237,7 @@ static void settle_members(struct task *task)
         size_t member = task->items[i].instance / balancers->slots;
         bool out = false;
         for (size_t front = 0; front < balancers->count; front++) {
-            bool in = false;
+            bool in = !front_serves(balancers->fleet, front, member);
             for (size_t slot = 0; slot < balancers->slots; slot++) {
                 const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
                 bool warms = balancers->fleet->fronts[front].balancer->warmup_count > 0 && !balancers->shares;
@@ -372,7 +282,7 @@ static bool tell_no_share(struct task *task)
         for (size_t i = 0; i < task->item_count && balancer->warmup_count; i++) {
             const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
             char name[200];
-            if (balancer->kind != BALANCER_HAPROXY ||
+            if (balancer->kind != BALANCER_HAPROXY || !cell->server ||
                 cell->view.full_weight * balancer->warmup[0].weight / WEIGHT_FULL > 0)
                 continue;
             name_front(name, task, front);
@@ -444,7 +354,7 @@ static void tell_not_up(struct task *task)
         for (size_t i = 0; i < task->item_count; i++) {
             const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
             char name[200];
-            if (!task->items[i].in || (cell->view.up && cell->view.state == TRAFFIC_READY))
+            if (!task->items[i].in || !cell->server || (cell->view.up && cell->view.state == TRAFFIC_READY))
                 continue;
             name_front(name, task, front);
             snprintf(task->sentence, sizeof(task->sentence),

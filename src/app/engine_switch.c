@@ -121,7 +121,8 @@ static void shifted(void *context, const struct step_result *result)
         step_announce_sides(worker, worker->engine->goal_count);
         return;
     }
-    engine_notice(worker->engine, SIZE_MAX, "%s", result->sentence);
+    if (done.status == DONE_FAILED)
+        engine_notice(worker->engine, SIZE_MAX, "switch: %s", result->sentence);
     engine_answer(worker, &done);
 }
 

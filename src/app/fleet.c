@@ -1,6 +1,7 @@
 #include "app/fleet.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "model/pattern.h"
 #include "model/slots.h"
+#include "model/template.h"
 
 #define JUMP_DEPTH_MAX 4
 
@@ -100,8 +102,48 @@ int fleet_session(struct session **out, struct fleet *fleet, const struct invent
     return *out ? 0 : err_set(err, ERR_MEMORY, "out of memory");
 }
 
+bool front_serves(const struct fleet *fleet, size_t front, size_t member)
+{
+    const struct member *own = fleet->fronts[front].member;
+    return !own || own == &fleet->members[member];
+}
+
+/* A path of the balancer's on the member that it serves. */
+static int expand_path(const char **out, struct fleet *fleet, const struct member *member, const char *path, struct err *err)
+{
+    struct node_words words = {.release = ""};
+    struct variable known[NODE_VARIABLES_MAX];
+    struct template_scope scope = {.node = member->node, .extra = known};
+    struct strbuf text;
+    *out = NULL;
+    if (!path)
+        return 0;
+    strbuf_init(&text, PATH_MAX - 1);
+    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, member, &words, &fleet->arena);
+    int rc = template_expand(&text, path, &scope, err);
+    if (rc == 0 && !(*out = arena_strdup(&fleet->arena, text.text)))
+        rc = err_set(err, ERR_MEMORY, "out of memory");
+    strbuf_release(&text);
+    return rc;
+}
+
+static int set_paths(struct front *front, struct fleet *fleet, struct err *err)
+{
+    const struct balancer *balancer = front->balancer;
+    front->upstream_file = balancer->upstream_file;
+    front->pid_file = balancer->pid_file;
+    if (!front->member)
+        return 0;
+    int rc = expand_path(&front->upstream_file, fleet, front->member, balancer->upstream_file, err);
+    if (rc == 0)
+        rc = expand_path(&front->pid_file, fleet, front->member, balancer->pid_file, err);
+    return rc < 0 ? err_prefix(err, "node %s: [balancer %s]", front->node->name, balancer->name) : 0;
+}
+
+/* `member`: whose own balancer it is; NULL: it serves all. */
 static int add_front(struct fleet *fleet, const struct inventory *inventory,
-                     const struct balancer *balancer, const struct node *node, struct err *err)
+                     const struct balancer *balancer, const struct node *node, const struct member *member,
+                     struct err *err)
 {
     struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
     struct front *fronts =
@@ -120,8 +162,19 @@ static int add_front(struct fleet *fleet, const struct inventory *inventory,
     struct session *session = session_create(&settings);
     if (!session)
         return err_set(err, ERR_MEMORY, "out of memory");
-    fronts[fleet->front_count++] = (struct front){balancer, node, session};
-    return 0;
+    struct front *front = &fronts[fleet->front_count++];
+    *front = (struct front){.balancer = balancer, .node = node, .session = session, .member = member};
+    return set_paths(front, fleet, err);
+}
+
+/* Each node's own. */
+static int add_own_fronts(struct fleet *fleet, const struct inventory *inventory, const struct balancer *balancer,
+                          struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < fleet->count && rc == 0; i++)
+        rc = add_front(fleet, inventory, balancer, fleet->members[i].node, &fleet->members[i], err);
+    return rc;
 }
 
 static int add_fronts(struct fleet *fleet, const struct inventory *inventory, struct err *err)
@@ -130,13 +183,19 @@ static int add_fronts(struct fleet *fleet, const struct inventory *inventory, st
     for (size_t i = 0; playbook && i < playbook->balancer_count; i++) {
         const struct balancer *balancer = &playbook->balancers[i];
         size_t *nodes, count = 0;
+        if (balancer->scope == SCOPE_NODE) {
+            int own = add_own_fronts(fleet, inventory, balancer, err);
+            if (own < 0)
+                return own;
+            continue;
+        }
         int rc = pattern_resolve(&nodes, &count, inventory, balancer->nodes, &fleet->arena, err);
         if (rc == 0 && count == 0)
             rc = err_set(err, ERR_NOT_FOUND, "no node");
         if (rc < 0)
             return err_prefix(err, "balancer %s: nodes = %s", balancer->name, balancer->nodes);
         for (size_t k = 0; k < count && rc == 0; k++)
-            rc = add_front(fleet, inventory, balancer, &inventory->nodes[nodes[k]], err);
+            rc = add_front(fleet, inventory, balancer, &inventory->nodes[nodes[k]], NULL, err);
         if (rc < 0)
             return rc;
     }

@@ -21,7 +21,7 @@ bool sides_changes(const struct sides *sides, const struct member *member)
 
 /* How one instance stands at all balancers. */
 struct sum {
-    size_t ready, serving;
+    size_t ready, serving, fronts;
 };
 
 static struct sum sum_of(const struct fleet *fleet, size_t member, size_t side)
@@ -29,6 +29,9 @@ static struct sum sum_of(const struct fleet *fleet, size_t member, size_t side)
     struct sum sum = {0};
     size_t slot = playbook_has_slots(fleet->playbook) ? side : 0;
     for (size_t front = 0; front < fleet->front_count; front++) {
+        if (!front_serves(fleet, front, member))
+            continue;
+        sum.fronts++;
         const struct traffic_view *view = balancers_view(fleet->balancers, front, member, slot);
         bool ready = view && view->state == TRAFFIC_READY && view->weight > 0;
         sum.ready += ready;
@@ -57,7 +60,7 @@ static bool disagree(const struct fleet *fleet, size_t side)
         if (sides_slot(&fleet->members[i], side) == SLOTS)
             continue;
         struct sum sum = sum_of(fleet, i, side);
-        if (sum.serving && sum.ready < fleet->front_count)
+        if (sum.serving && sum.ready < sum.fronts)
             return true;
     }
     return false;

@@ -285,14 +285,33 @@ static const struct {
     {"weight", BALANCER_COMMAND, false},  {"timeout", BALANCER_COMMAND, false},
 };
 
+/* A node that is taken out of its own balancer has nobody else to answer: there must be another slot on it. */
+static void check_scope(const struct check *check, const char *section)
+{
+    const struct playbook *playbook = check->playbook;
+    if (playbook_has(playbook, section, "nodes"))
+        TELL(check, section, "nodes",
+             "key 'nodes' in [%s] has no meaning with scope = node: it runs on the service's nodes; remove it",
+             section);
+    if (playbook->strategy.kind != STRATEGY_BLUE_GREEN || playbook->slots[SLOT_BLUE].hosts ||
+        playbook->slots[SLOT_GREEN].hosts)
+        TELL(check, section, "scope",
+             "key 'scope' in [%s]: node needs type = blue-green in [strategy] with two slots on each node, "
+             "between which the node's own balancer switches",
+             section);
+}
+
 static void check_balancer(const struct check *check, struct balancer *balancer, const char *section)
 {
     static const char *const required[] = {"type", "nodes"};
+    size_t required_count = balancer->scope == SCOPE_NODE ? 1 : 2;
     static const char *const kinds[] = {"haproxy", "nginx", "command"};
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < required_count; i++)
         if (!playbook_has(check->playbook, section, required[i]))
             faults_add(check->faults, check->playbook->file, balancer->line,
                        "key '%s' is missing in [%s]", required[i], section);
+    if (balancer->scope == SCOPE_NODE)
+        check_scope(check, section);
     for (size_t i = 0; i < sizeof(balancer_keys) / sizeof(balancer_keys[0]); i++) {
         const char *key = balancer_keys[i].key;
         bool has = playbook_has(check->playbook, section, key);
@@ -309,6 +328,11 @@ static void check_balancer(const struct check *check, struct balancer *balancer,
     if (balancer->kind == BALANCER_COMMAND && canary && !balancer->weight)
         faults_add(check->faults, check->playbook->file, balancer->line,
                    "[%s] needs 'weight', a command: type = canary in [strategy] shifts shares of the traffic", section);
+    if (balancer->warmup_count && check->playbook->strategy.kind == STRATEGY_BLUE_GREEN)
+        TELL(check, section, "warmup",
+             "key 'warmup' in [%s] has no meaning with type = blue-green: one switch gives the idle side all of the "
+             "traffic; remove it",
+             section);
     if (!balancer->server)
         balancer->server = balancer->kind == BALANCER_NGINX ? "{address}:{port}" : "{node}";
 }
@@ -399,7 +423,9 @@ static void check_template(const struct check *check, const char *section, const
 {
     struct template_place place = {.check = check, .section = section, .key = key};
     struct err err = {0};
-    if (strcmp(section, "service") == 0)
+    if (strcmp(key, "file") == 0 || strcmp(key, "pid") == 0)
+        place.built_in_count = BUILT_IN_OF_ROOT;
+    else if (strcmp(section, "service") == 0)
         place.built_in_count = strcmp(key, "unit") == 0 ? BUILT_IN_OF_SERVICE : BUILT_IN_OF_ROOT;
     else
         place.built_in_count = strcmp(key, "unit") == 0 ? BUILT_IN_OF_SERVICE : BUILT_IN_COUNT;
@@ -426,6 +452,10 @@ static void check_templates(const struct check *check)
         const char *section = arena_printf(&check->playbook->arena, "balancer %s", balancer->name);
         if (section)
             check_template(check, section, "server", balancer->server);
+        if (section && balancer->scope == SCOPE_NODE) {
+            check_template(check, section, "file", balancer->upstream_file);
+            check_template(check, section, "pid", balancer->pid_file);
+        }
     }
     for (size_t i = 0; i < check->playbook->discovery_count; i++) {
         const struct discovery *discovery = &check->playbook->discoveries[i];

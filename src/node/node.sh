@@ -1016,12 +1016,14 @@ lead() {
     reply failed "unknown step $verb"
 }
 
-# The working folder of a command: that of release $1, else the current one.
+# The working folder of a command: that of release $1, else what the slot runs, else the current one.
 command_folder() {
     if [ -n "$1" ]; then
         cd -- "$s_root/releases/$1" || return
     elif [ "$verb" = exec ] || [ -z "$s_root" ]; then
         cd || cd /
+    elif [ -n "$v_slot" ] && [ -d "$s_root/slots/$v_slot" ]; then
+        cd -- "$s_root/slots/$v_slot" || return
     elif [ -d "$s_root/current" ]; then
         cd -- "$s_root/current" || return
     else

@@ -210,6 +210,41 @@ static void two_groups_of_nodes_are_read(void **state)
     parsed_release(&parsed);
 }
 
+#define OWN_BALANCER                                                                               \
+    "[balancer own]\ntype = nginx\nscope = node\nfile = /srv/{node}/shop.upstream\nupstream = shop\n"
+#define SLOTS_ALONE                                                                                \
+    "[service]\nname = shop\nroot = /srv/shop\nunit = shop@{slot}.service\n"                       \
+    "[strategy]\ntype = blue-green\n"
+
+static void a_balancer_of_each_node_is_read(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, SLOTS_ALONE SLOT_PAIR "[health]\nhttp = /healthz\n" OWN_BALANCER);
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(parsed.playbook.balancers[0].scope, SCOPE_NODE);
+    assert_null(parsed.playbook.balancers[0].nodes);
+    parsed_release(&parsed);
+}
+
+static void a_balancer_of_each_node_needs_two_slots_there(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    assert_told(BASE OWN_BALANCER,
+                "shop.ini:8: key 'scope' in [balancer own]: node needs type = blue-green in [strategy] with two "
+                "slots on each node, between which the node's own balancer switches\n");
+    parse(&parsed, SLOTS_ALONE "[slot blue]\nhosts = a\n[slot green]\nhosts = b\n" OWN_BALANCER);
+    assert_non_null(strstr(parsed.told, "key 'scope' in [balancer own]: node needs"));
+    parsed_release(&parsed);
+    parse(&parsed, SLOTS_ALONE SLOT_PAIR OWN_BALANCER "nodes = lb\n");
+    assert_non_null(strstr(parsed.told, "key 'nodes' in [balancer own] has no meaning with scope = node"));
+    parsed_release(&parsed);
+    parse(&parsed, SLOTS_ALONE SLOT_PAIR "[health]\nhttp = /healthz\n" OWN_BALANCER "pid = /run/{node.pid\n");
+    assert_non_null(strstr(parsed.told, "key 'pid' in [balancer own]"));
+    parsed_release(&parsed);
+}
+
 static void slots_that_cannot_be_are_told(void **state)
 {
     (void)state;
@@ -364,6 +399,9 @@ static void what_a_balancer_lacks_is_told(void **state)
     assert_told(BASE "[balancer b]\ntype = haproxy\nnodes = lb\nbackend = x\nwarmup = 50%:1s, 10%:1s\n",
                 "shop.ini:10: key 'warmup' in [balancer b]: '10%:1s' is not a growing share of 1% to "
                 "99% and its time, like 10%:10s\n");
+    assert_told(BLUE_GREEN "warmup = 10%:1s\n" SLOT_PAIR "[health]\nhttp = /healthz\n",
+                "shop.ini:11: key 'warmup' in [balancer front] has no meaning with type = blue-green: one switch "
+                "gives the idle side all of the traffic; remove it\n");
     assert_told(BASE "[balancer front]\nnodes = lb\n",
                 "shop.ini:6: key 'type' is missing in [balancer front]\n"
                 "shop.ini:6: key 'backend' is missing in [balancer front]\n");
@@ -783,6 +821,8 @@ int main(void)
         cmocka_unit_test(migrations_that_make_no_sense_are_faults),
         cmocka_unit_test(there_are_at_most_64_migrations),
         cmocka_unit_test(a_balancer_has_its_defaults),
+        cmocka_unit_test(a_balancer_of_each_node_is_read),
+        cmocka_unit_test(a_balancer_of_each_node_needs_two_slots_there),
         cmocka_unit_test(what_a_balancer_lacks_is_told),
         cmocka_unit_test(two_slots_on_each_node_are_read),
         cmocka_unit_test(two_groups_of_nodes_are_read),

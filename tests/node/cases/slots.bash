@@ -56,6 +56,16 @@ test_a_slot_that_runs_that_release_is_not_touched_again() {
     expect lines "$(last_line)" "start green r2"
 }
 
+test_a_health_command_runs_in_its_slot_s_release() {
+    slotted_node a
+    start_in blue r1
+    must ok commit fence "$fence" slot blue release r1 kind rollout
+    start_in green r2
+    must ok probe slot green command 'cat version; [ "$(cat version)" = r2 ]'
+    must ok probe slot blue command '[ "$(cat version)" = r1 ]'
+    must ok probe command '[ "$(cat version)" = r1 ]'
+}
+
 test_an_activation_that_is_not_committed_is_stopped_and_its_link_restored() {
     slotted_node a
     start_in blue r1
