@@ -38,7 +38,9 @@ static int pack_again(struct run *run, const char *release)
 int open_run_go_on(struct run *run, const struct open_run *open)
 {
     char text[160];
-    int code = run_sides(run, true);
+    int code = run_goes_on(run, open);
+    if (!code)
+        code = run_sides(run, true);
     if (code)
         return code;
     if (open->kind == RUN_ROLLOUT && open->release && !all_have(run, open->release))

@@ -182,6 +182,16 @@ int run_open(struct run *run, struct open_run *out)
     return code;
 }
 
+int run_goes_on(struct run *run, const struct open_run *open)
+{
+    char *chain = arena_alloc(&run->inputs.arena, SURVEY_CHAIN);
+    if (!chain)
+        return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    survey_chain(&run->survey, open, chain);
+    run->chain = chain;
+    return 0;
+}
+
 int run_unreached(const struct run *run)
 {
     for (size_t i = 0; i < run->survey.count; i++)
@@ -421,6 +431,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .targets = run->targets,
         .kind = kind,
         .resumes = resumes,
+        .chain = run->chain,
         .rollout = run->rollout,
         .holder = run->holder,
         .description = description,

@@ -50,6 +50,11 @@ struct open_run {
 };
 /* Borrowed from the survey. */
 struct open_run survey_open_run(const struct survey *survey);
+/* The ids of the open run and of all runs that it went on with, as the nodes remember them: a blank between, at most SURVEY_CHAIN bytes. */
+#define SURVEY_CHAIN 640
+void survey_chain(const struct survey *survey, const struct open_run *open, char out[SURVEY_CHAIN]);
+/* Where undoing it takes each node: also from a release that it has committed there. */
+void survey_undo_targets(const struct survey *survey, const char *chain, const char **out);
 /* How many of the waves were over when the run ended in the middle of one: those before the last one with a node that runs `release`, not
  * committed. */
 size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release);

@@ -140,7 +140,7 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         bool held_out = engine->fleet->balancers &&
                         balancers_holds_out(engine->fleet->balancers, worker->index);
         bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
-        event.touched = unwinds && current && (!worker->facts.current_good || held_out);
+        event.touched = unwinds && current && (!worker->facts.current_good || held_out || worker->takes_back);
         event.at_target = runs_target && worker->facts.current_good;
         event.runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
         event.has_release = unwinds || event.runs_target ? worker->previous != NULL : current != NULL;

@@ -193,7 +193,11 @@ static void facts_came(void *context, const struct reply *reply)
         step_end(worker, DONE_REFUSED, err.message);
         return;
     }
-    worker->previous = facts_release_before(&worker->facts);
+    bool undoes = worker->engine->settings->kind == RUN_ABORT && !worker->engine->settings->sides;
+    worker->takes_back =
+        undoes && facts_take_back(&worker->facts, worker->engine->settings->chain, &worker->previous);
+    if (!worker->takes_back)
+        worker->previous = facts_release_before(&worker->facts);
     worker->serving = worker->facts.current;
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = switch_begun(worker, worker->facts.current);
@@ -301,6 +305,7 @@ void carry_lock(struct worker *worker)
     session_add(session, "holder", worker->engine->settings->holder);
     session_add(session, "release", worker->target);
     session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
+    session_add(session, "resumes", worker->engine->settings->chain);
     session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", LOCK_TTL_S);

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine_step.h"
 
@@ -74,10 +75,31 @@ static void send_activate(struct worker *worker)
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
 
+static void retracted(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    if (!worker->busy)
+        return;
+    if (reply->error || reply->status != REPLY_OK)
+        step_replied(worker, reply);
+    else
+        send_activate(worker);
+}
+
+/* From then on the node is one that is half done: whoever finds it so undoes it. */
+static void send_retract(struct worker *worker)
+{
+    struct session *session = step_begin_keyed(worker, "retract", "retract");
+    session_add(session, "release", worker->target);
+    step_submit(worker, QUICK_TIMEOUT_MS, retracted);
+}
+
 static void carry_activate(struct worker *worker)
 {
     bool switches = worker->engine->settings->sides != NULL;
-    if (!switches)
+    if (!switches && worker->action.undo && worker->takes_back)
+        send_retract(worker);
+    else if (!switches)
         send_activate(worker);
     else if (worker->action.undo)
         send_stop(worker);
@@ -121,6 +143,18 @@ static const char *result_text(const struct worker *worker, char out[64])
     return out;
 }
 
+/* An abort of a rollback leaves a release that is as good as it was. */
+static bool was_good(const struct worker *worker)
+{
+    enum release_state state;
+    const struct facts *facts = &worker->facts;
+    if (worker->engine->settings->kind != RUN_ABORT || !worker->has_facts)
+        return false;
+    if (worker->takes_back)
+        return strstr(facts->committed, " rollback ") != NULL;
+    return facts_has(facts, worker->target, &state) && state == RELEASE_GOOD;
+}
+
 static void give_back(struct worker *worker)
 {
     char text[64];
@@ -128,7 +162,7 @@ static void give_back(struct worker *worker)
     struct err err;
     step_stop_heartbeat(worker);
     rollout_node(worker->engine->machine, worker->index, &view);
-    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target) {
+    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target && !was_good(worker)) {
         struct session *session = step_begin_change(worker, "failed");
         session_add(session, "release", worker->target);
         session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "base/units.h"
 
 static const char *const state_names[] = {"good", "staged", "failed", "incomplete"};
@@ -24,6 +25,8 @@ static const struct fact_key fact_keys[] = {
     {"current", FACT_TEXT, offsetof(struct facts, current)},
     {"current_good", FACT_YES, offsetof(struct facts, current_good)},
     {"previous", FACT_TEXT, offsetof(struct facts, previous)},
+    {"committed", FACT_TEXT, offsetof(struct facts, committed)},
+    {"chain", FACT_TEXT, offsetof(struct facts, chain)},
     {"disk_free", FACT_NUMBER, offsetof(struct facts, disk_free)},
     {"disk_total", FACT_NUMBER, offsetof(struct facts, disk_total)},
     {"inodes_free", FACT_NUMBER, offsetof(struct facts, inodes_free)},
@@ -247,6 +250,17 @@ const char *facts_release_before(const struct facts *facts)
 {
     bool half_done = facts->current && !facts->current_good && (facts->previous || facts->open_rollout);
     return half_done ? facts->previous : facts->current;
+}
+
+bool facts_take_back(struct facts *facts, const char *chain, const char **before)
+{
+    char release[65], rollout[65], was[65];
+    if (!chain || !facts->current || !facts->current_good || !facts->committed ||
+        sscanf(facts->committed, "%64s %64s %*64s %64s", release, rollout, was) != 3 ||
+        strcmp(release, facts->current) != 0 || strcmp(release, was) == 0 || !text_has_word(chain, rollout))
+        return false;
+    *before = strcmp(was, "-") == 0 ? NULL : arena_strdup(&facts->arena, was);
+    return true;
 }
 
 const struct migration_fact *facts_crossed(const struct facts *facts, const char *release)

@@ -267,6 +267,36 @@ struct open_run survey_open_run(const struct survey *survey)
     return open;
 }
 
+void survey_chain(const struct survey *survey, const struct open_run *open, char out[SURVEY_CHAIN])
+{
+    snprintf(out, SURVEY_CHAIN, "%s", open->rollout);
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        size_t first = facts->chain ? strcspn(facts->chain, " ") : 0;
+        if (!survey->nodes[i].answered || first != strlen(open->rollout) ||
+            strncmp(facts->chain, open->rollout, first) != 0)
+            continue;
+        for (const char *at = facts->chain; *at; at += strspn(at, " ")) {
+            char id[65];
+            size_t length = strcspn(at, " "), used = strlen(out);
+            snprintf(id, sizeof(id), "%.*s", (int)length, at);
+            if (length < sizeof(id) && !text_has_word(out, id) && used + length + 2 <= SURVEY_CHAIN)
+                snprintf(out + used, SURVEY_CHAIN - used, " %s", id);
+            at += length;
+        }
+    }
+}
+
+void survey_undo_targets(const struct survey *survey, const char *chain, const char **out)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        struct facts *facts = &survey->nodes[i].facts;
+        out[i] = NULL;
+        if (survey->nodes[i].answered && !facts_take_back(facts, chain, &out[i]))
+            out[i] = facts_release_before(facts);
+    }
+}
+
 size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release)
 {
     for (size_t wave = waves->count; wave-- > 0;)
