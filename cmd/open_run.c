@@ -61,6 +61,8 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         code = run_check_data(run);
     if (code)
         return code;
+    run->stages_again = open->kind == RUN_ROLLOUT && open->release && run->waves_passed == 0 &&
+                        survey_waves_passed(&run->survey, &run->waves, open->release) == 0;
     snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open->kind), open->rollout);
     return run_go(run, open->kind, true, text);
 }

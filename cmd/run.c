@@ -11,6 +11,7 @@
 
 #include "app/discover.h"
 #include "app/queue.h"
+#include "app/release_name.h"
 #include "app/sink.h"
 #include "app/stateful.h"
 #include "base/text.h"
@@ -190,6 +191,17 @@ int run_goes_on(struct run *run, const struct open_run *open)
     survey_chain(&run->survey, open, chain);
     run->chain = chain;
     return 0;
+}
+
+int run_named_release(struct run *run, const char **out)
+{
+    const char *to = run->options->to;
+    struct err err;
+    *out = to;
+    int code = !to || run->survey.nodes ? 0 : run_survey(run, false);
+    if (code || !to)
+        return code;
+    return release_name_find(out, to, &run->survey, &err) < 0 ? report_error(&err) : 0;
 }
 
 int run_unreached(const struct run *run)
@@ -436,6 +448,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .holder = run->holder,
         .description = description,
         .waves = run->waves,
+        .stages_again = run->stages_again,
         .waves_passed = run->waves_passed,
         .sides = run->has_sides ? &run->sides : NULL,
         .forks = run->options->forks,

@@ -38,7 +38,9 @@ const struct verb verbs[] = {
     {"rollback", "move every node back to its previous good release", "PLAYBOOK",
      SELECT " to require-plan wait past-point-of-no-return yes forks set " SHOW,
      "Moves each node back to its own previous good release, or all of them to the\n"
-     "release that --to names, through the same waves and gates as a rollout. Each\n"
+     "release that --to names (its id, or 4 or more first letters of the id or of the\n"
+     "commit in it), through the same waves and gates as a rollout. What it leaves is\n"
+     "kept, so that --to can go forward to it again until the next release. Each\n"
      "node first compares that release with the manifest it came with: a file that is\n"
      "missing or changed refuses it, what the service has added does not. A rollback\n"
      "is never rolled back: a node that then fails needs care and is named.\n"

@@ -360,6 +360,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .undo_allowed = engine->settings->kind == RUN_ROLLOUT,
         .unwinds = engine->settings->kind == RUN_ABORT,
         .stages = engine->settings->package != NULL,
+        .stages_again = engine->settings->stages_again,
         .balanced = engine->fleet->balancers || engine->fleet->discoveries,
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),

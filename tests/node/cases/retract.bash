@@ -89,3 +89,17 @@ test_a_lock_knows_the_runs_it_goes_on_with() {
     expect chain "$(value_of chain)" 'c b a'
     must failed lock rollout d holder someone ttl 1000 resumes '$(id)'
 }
+
+test_what_the_playbook_pins_is_not_pruned() {
+    start_node a
+    must ok open root "$root" service shop keep 1 pin old-1 pin 4444
+    must ok lock rollout roll-a holder someone ttl 60
+    fence=1
+    local release
+    for release in old-1 a-44445555 a-66667777 r4 r5 r6; do
+        deliver $release
+        must ok activate fence 1 release $release
+        must ok commit fence 1 release $release
+    done
+    expect 'by its id, by its commit, the previous and the current one' "$(ls "$root/releases" | paste -s -d ' ')" 'a-44445555 old-1 r5 r6'
+}
