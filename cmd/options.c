@@ -22,6 +22,8 @@ const struct option_spec option_specs[] = {
     {0, "to", "RELEASE", OPTION_TEXT, AT(to), 0, 0, COMPLETE_NONE, "release for all, by 4 letters or more"},
     {0, "require-plan", "HASH", OPTION_TEXT, AT(require_plan), 0, 0, COMPLETE_NONE,
      "refuse to run unless the plan is still this one"},
+    {0, "only-stale", NULL, OPTION_FLAG, AT(only_stale), 0, 0, COMPLETE_NONE,
+     "only nodes that are not at the fleet's release"},
     {0, "supersede", NULL, OPTION_FLAG, AT(supersede), 0, 0, COMPLETE_NONE,
      "start over an earlier rollout that did not end"},
     {0, "wait", "TIME", OPTION_DURATION, AT(wait_ms), 1000, DAY_MS, COMPLETE_NONE,

@@ -448,6 +448,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .holder = run->holder,
         .description = description,
         .waves = run->waves,
+        .only_stale = kind == RUN_ROLLOUT && !resumes && run->options->only_stale,
         .stages_again = run->stages_again,
         .waves_passed = run->waves_passed,
         .sides = run->has_sides ? &run->sides : NULL,

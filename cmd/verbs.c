@@ -5,7 +5,7 @@
 
 const struct verb verbs[] = {
     {"rollout", "move the service to a release", "PLAYBOOK",
-     SELECT " ref require-plan supersede wait migration past-point-of-no-return forks set " SHOW,
+     SELECT " ref only-stale require-plan supersede wait migration past-point-of-no-return forks set " SHOW,
      "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
      "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
      "only when its health gate is passed and the wave has baked. More failures than\n"
@@ -16,6 +16,10 @@ const struct verb verbs[] = {
      "after the last commit. Once an irreversible one was run, nothing is rolled back\n"
      "any more. One whose end nobody knows is asked about: --migration says what it\n"
      "was.\n"
+     "\n"
+     "With --only-stale it brings the nodes that are at another release than most of\n"
+     "the fleet, e.g. since they were away ([failure] unreachable = skip), to that\n"
+     "release, and changes no other; status shows which they are.\n"
      "\n"
      "With --wait it asks again and again while somebody else holds the lock, says who\n"
      "that is, and begins once all nodes are free; Ctrl-C meanwhile leaves nothing.\n"

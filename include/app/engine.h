@@ -49,6 +49,7 @@ struct engine_settings {
     const char *holder;          /* who, for locks and journals: one line */
     const char *description;     /* for the roster */
     struct waves waves;          /* indices of members; their rules hold for a rollout */
+    bool only_stale;             /* a node that is at its target stays, however healthy it is */
     bool stages_again;           /* goes on with a run of which no wave has passed: see core/rollout.h */
     size_t waves_passed;         /* by an earlier run, which this one goes on with: their nodes are not changed again */
     const struct sides *sides;   /* blue-green: which side changes; NULL: another strategy */

@@ -38,6 +38,12 @@ size_t survey_unanswered(const struct survey *survey);
  * previous good release, and the others stay. Else every node goes to its own. `out[i]` NULL: the node has nowhere to go back to. */
 void survey_rollback_targets(const struct survey *survey, const char **out);
 
+/* The release that most nodes are at, committed; of two with as many nodes the one committed by the later run. NULL: no node is at any. Borrowed
+ * from the survey. */
+const char *survey_fleet_release(const struct survey *survey);
+/* Answered, and at another release than that, or not committed there. */
+bool surveyed_is_stale(const struct surveyed *node, const char *fleet_release);
+
 /* The run that no one ended, as the nodes' journals tell it together. */
 struct open_run {
     const char *rollout; /* NULL: none is open */

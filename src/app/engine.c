@@ -142,6 +142,7 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
         event.touched = unwinds && current && (!worker->facts.current_good || held_out || worker->takes_back);
         event.at_target = runs_target && worker->facts.current_good;
+        event.stays = engine->settings->only_stale && event.at_target;
         event.runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
         event.has_release = unwinds || event.runs_target ? worker->previous != NULL : current != NULL;
     }

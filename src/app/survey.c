@@ -234,6 +234,50 @@ void survey_rollback_targets(const struct survey *survey, const char **out)
     }
 }
 
+static bool is_at(const struct surveyed *node, const char *release)
+{
+    return node->answered && node->facts.current && node->facts.current_good && strcmp(node->facts.current, release) == 0;
+}
+
+/* The latest run that committed it; "" when no node remembers. */
+static void last_commit(const struct survey *survey, const char *release, char out[65])
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < survey->count; i++) {
+        char rollout[65];
+        if (is_at(&survey->nodes[i], release) && survey->nodes[i].facts.committed &&
+            sscanf(survey->nodes[i].facts.committed, "%*64s %64s", rollout) == 1 && strcmp(rollout, out) > 0)
+            snprintf(out, 65, "%s", rollout);
+    }
+}
+
+const char *survey_fleet_release(const struct survey *survey)
+{
+    const char *best = NULL;
+    size_t most = 0;
+    char best_commit[65] = "", commit[65];
+    for (size_t i = 0; i < survey->count; i++) {
+        const char *release = survey->nodes[i].answered ? survey->nodes[i].facts.current : NULL;
+        size_t count = 0;
+        for (size_t j = 0; release && j < survey->count; j++)
+            count += is_at(&survey->nodes[j], release);
+        if (count == 0 || count < most || (best && strcmp(best, release) == 0))
+            continue;
+        last_commit(survey, release, commit);
+        if (count == most && strcmp(commit, best_commit) <= 0)
+            continue;
+        best = release;
+        most = count;
+        snprintf(best_commit, sizeof(best_commit), "%s", commit);
+    }
+    return best;
+}
+
+bool surveyed_is_stale(const struct surveyed *node, const char *fleet_release)
+{
+    return fleet_release && node->answered && !is_at(node, fleet_release);
+}
+
 struct open_run survey_open_run(const struct survey *survey)
 {
     struct open_run open = {.rollout = NULL};

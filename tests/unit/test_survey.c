@@ -182,6 +182,26 @@ static void an_undo_takes_back_what_the_runs_of_its_chain_committed(void **state
     survey_release(&survey);
 }
 
+static void what_most_nodes_are_at_is_the_release_of_the_fleet(void **state)
+{
+    (void)state;
+    struct surveyed nodes[NODES] = {
+        {.answered = true, .facts = {.current = "c", .current_good = true, .committed = "c x rollout b"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a"}}};
+    struct survey survey = {.nodes = nodes, .count = NODES};
+    assert_string_equal(survey_fleet_release(&survey), "b");
+    assert_true(surveyed_is_stale(&nodes[0], "b"));
+    assert_false(surveyed_is_stale(&nodes[1], "b"));
+    nodes[2].answered = false;
+    assert_string_equal(survey_fleet_release(&survey), "c");
+    assert_true(surveyed_is_stale(&nodes[1], "c"));
+    assert_false(surveyed_is_stale(&nodes[2], "c"));
+    nodes[0].facts.current_good = nodes[1].facts.current_good = false;
+    assert_null(survey_fleet_release(&survey));
+    assert_false(surveyed_is_stale(&nodes[0], NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_half_done_first_release_has_nowhere_to_go),
         cmocka_unit_test(a_node_that_does_not_answer_has_no_target),
         cmocka_unit_test(an_undo_takes_back_what_the_runs_of_its_chain_committed),
+        cmocka_unit_test(what_most_nodes_are_at_is_the_release_of_the_fleet),
         cmocka_unit_test(nodes_say_where_they_stand),
         cmocka_unit_test(probes_can_be_interrupted),
     };
