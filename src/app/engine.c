@@ -390,7 +390,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .seed = clock_random(),
     };
     set_timeouts(&config, playbook);
-    if (engine->settings->kind == RUN_ROLLBACK) /* reads all of its target */
+    if (engine->settings->kind != RUN_ABORT) /* reads all of the release that it goes, or would go, back to */
         config.timeout_ms[STEP_PREFLIGHT] += playbook->retry.step_timeout_ms;
     set_balancer_timeouts(&config, engine->fleet->balancers);
     add_discovery_timeouts(&config, engine->fleet->discoveries);

@@ -94,17 +94,49 @@ static void send_retract(struct worker *worker)
     step_submit(worker, QUICK_TIMEOUT_MS, retracted);
 }
 
+static void put_back(struct worker *worker)
+{
+    if (worker->takes_back)
+        send_retract(worker);
+    else
+        send_activate(worker);
+}
+
+/* Never to what was altered or half deleted meanwhile: such a node needs care. */
+static void old_release_looked_into(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    char difference[RELEASE_DIFFERENCE], sentence[SENTENCE_MAX];
+    if (!worker->busy)
+        return;
+    enum release_look look = step_release_look(reply, difference);
+    if (look == RELEASE_AS_STAGED) {
+        put_back(worker);
+        return;
+    }
+    if (look == RELEASE_UNKNOWN) {
+        step_replied(worker, reply);
+        return;
+    }
+    snprintf(sentence, sizeof(sentence),
+             "not put back: release %s is not as it was staged (%s); `deployctl rollback --to` another, or a rollout, goes on",
+             worker->previous, difference);
+    step_end(worker, DONE_FAILED, sentence);
+}
+
 static void carry_activate(struct worker *worker)
 {
     bool switches = worker->engine->settings->sides != NULL;
-    if (!switches && worker->action.undo && worker->takes_back)
-        send_retract(worker);
-    else if (!switches)
-        send_activate(worker);
-    else if (worker->action.undo)
+    if (switches && worker->action.undo)
         send_stop(worker);
-    else
+    else if (switches)
         switch_prepare(worker, send_activate);
+    else if (worker->action.undo && step_release_of(worker, &worker->action))
+        step_look_into(worker, worker->previous, old_release_looked_into);
+    else if (worker->action.undo)
+        put_back(worker);
+    else
+        send_activate(worker);
 }
 
 static void carry_commit(struct worker *worker)

@@ -529,6 +529,8 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         launch_recorded(session, &request, true, 600000);
     else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0)
         step_launch(session, &request, false, false, 60000);
+    else if (strcmp(verb, "verify") == 0)
+        step_launch(session, &request, false, false, 600000);
     else if (strcmp(verb, "probe") == 0)
         step_launch(session, &request, false, true, 60000);
     else

@@ -66,6 +66,24 @@ static void note_before(struct model_step *step, const struct model_release *tar
     }
 }
 
+/* Nobody alters a release here. */
+void step_verify(struct model_step *step)
+{
+    const char *id = *step->release ? step->release : step->node->current;
+    const struct model_release *release = model_find_release(step->node, id);
+    if (!*id) {
+        step_said(step, "failed", "no release is current on this node");
+        return;
+    }
+    step_value(step, "release", "%s", id);
+    if (!release || !release_complete(release)) {
+        step_said(step, "failed", "release %s is not complete on this node", id);
+        return;
+    }
+    step_value(step, "differences", "0");
+    step_said(step, "ok", "release %s is as it was staged", id);
+}
+
 void step_retract(struct model_step *step)
 {
     struct model_node *node = step->node;
