@@ -4,7 +4,7 @@ good_files() {
     (cd "$root/.deployctl/good" && grep -H '' ./* | cut -d ' ' -f 1)
 }
 
-two_releases() {
+two_commits() {
     locked_node a
     local release
     for release in r1 r2; do
@@ -15,7 +15,7 @@ two_releases() {
 }
 
 test_a_commit_is_taken_back() {
-    two_releases
+    two_commits
     must ok facts
     expect committed "$(value_of committed)" 'r2 roll-a rollout r1'
     must ok retract fence 1 release r2
@@ -33,7 +33,7 @@ test_a_commit_is_taken_back() {
 }
 
 test_another_commit_than_the_last_is_not_taken_back() {
-    two_releases
+    two_commits
     must ok retract fence 1 release r1
     must ok facts
     expect good "$(value_of current_good)" yes
@@ -41,14 +41,14 @@ test_another_commit_than_the_last_is_not_taken_back() {
 }
 
 test_a_stale_fence_takes_no_commit_back() {
-    two_releases
+    two_commits
     must refused retract fence 7 release r2
     must ok facts
     expect good "$(value_of current_good)" yes
 }
 
 test_a_rollback_keeps_what_it_left_and_is_taken_back() {
-    two_releases
+    two_commits
     must ok activate fence 1 release r1
     must ok commit fence 1 release r1 kind rollback
     expect 'r2 is no longer a good one' "$(good_files)" './r1:1'
@@ -64,14 +64,14 @@ test_a_rollback_keeps_what_it_left_and_is_taken_back() {
 }
 
 test_a_commit_that_is_repeated_remembers_what_was_before() {
-    two_releases
+    two_commits
     must ok commit fence 1 release r2
     must ok retract fence 1 release r2
     expect files "$(good_files)" './r1:1'
 }
 
 test_a_release_that_was_good_before_gets_its_number_back() {
-    two_releases
+    two_commits
     must ok finish fence 1 result done
     must ok lock rollout b holder someone ttl 1000 kind rollout token t2
     must ok activate fence 2 release r1
@@ -82,7 +82,7 @@ test_a_release_that_was_good_before_gets_its_number_back() {
 }
 
 test_a_lock_knows_the_runs_it_goes_on_with() {
-    two_releases
+    two_commits
     must ok finish fence 1 result done
     must ok lock rollout c holder someone ttl 1000 kind rollout token t3 resumes 'b a'
     must ok facts
