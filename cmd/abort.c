@@ -2,45 +2,31 @@
 #include <string.h>
 
 #include "app/queue.h"
+#include "app/run_end.h"
 #include "app/wish.h"
 #include "run.h"
 
 #define NO_LIMIT_MS INT64_C(86400000)
 
-/* Nodes on which the open run is committed, or ended as done: it was good when its runner died, and going back from there is a rollback. */
-static size_t count_committed(const struct run *run, const struct open_run *open)
+static bool some_commit_goes(const struct run *run)
 {
-    size_t count = 0;
     for (size_t i = 0; i < run->survey.count; i++) {
-        const struct facts *facts = &run->survey.nodes[i].facts;
-        if (!run->survey.nodes[i].answered)
-            continue;
-        bool commits = facts->open_rollout && facts->open_step && facts->current_good &&
-                       strcmp(facts->open_rollout, open->rollout) == 0 && strcmp(facts->open_step, "commit") == 0;
-        bool ended = facts->ended_rollout && facts->ended_result && strcmp(facts->ended_rollout, open->rollout) == 0 &&
-                     strcmp(facts->ended_result, rollout_result_name(RESULT_DONE)) == 0;
-        count += commits || ended;
+        const char *before;
+        if (run->survey.nodes[i].answered && facts_take_back(&run->survey.nodes[i].facts, run->chain, &before))
+            return true;
     }
-    return count;
+    return false;
 }
 
 static int undo(struct run *run, const struct open_run *open)
 {
     char text[160];
-    const char *service = run->inputs.playbook.service.name;
-    size_t committed = open->kind == RUN_ABORT ? 0 : count_committed(run, open);
-    if (committed) {
-        fprintf(stderr,
-                "deployctl: %s %s has passed its last wave and is committed on %zu node%s; `deployctl resume %s` ends it, "
-                "then `deployctl rollback %s` goes back\n",
-                run_kind_name(open->kind), open->rollout, committed, committed == 1 ? "" : "s", service, service);
-        return EXIT_REFUSED;
-    }
-    for (size_t i = 0; i < run->survey.count; i++)
-        run->targets[i] =
-            run->survey.nodes[i].answered ? facts_release_before(&run->survey.nodes[i].facts) : NULL;
-    int code = run_sides(run, true);
-    if (!code && run->has_sides && run->sides.committed) {
+    int code = run_goes_on(run, open);
+    if (code)
+        return code;
+    survey_undo_targets(&run->survey, run->chain, run->targets);
+    code = run_sides(run, true);
+    if (!code && run->has_sides && (run->sides.committed || some_commit_goes(run))) {
         fprintf(stderr, "deployctl: the switch is done, and some nodes have committed it: `deployctl resume %s` ends "
                         "it, then `deployctl rollback %s` goes back\n",
                 run->options->arguments[0], run->options->arguments[0]);
@@ -97,30 +83,41 @@ static int ask_to_undo(struct run *run, const struct live_run *live)
     return wait_for_its_end(run, live);
 }
 
-/* Its own word, from the nodes' journals: the worst that one of them has. */
-static int tell_end(const struct run *run, const struct live_run *live)
+/* It was faster than the wish: what it has committed is taken back as that of one that died there. */
+static int undo_what_is_done(struct run *run, const struct live_run *live)
 {
-    const char *service = run->inputs.playbook.service.name, *result = NULL;
-    for (size_t i = 0; i < run->survey.count; i++) {
-        const struct facts *facts = &run->survey.nodes[i].facts;
-        bool its = run->survey.nodes[i].answered && facts->ended_rollout && facts->ended_result &&
-                   strcmp(facts->ended_rollout, live->rollout) == 0;
-        if (its && (!result || strcmp(facts->ended_result, rollout_result_name(RESULT_NEEDS_CARE)) == 0))
-            result = facts->ended_result;
-    }
-    bool done = result && strcmp(result, rollout_result_name(RESULT_DONE)) == 0;
+    struct open_run done = {.rollout = live->rollout, .kind = live->kind};
+    fprintf(stderr, "rollout %s was done before it could be undone; undoing it now\n", live->rollout);
+    return undo(run, &done);
+}
+
+/* Its own word, from the nodes' journals. */
+static int tell_end(struct run *run, const struct live_run *live)
+{
+    const char *service = run->inputs.playbook.service.name;
+    struct run_end end;
+    int signal_number = run_end_ask(&end, run->fleet, run->options->forks, live->rollout);
+    if (signal_number)
+        return 128 + signal_number;
+    bool done = end.known && strcmp(end.result, rollout_result_name(RESULT_DONE)) == 0;
+    if (done && live->kind != RUN_ABORT && !end.next[0])
+        return undo_what_is_done(run, live);
     if (done && live->kind != RUN_ABORT) {
-        fprintf(stderr, "deployctl: rollout %s was done before it could be undone; `deployctl rollback %s` goes back\n",
-                live->rollout, service);
+        fprintf(stderr,
+                "deployctl: rollout %s was done before it could be undone, and %s has begun since; `deployctl "
+                "rollback %s` goes back\n",
+                live->rollout, end.next, service);
         return EXIT_REFUSED;
     }
-    if (!result || strcmp(result, rollout_result_name(RESULT_NEEDS_CARE)) == 0) {
+    if (!end.known && end.next[0])
+        fprintf(stderr, "deployctl: rollout %s was superseded by %s, see `deployctl status %s`\n", live->rollout,
+                end.next, service);
+    else if (!end.known || strcmp(end.result, rollout_result_name(RESULT_NEEDS_CARE)) == 0)
         fprintf(stderr, "deployctl: rollout %s: %s; see `deployctl status %s`\n", live->rollout,
-                result ? result : "it has ended, and no node knows how", service);
-        return EXIT_NEEDS_CARE;
-    }
-    printf("rollout %s of %s: %s\n", live->rollout, live->holder, done ? "undone" : result);
-    return EXIT_DONE;
+                end.known ? end.result : "it has ended, and no node knows how", service);
+    else
+        printf("rollout %s of %s: %s\n", live->rollout, live->holder, done ? "undone" : end.result);
+    return !end.known || strcmp(end.result, rollout_result_name(RESULT_NEEDS_CARE)) == 0 ? EXIT_NEEDS_CARE : EXIT_DONE;
 }
 
 static bool find_live(const struct run *run, const struct open_run *open, struct live_run *out)
@@ -148,7 +145,7 @@ static int abort_once(struct run *run)
     }
     if (code)
         return code;
-    if (open.rollout)
+    if (open.rollout && (!lives || strcmp(open.rollout, live.rollout) == 0))
         return undo(run, &open);
     if (lives)
         return tell_end(run, &live);

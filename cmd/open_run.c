@@ -20,31 +20,33 @@ static bool all_have(const struct run *run, const char *release)
 }
 
 /* The source as it was then: its 12 hex name a commit, when the playbook deploys whole commits. */
-static int pack_again(struct run *run, const char *release)
+int pack_release(struct run *run, const char *release, const char *advice)
 {
     const struct source *source = &run->inputs.playbook.source;
     const char *hex = strrchr(release, '-');
     bool commit = source->kind == SOURCE_GIT && !source->path && hex;
     package_free(run->package); /* of an earlier try, before it waited */
     run->package = NULL;
+    if (all_have(run, release))
+        return 0;
     int code = run_pack(run, commit ? hex + 1 : NULL);
     if (code || strcmp(package_release(run->package), release) == 0)
         return code;
-    fprintf(stderr,
-            "deployctl: release %s is not on every node, and the source gives %s now; "
-            "`deployctl rollout %s --supersede` starts over with that\n",
-            release, package_release(run->package), run->options->arguments[0]);
+    fprintf(stderr, "deployctl: release %s is not on every node, and the source gives %s now; `deployctl rollout %s%s\n",
+            release, package_release(run->package), run->options->arguments[0], advice);
     return EXIT_REFUSED;
 }
 
 int open_run_go_on(struct run *run, const struct open_run *open)
 {
     char text[160];
-    int code = run_sides(run, true);
+    int code = run_goes_on(run, open);
+    if (!code)
+        code = run_sides(run, true);
     if (code)
         return code;
-    if (open->kind == RUN_ROLLOUT && open->release && !all_have(run, open->release))
-        code = pack_again(run, open->release);
+    if (open->kind == RUN_ROLLOUT && open->release)
+        code = pack_release(run, open->release, " --supersede` starts over with that");
     if (code)
         return code;
     if (open->kind == RUN_ROLLOUT && open->release)
@@ -63,6 +65,8 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         code = run_check_data(run);
     if (code)
         return code;
+    run->stages_again = open->kind == RUN_ROLLOUT && open->release && run->waves_passed == 0 &&
+                        survey_waves_passed(&run->survey, &run->waves, open->release) == 0;
     snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open->kind), open->rollout);
     return run_go(run, open->kind, true, text);
 }

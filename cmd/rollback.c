@@ -39,32 +39,34 @@ static bool agreed(const struct run *run)
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
-static void choose_targets(struct run *run)
+static void choose_targets(struct run *run, const char *to)
 {
-    if (!run->options->to && run->has_sides) {
+    if (!to && run->has_sides) {
         sides_rollback_targets(&run->sides, run->fleet, run->targets);
         return;
     }
-    if (!run->options->to) {
+    if (!to) {
         survey_rollback_targets(&run->survey, run->targets);
         return;
     }
     for (size_t i = 0; i < run->fleet->count; i++)
-        run->targets[i] = run->options->to;
+        run->targets[i] = to;
 }
 
 static int rollback(struct run *run)
 {
-    const char *to = run->options->to;
+    const char *to = NULL;
     int code = run_wait(run);
     if (!code)
         code = run_check_quorum(run);
     if (!code)
         code = run_survey(run, false);
     if (!code)
+        code = run_named_release(run, &to);
+    if (!code)
         code = run_sides(run, false);
     if (!code) {
-        choose_targets(run);
+        choose_targets(run, to);
         code = run_require_plan(run);
     }
     if (!code)

@@ -11,6 +11,7 @@
 
 #include "app/discover.h"
 #include "app/queue.h"
+#include "app/release_name.h"
 #include "app/sink.h"
 #include "app/stateful.h"
 #include "base/text.h"
@@ -180,6 +181,27 @@ int run_open(struct run *run, struct open_run *out)
     if (!code)
         *out = survey_open_run(&run->survey);
     return code;
+}
+
+int run_goes_on(struct run *run, const struct open_run *open)
+{
+    char *chain = arena_alloc(&run->inputs.arena, SURVEY_CHAIN);
+    if (!chain)
+        return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    survey_chain(&run->survey, open, chain);
+    run->chain = chain;
+    return 0;
+}
+
+int run_named_release(struct run *run, const char **out)
+{
+    const char *to = run->options->to;
+    struct err err;
+    *out = to;
+    int code = !to || run->survey.nodes ? 0 : run_survey(run, false);
+    if (code || !to)
+        return code;
+    return release_name_find(out, to, &run->survey, &err) < 0 ? report_error(&err) : 0;
 }
 
 int run_unreached(const struct run *run)
@@ -421,10 +443,13 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .targets = run->targets,
         .kind = kind,
         .resumes = resumes,
+        .chain = run->chain,
         .rollout = run->rollout,
         .holder = run->holder,
         .description = description,
         .waves = run->waves,
+        .only_stale = kind == RUN_ROLLOUT && !resumes && run->options->only_stale,
+        .stages_again = run->stages_again,
         .waves_passed = run->waves_passed,
         .share = run->share,
         .sides = run->has_sides ? &run->sides : NULL,

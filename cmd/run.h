@@ -20,6 +20,8 @@ struct run {
     struct inputs inputs;
     struct waves waves;
     uint32_t share;      /* of the traffic that an open canary has */
+    const char *chain;   /* of run_goes_on; NULL: run_go goes on with nothing */
+    bool stages_again;   /* of an open run none of whose waves has passed */
     size_t waves_passed; /* of an open run that run_go goes on with */
     struct package *package;
     struct err undiscovered;   /* why another service's addresses are not known: nothing is changed then */
@@ -51,6 +53,10 @@ int run_pack(struct run *run, const char *ref);
 int run_survey(struct run *run, bool probe);
 /* Asks the nodes which run did not end; its `rollout` NULL: none. 0, or an exit code after printing. */
 int run_open(struct run *run, struct open_run *out);
+/* What run_go does belongs to the open run and those before it: where their commits are, an abort takes them back. 0, or an exit code. */
+int run_goes_on(struct run *run, const struct open_run *open);
+/* The release that --to means; NULL without --to. Surveys when that was not done. 0, or an exit code after saying why not. */
+int run_named_release(struct run *run, const char **out);
 /* Says why no node could be reached. Returns 69. */
 int run_unreached(const struct run *run);
 /* 0, or 4 after saying why the quorum cannot be kept: it is of all nodes of `hosts`, and somebody must be able to be out. */

@@ -20,7 +20,7 @@ static const char *state_of(const struct surveyed *node)
 }
 
 /* What a person should know of this node beside its release and health. */
-static void note_of(struct strbuf *out, const struct surveyed *node, const char *service)
+static void note_of(struct strbuf *out, const struct surveyed *node, const char *service, const char *fleet_release)
 {
     const struct facts *facts = &node->facts;
     if (!node->answered) {
@@ -36,6 +36,9 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     if (timer.length)
         strbuf_addf(out, "%s%s", out->length ? "; " : "", timer.text);
     strbuf_release(&timer);
+    if (surveyed_is_stale(node, fleet_release) && facts->current && !facts->open_rollout)
+        strbuf_addf(out, "%s%s: most nodes are at %s", out->length ? "; " : "",
+                    strcmp(facts->current, fleet_release) > 0 ? "ahead" : "stale", fleet_release);
     if (facts->lock_holder)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",
@@ -52,6 +55,12 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
         strbuf_addf(out, "%s%s", out->length ? "; " : "", node->traffic);
     if (node->announced[0])
         strbuf_addf(out, "%s%s", out->length ? "; " : "", node->announced);
+}
+
+/* The sides of a blue-green service differ by design. */
+static const char *fleet_release_of(const struct run *run)
+{
+    return run->inputs.playbook.strategy.kind == STRATEGY_BLUE_GREEN ? NULL : survey_fleet_release(&run->survey);
 }
 
 /* Blue-green: which side the balancers send traffic to. */
@@ -78,12 +87,13 @@ static void print_text(const struct run *run)
     shares_print_status(run, false);
     static const char *const headings[] = {"node", "release", "state", "health", "note", "rollback to"};
     struct table table;
+    const char *fleet_release = fleet_release_of(run);
     table_init(&table, headings, run->options->verbose ? 6 : 5);
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node, run->inputs.playbook.service.name);
+        note_of(&note, node, run->inputs.playbook.service.name, fleet_release);
         const char *cells[] = {run->fleet->members[i].node->name,
                                node->facts.current,
                                state_of(node),
@@ -133,15 +143,15 @@ static const char *live_side(const struct run *run)
 
 static void print_json(const struct run *run)
 {
-    const char *live = live_side(run);
+    const char *live = live_side(run), *fleet_release = fleet_release_of(run);
     shares_print_status(run, true);
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node, run->inputs.playbook.service.name);
+        note_of(&note, node, run->inputs.playbook.service.name, fleet_release);
         json_t *line = json_pack(
-            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:s?}", "v", 1,
+            "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:b}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
             node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
             node->facts.previous, "lock_holder", node->facts.lock_holder, "open_rollout",
@@ -149,7 +159,8 @@ static void print_json(const struct run *run)
             node->facts.reverted, "note", note.text, "traffic",
             node->traffic[0] ? node->traffic : NULL, "discovery",
             node->announced[0] ? node->announced : NULL, "releases", releases_json(&node->facts),
-            "slots", slots_json(&node->facts), "live", live);
+            "slots", slots_json(&node->facts), "live", live, "stale",
+            surveyed_is_stale(node, fleet_release));
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);

@@ -5,17 +5,23 @@
 
 const struct verb verbs[] = {
     {"rollout", "move the service to a release", "PLAYBOOK",
-     SELECT " ref require-plan supersede wait migration past-point-of-no-return forks set " SHOW,
+     SELECT " ref only-stale require-plan supersede wait migration past-point-of-no-return forks set " SHOW,
      "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
      "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
      "only when its health gate is passed and the wave has baked. More failures than\n"
      "[failure] max_failures allows, and every touched node goes back to the release\n"
-     "it had, newest first.\n"
+     "it had, newest first. That one is compared with the manifest it came with before\n"
+     "anything changes, and again before it is gone back to: one that was altered is\n"
+     "refused, later it needs care.\n"
      "\n"
      "Each [migration] that is pending runs once, before the first node changes or\n"
      "after the last commit. Once an irreversible one was run, nothing is rolled back\n"
      "any more. One whose end nobody knows is asked about: --migration says what it\n"
      "was.\n"
+     "\n"
+     "With --only-stale it brings the nodes that are at another release than most of\n"
+     "the fleet, e.g. since they were away ([failure] unreachable = skip), to that\n"
+     "release, and changes no other; status shows which they are.\n"
      "\n"
      "With --wait it asks again and again while somebody else holds the lock, says who\n"
      "that is, and begins once all nodes are free; Ctrl-C meanwhile leaves nothing.\n"
@@ -38,7 +44,9 @@ const struct verb verbs[] = {
     {"rollback", "move every node back to its previous good release", "PLAYBOOK",
      SELECT " to require-plan wait past-point-of-no-return yes forks set " SHOW,
      "Moves each node back to its own previous good release, or all of them to the\n"
-     "release that --to names, through the same waves and gates as a rollout. Each\n"
+     "release that --to names (its id, or 4 or more first letters of the id or of the\n"
+     "commit in it), through the same waves and gates as a rollout. What it leaves is\n"
+     "kept, so that --to can go forward to it again until the next release. Each\n"
      "node first compares that release with the manifest it came with: a file that is\n"
      "missing or changed refuses it, what the service has added does not. A rollback\n"
      "is never rolled back: a node that then fails needs care and is named.\n"
@@ -84,19 +92,20 @@ const struct verb verbs[] = {
      verb_promote},
     {"abort", "undo a rollout that did not end", "PLAYBOOK",
      SELECT " wait past-point-of-no-return forks set " SHOW,
-     "Every node that runs a release which was never committed goes back to the one\n"
-     "committed last there, newest change first, and its health gate proves it. Nodes\n"
+     "Every node that the run has changed goes back to the release from before it,\n"
+     "newest change first, and its health gate proves it; also where the run has\n"
+     "committed its release already (blue-green: not past the switch's commit). Nodes\n"
      "that were not touched stay as they are. Where nothing is open, nothing is done.\n"
      "\n"
      "While its runner lives, that one is asked to do it, and waited for, with --wait\n"
-     "at most so long; when it has ended or died meanwhile, abort does it itself.\n"
+     "at most so long; when it has died meanwhile, or was done first, abort does it\n"
+     "itself.\n"
      "\n"
      "Exit codes:\n"
      "  0    every touched node is back and healthy, or there was nothing to undo\n"
      "  2    some node needs care: each is named, with what to do\n"
      "  4    refused before anything changed: lock held, preflight, point of no\n"
-     "       return; already committed (resume, then rollback); its runner was done\n"
-     "       before, or did not undo it in time\n"
+     "       return; its runner did not undo it in time\n"
      "  69   nodes unreachable, nothing changed\n"
      "  130  interrupted (143: terminated); abort again goes on\n"
      "\n"

@@ -9,6 +9,7 @@
 
 struct verifying {
     struct run *run;
+    const char *release; /* NULL: each node's current one */
     size_t differing, unreached;
 };
 
@@ -20,7 +21,7 @@ static void build(void *context, struct session *session, size_t member)
     const struct verifying *verifying = context;
     (void)member;
     session_begin(session, "verify");
-    session_add(session, "release", verifying->run->options->to);
+    session_add(session, "release", verifying->release);
 }
 
 static bool is_difference(const struct reply_value *value)
@@ -105,6 +106,9 @@ static int verify(struct run *run)
         .context = &verifying,
     };
     size_t count = run->fleet->count;
+    int code = run_named_release(run, &verifying.release);
+    if (code)
+        return code;
     int signal_number = fleet_ask(run->fleet, &fanout);
     if (signal_number)
         return 128 + signal_number;

@@ -22,7 +22,7 @@
 enum run_kind {
     RUN_ROLLOUT,  /* forward, undone when it fails */
     RUN_ROLLBACK, /* forward to older releases, never undone: what fails needs care */
-    RUN_ABORT     /* no way forward: what an earlier run has changed and not committed is undone */
+    RUN_ABORT     /* no way forward: what an earlier run has changed, or committed, is undone */
 };
 const char *run_kind_name(enum run_kind kind); /* "rollout", ... as the nodes' journals say it; static */
 
@@ -44,10 +44,13 @@ struct engine_settings {
     const char *const *targets; /* release id of each member; unused by an abort */
     enum run_kind kind;
     bool resumes;               /* goes on with, or starts over, what an earlier run left open */
+    const char *chain;           /* ids of the runs that it goes on with or undoes, a blank between; NULL: none */
     const char *rollout;         /* id of this run */
     const char *holder;          /* who, for locks and journals: one line */
     const char *description;     /* for the roster */
     struct waves waves;          /* indices of members; their rules hold for a rollout */
+    bool only_stale;             /* a node that is at its target stays, however healthy it is */
+    bool stages_again;           /* goes on with a run of which no wave has passed: see core/rollout.h */
     size_t waves_passed;         /* by an earlier run, which this one goes on with: their nodes are not changed again */
     uint32_t share;              /* of the traffic that its release has, per mille, as the balancers say */
     const struct sides *sides;   /* blue-green: which side changes; NULL: another strategy */

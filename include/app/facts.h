@@ -53,6 +53,8 @@ struct facts {
     const char *current;  /* release id; NULL: none */
     bool current_good;    /* committed */
     const char *previous; /* where a rollback would go; NULL: nowhere */
+    const char *committed; /* `RELEASE ROLLOUT KIND BEFORE|-`: the last commit, when it can be taken back; else NULL */
+    const char *chain;     /* the run that locked the node last, and those that it went on with; NULL: none */
     uint64_t disk_free, disk_total, inodes_free;
     bool writable;
     const char *sudo; /* NULL: not needed; "ok"; else what sudo said */
@@ -105,6 +107,10 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
 
 /* What undoing goes back to: what runs, or what was committed last when an earlier run left something uncommitted. NULL: to no release. */
 const char *facts_release_before(const struct facts *facts);
+
+/* The current release was committed by one of the runs in `chain` (ids, a blank between; NULL: none): true, and what was committed before it
+ * (NULL: nothing), allocated with the facts. */
+bool facts_take_back(struct facts *facts, const char *chain, const char **before);
 
 /* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. Releases are ordered by their ids, which
  * begin with a time. */

@@ -38,6 +38,12 @@ size_t survey_unanswered(const struct survey *survey);
  * previous good release, and the others stay. Else every node goes to its own. `out[i]` NULL: the node has nowhere to go back to. */
 void survey_rollback_targets(const struct survey *survey, const char **out);
 
+/* The release that most nodes are at, committed; of two with as many nodes the one committed by the later run. NULL: no node is at any. Borrowed
+ * from the survey. */
+const char *survey_fleet_release(const struct survey *survey);
+/* Answered, and at another release than that, or not committed there. */
+bool surveyed_is_stale(const struct surveyed *node, const char *fleet_release);
+
 /* The run that no one ended, as the nodes' journals tell it together. */
 struct open_run {
     const char *rollout; /* NULL: none is open */
@@ -50,6 +56,11 @@ struct open_run {
 };
 /* Borrowed from the survey. */
 struct open_run survey_open_run(const struct survey *survey);
+/* The ids of the open run and of all runs that it went on with, as the nodes remember them: a blank between, at most SURVEY_CHAIN bytes. */
+#define SURVEY_CHAIN 640
+void survey_chain(const struct survey *survey, const struct open_run *open, char out[SURVEY_CHAIN]);
+/* Where undoing it takes each node: also from a release that it has committed there. */
+void survey_undo_targets(const struct survey *survey, const char *chain, const char **out);
 /* How many of the waves were over when the run ended in the middle of one: those before the last one with a node that runs `release`, not
  * committed. */
 size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release);

@@ -19,6 +19,9 @@ bool text_glob(const char *pattern, const char *name);
  * from `candidates`. */
 const char *text_nearest(const char *name, const char *const *candidates, size_t count);
 
+/* Whether `word` is one of the words of `text`, with blanks between. */
+bool text_has_word(const char *text, const char *word);
+
 /* Appends `text` as one POSIX shell word. */
 void text_shell_quote(struct strbuf *out, const char *text);
 

@@ -155,6 +155,7 @@
  *   and does not pass its gate now.
  *
  * Hooks
+ * - With `stages_again` those of after_stage run once more, also when nothing is staged.
  * - Nodes that come to a PLACE_FIRST hook wait until it has ended.
  * - When a hook that runs once a rollout fails, the budget is spent: what it does for the fleet is
  *   missing. A runner hook is never repeated; UNREACHABLE is its failure.
@@ -396,6 +397,7 @@ struct rollout_config {
     bool undo_allowed; /* false for the verb rollback: what fails in it needs care */
     bool unwinds;      /* abort: nothing goes forward; what an earlier run touched is undone */
     bool stages;       /* false for the verb rollback */
+    bool stages_again; /* of an earlier run no wave has passed: its after_stage hooks may not have run */
     bool balanced;     /* a balancer exists: drain and enable are steps */
     bool probed;       /* any health check exists */
     bool confirms;     /* each activation of a change must be confirmed */

@@ -37,6 +37,7 @@ struct service {
     bool become;
     struct string_list shared; /* paths below root/shared, linked into each release */
     uint32_t keep;             /* good releases kept; 5 */
+    struct string_list pin;    /* never pruned: letters that a release's id, or the commit in it, begins with */
 };
 
 enum source_kind { SOURCE_GIT, SOURCE_DIR, SOURCE_ARCHIVE };

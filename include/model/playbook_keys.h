@@ -25,6 +25,7 @@ enum key_kind {
     KEY_ROOT,      /* const char *: an absolute path, not `/` */
     KEY_FOLDER,    /* const char *: a relative path that does not climb */
     KEY_FOLDERS,   /* struct string_list of such paths */
+    KEY_RELEASES,  /* struct string_list: releases, by 4 or more letters that an id or its commit begins with */
     KEY_REGEX,     /* const char *: a POSIX extended regular expression */
     KEY_YES_NO,    /* bool */
     KEY_WHOLE,     /* uint32_t from minimum to maximum */

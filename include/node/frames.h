@@ -14,20 +14,21 @@
  * Verbs: keys (? may be absent) -> values. `open` comes first. C: changes something, needs `fence GENERATION` and is refused when the lock
  * was lost. R: besides recorded under its `token`?, one at a time; a token that has an end on record is answered from there (value
  * `recorded yes`). Each takes `timeout SECONDS` or `timeout_ms`?; the defaults are in brackets. Names are of [A-Za-z0-9._-].
- *   open      root? service? unit? start? stop? reload? become? shared?* keep? -> user, protocol, elevated yes|no (the data channel then
+ *   open      root? service? unit? start? stop? reload? become? shared?* keep? pin?* (letters that a release, or its commit, begins with) -> user, protocol, elevated yes|no (the data channel then
  *             needs node_receive_command(1)), temporary, tool NAME yes|no *
  *             With slots also `slot_unit NAME UNIT|-` for each, `slot_start NAME COMMAND`?, `slot_stop NAME COMMAND`?: where a slot has none
  *             start and stop are its too. One slot alone: the node is that side, and `current` moves with the slot. What concerns an
  *             instance then has `slot NAME`: activate, stop, commit, keep_old, unit, evidence, logs.
  *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
- *             release ID good|staged|failed|incomplete *, disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
+ *             release ID good|staged|failed|incomplete *, committed RELEASE ROLLOUT KIND BEFORE|- (the last commit, as long as `retract` can take it
+ *             back; BEFORE: what was committed before it), chain ROLLOUT ... (who took the lock last, and the runs it goes on with), disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
  *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl lock_held (for how long), wish as of `renew`, open_rollout ID STEP RELEASE KIND,
  *             ended_rollout ID OUTCOME RESULT (the last one that ended here), confirm armed|lost SECONDS
  *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
  *             migration NAME running|done|failed|undone|unknown RELEASE KIND *, live_slot NAME EPOCH of the last commit in a slot,
  *             slot NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|- *: what it linked before an activation that is not committed, and how
  *             long until it is stopped [60 s]
- *   lock      rollout holder ttl release? kind? reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
+ *   lock      rollout holder ttl release? kind? resumes? (the runs it goes on with, a blank between) reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
  *   wish      rollout kind pause|abort holder: for the rollout that holds the lock; refused when that is another or none
  *   renew C -> wish pause|abort HOLDER?;  unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
@@ -50,6 +51,7 @@
  *   probe     command release? env?* -> status N [60 s];  exec: command env?* -> status N, up to 256 KiB of output [no limit]
  *   unit      -> unit_load unit_active unit_sub unit_restarts unit_main_pid unit_result;  evidence: lines -> unit_status, rights?, output
  *   commit R  release slot? (then `current` follows it) kind rollback? previous? pinned yes|no? -> pruned ID *, warning *;  failed R: release
+ *   retract R release: takes its commit back, when that was the last one: what was good before is again [300 s]
  *   history   lines -> rollout ID START END|- WHO RELEASE RESULT * (blanks in WHO are `_`)
  *   logs      lines since SECONDS? follow yes? -> rights?, output: the service's last lines, with follow also those that come, each sent at once,
  *             until `cancel` or the connection's end [60 s; with follow a day]

@@ -140,8 +140,9 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         bool held_out = engine->fleet->balancers &&
                         balancers_holds_out(engine->fleet->balancers, worker->index);
         bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
-        event.touched = unwinds && current && (!worker->facts.current_good || held_out);
+        event.touched = unwinds && current && (!worker->facts.current_good || held_out || worker->takes_back);
         event.at_target = runs_target && worker->facts.current_good;
+        event.stays = engine->settings->only_stale && event.at_target;
         event.runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
         event.has_release = unwinds || event.runs_target ? worker->previous != NULL : current != NULL;
     }
@@ -378,6 +379,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .undo_allowed = engine->settings->kind == RUN_ROLLOUT,
         .unwinds = engine->settings->kind == RUN_ABORT,
         .stages = engine->settings->package != NULL,
+        .stages_again = engine->settings->stages_again,
         .balanced = engine->fleet->balancers || engine->fleet->discoveries,
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
@@ -406,7 +408,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .seed = clock_random(),
     };
     set_timeouts(&config, playbook);
-    if (engine->settings->kind == RUN_ROLLBACK) /* reads all of its target */
+    if (engine->settings->kind != RUN_ABORT) /* reads all of the release that it goes, or would go, back to */
         config.timeout_ms[STEP_PREFLIGHT] += playbook->retry.step_timeout_ms;
     set_balancer_timeouts(&config, engine->fleet->balancers);
     add_discovery_timeouts(&config, engine->fleet->discoveries);

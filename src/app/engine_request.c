@@ -91,3 +91,23 @@ const char *step_release_of(const struct worker *worker, const struct action *ac
 {
     return action->release == RELEASE_TARGET ? worker->target : worker->previous;
 }
+
+void step_look_into(struct worker *worker, const char *release, reply_fn *fn)
+{
+    session_begin(worker->member->session, "verify");
+    session_add(worker->member->session, "release", release);
+    step_submit(worker, worker->engine->playbook->retry.step_timeout_ms, fn);
+}
+
+enum release_look step_release_look(const struct reply *reply, char out[RELEASE_DIFFERENCE])
+{
+    const char *changed = reply->error ? NULL : reply_get(reply, "changed");
+    const char *missing = reply->error ? NULL : reply_get(reply, "missing");
+    if (changed || missing) {
+        snprintf(out, RELEASE_DIFFERENCE, "%.*s is %s", (int)text_cut(changed ? changed : missing, RELEASE_DIFFERENCE - 20),
+                 changed ? changed : missing, changed ? "changed" : "missing");
+        return RELEASE_ALTERED;
+    }
+    bool compared = !reply->error && reply_get(reply, "differences");
+    return compared ? RELEASE_AS_STAGED : RELEASE_UNKNOWN;
+}

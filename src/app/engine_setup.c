@@ -135,44 +135,47 @@ static int check_facts(struct worker *worker, struct err *err)
     return 0;
 }
 
-/* What the service wrote beside its files is its own; what it came with must be there, and be the same. */
-static void target_verified(void *context, const struct reply *reply)
+/* A rollback goes to what has been lying on the node, and so does the undo of a rollout that fails: it is looked at before anything changes. NULL:
+ * nothing has to be. */
+static const char *release_in_question(const struct worker *worker)
+{
+    const struct engine *engine = worker->engine;
+    const struct facts *facts = &worker->facts;
+    enum release_state state = RELEASE_INCOMPLETE;
+    bool moves = worker->target && !(facts->current && facts->current_good && strcmp(facts->current, worker->target) == 0);
+    const char *release = NULL;
+    if (engine->settings->kind == RUN_ROLLBACK)
+        release = worker->target;
+    else if (engine->settings->kind == RUN_ROLLOUT && !engine->settings->sides && moves &&
+             engine->playbook->failure.action != FAILURE_STOP)
+        release = worker->previous;
+    return release && facts_has(facts, release, &state) && state != RELEASE_INCOMPLETE ? release : NULL;
+}
+
+static void looked_into(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
+    char difference[RELEASE_DIFFERENCE], sentence[SENTENCE_MAX];
+    const char *release = release_in_question(worker);
     struct step_result result = step_from_reply(reply);
-    const char *changed = reply->error ? NULL : reply_get(reply, "changed");
-    const char *missing = reply->error ? NULL : reply_get(reply, "missing");
-    bool compared = !reply->error && reply_get(reply, "differences");
-    char sentence[SENTENCE_MAX];
     if (!worker->busy)
         return;
-    if (result.status != DONE_OK && !compared) {
-        engine_answer(worker, &result);
-        return;
-    }
-    if (!changed && !missing) {
+    enum release_look look = step_release_look(reply, difference);
+    if (look == RELEASE_AS_STAGED) {
         step_look_outside(worker);
         return;
     }
+    if (look == RELEASE_UNKNOWN) {
+        engine_answer(worker, &result);
+        return;
+    }
+    bool rollback = worker->engine->settings->kind == RUN_ROLLBACK;
     snprintf(sentence, sizeof(sentence),
-             "release %s is not as it was staged (%s is %s); `deployctl verify --to %s` shows all of it, --to names another",
-             worker->target, changed ? changed : missing, changed ? "changed" : "missing", worker->target);
+             rollback ? "release %s is not as it was staged (%s); `deployctl verify --to %s` shows all of it, --to names another"
+                      : "release %s, which a failure would go back to, is not as it was staged (%s); `deployctl verify --to %s` "
+                        "shows all of it; --set failure.action=stop goes forward without a way back",
+             release, difference, release);
     step_end(worker, DONE_REFUSED, sentence);
-}
-
-/* A rollback goes to what has been lying on the node: it is looked at before anything changes. */
-static bool must_be_verified(const struct worker *worker)
-{
-    enum release_state state = RELEASE_INCOMPLETE;
-    return worker->engine->settings->kind == RUN_ROLLBACK && worker->target &&
-           facts_has(&worker->facts, worker->target, &state) && state != RELEASE_INCOMPLETE;
-}
-
-static void verify_target(struct worker *worker)
-{
-    session_begin(worker->member->session, "verify");
-    session_add(worker->member->session, "release", worker->target);
-    step_submit(worker, worker->engine->playbook->retry.step_timeout_ms, target_verified);
 }
 
 static void facts_came(void *context, const struct reply *reply)
@@ -193,13 +196,18 @@ static void facts_came(void *context, const struct reply *reply)
         step_end(worker, DONE_REFUSED, err.message);
         return;
     }
-    worker->previous = facts_release_before(&worker->facts);
+    bool undoes = worker->engine->settings->kind == RUN_ABORT && !worker->engine->settings->sides;
+    worker->takes_back =
+        undoes && facts_take_back(&worker->facts, worker->engine->settings->chain, &worker->previous);
+    if (!worker->takes_back)
+        worker->previous = facts_release_before(&worker->facts);
     worker->serving = worker->facts.current;
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = switch_begun(worker, worker->facts.current);
     worker->words.previous = worker->previous;
-    if (must_be_verified(worker))
-        verify_target(worker);
+    const char *release = release_in_question(worker);
+    if (release)
+        step_look_into(worker, release, looked_into);
     else
         step_look_outside(worker);
 }
@@ -301,6 +309,7 @@ void carry_lock(struct worker *worker)
     session_add(session, "holder", worker->engine->settings->holder);
     session_add(session, "release", worker->target);
     session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
+    session_add(session, "resumes", worker->engine->settings->chain);
     session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", LOCK_TTL_S);

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine_step.h"
 
@@ -74,15 +75,68 @@ static void send_activate(struct worker *worker)
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
 
+static void retracted(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    if (!worker->busy)
+        return;
+    if (reply->error || reply->status != REPLY_OK)
+        step_replied(worker, reply);
+    else
+        send_activate(worker);
+}
+
+/* From then on the node is one that is half done: whoever finds it so undoes it. */
+static void send_retract(struct worker *worker)
+{
+    struct session *session = step_begin_keyed(worker, "retract", "retract");
+    session_add(session, "release", worker->target);
+    step_submit(worker, QUICK_TIMEOUT_MS, retracted);
+}
+
+static void put_back(struct worker *worker)
+{
+    if (worker->takes_back)
+        send_retract(worker);
+    else
+        send_activate(worker);
+}
+
+/* Never to what was altered or half deleted meanwhile: such a node needs care. */
+static void old_release_looked_into(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    char difference[RELEASE_DIFFERENCE], sentence[SENTENCE_MAX];
+    if (!worker->busy)
+        return;
+    enum release_look look = step_release_look(reply, difference);
+    if (look == RELEASE_AS_STAGED) {
+        put_back(worker);
+        return;
+    }
+    if (look == RELEASE_UNKNOWN) {
+        step_replied(worker, reply);
+        return;
+    }
+    snprintf(sentence, sizeof(sentence),
+             "not put back: release %s is not as it was staged (%s); `deployctl rollback --to` another, or a rollout, goes on",
+             worker->previous, difference);
+    step_end(worker, DONE_FAILED, sentence);
+}
+
 static void carry_activate(struct worker *worker)
 {
     bool switches = worker->engine->settings->sides != NULL;
-    if (!switches)
-        send_activate(worker);
-    else if (worker->action.undo)
+    if (switches && worker->action.undo)
         send_stop(worker);
-    else
+    else if (switches)
         switch_prepare(worker, send_activate);
+    else if (worker->action.undo && step_release_of(worker, &worker->action))
+        step_look_into(worker, worker->previous, old_release_looked_into);
+    else if (worker->action.undo)
+        put_back(worker);
+    else
+        send_activate(worker);
 }
 
 static void carry_commit(struct worker *worker)
@@ -121,6 +175,18 @@ static const char *result_text(const struct worker *worker, char out[64])
     return out;
 }
 
+/* An abort of a rollback leaves a release that is as good as it was. */
+static bool was_good(const struct worker *worker)
+{
+    enum release_state state;
+    const struct facts *facts = &worker->facts;
+    if (worker->engine->settings->kind != RUN_ABORT || !worker->has_facts)
+        return false;
+    if (worker->takes_back)
+        return strstr(facts->committed, " rollback ") != NULL;
+    return facts_has(facts, worker->target, &state) && state == RELEASE_GOOD;
+}
+
 static void give_back(struct worker *worker)
 {
     char text[64];
@@ -128,7 +194,7 @@ static void give_back(struct worker *worker)
     struct err err;
     step_stop_heartbeat(worker);
     rollout_node(worker->engine->machine, worker->index, &view);
-    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target) {
+    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target && !was_good(worker)) {
         struct session *session = step_begin_change(worker, "failed");
         session_add(session, "release", worker->target);
         session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);

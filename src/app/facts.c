@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "base/units.h"
 
 static const char *const state_names[] = {"good", "staged", "failed", "incomplete"};
@@ -24,6 +25,8 @@ static const struct fact_key fact_keys[] = {
     {"current", FACT_TEXT, offsetof(struct facts, current)},
     {"current_good", FACT_YES, offsetof(struct facts, current_good)},
     {"previous", FACT_TEXT, offsetof(struct facts, previous)},
+    {"committed", FACT_TEXT, offsetof(struct facts, committed)},
+    {"chain", FACT_TEXT, offsetof(struct facts, chain)},
     {"disk_free", FACT_NUMBER, offsetof(struct facts, disk_free)},
     {"disk_total", FACT_NUMBER, offsetof(struct facts, disk_total)},
     {"inodes_free", FACT_NUMBER, offsetof(struct facts, inodes_free)},
@@ -249,6 +252,17 @@ const char *facts_release_before(const struct facts *facts)
     return half_done ? facts->previous : facts->current;
 }
 
+bool facts_take_back(struct facts *facts, const char *chain, const char **before)
+{
+    char release[65], rollout[65], was[65];
+    if (!chain || !facts->current || !facts->current_good || !facts->committed ||
+        sscanf(facts->committed, "%64s %64s %*64s %64s", release, rollout, was) != 3 ||
+        strcmp(release, facts->current) != 0 || strcmp(release, was) == 0 || !text_has_word(chain, rollout))
+        return false;
+    *before = strcmp(was, "-") == 0 ? NULL : arena_strdup(&facts->arena, was);
+    return true;
+}
+
 const struct migration_fact *facts_crossed(const struct facts *facts, const char *release)
 {
     for (size_t i = 0; i < facts->migration_count; i++) {
@@ -293,20 +307,32 @@ static const char *release_or_none(const char *id)
     return strcmp(id, "-") == 0 ? "no release" : id;
 }
 
-static void tell_running_timer(const char *text, struct strbuf *out)
+/* What was committed since needs no timer any more. */
+static void tell_lost_timer(const struct facts *facts, const char *release, const char *previous, struct strbuf *out)
+{
+    bool runs = facts->current && strcmp(facts->current, release) == 0;
+    if (runs && facts->current_good)
+        return;
+    strbuf_addf(out, "release %s was not confirmed, and a reboot ended the timer that would have put %s back: ", release,
+                release_or_none(previous));
+    if (runs)
+        strbuf_addf(out, "%s is still current; resume goes on with it, abort puts %s back", release,
+                    release_or_none(previous));
+    else
+        strbuf_addf(out, "%s is current", facts->current ? facts->current : "no release");
+}
+
+static void tell_running_timer(const struct facts *facts, struct strbuf *out)
 {
     char state[8], release[65], previous[65];
     unsigned seconds;
-    if (sscanf(text, "%7s %u %64s %64s", state, &seconds, release, previous) != 4)
+    if (sscanf(facts->confirm, "%7s %u %64s %64s", state, &seconds, release, previous) != 4)
         return;
     if (strcmp(state, "armed") == 0)
         strbuf_addf(out, "release %s is not confirmed: the node puts %s back in %u s", release,
                     release_or_none(previous), seconds);
     else
-        strbuf_addf(out,
-                    "release %s was not confirmed, and a reboot ended the timer that would have "
-                    "put %s back",
-                    release, release_or_none(previous));
+        tell_lost_timer(facts, release, previous, out);
 }
 
 bool reverted_sentence(const char *text, struct strbuf *out)
@@ -333,7 +359,7 @@ bool reverted_sentence(const char *text, struct strbuf *out)
 void facts_tell_timer(const struct facts *facts, struct strbuf *out)
 {
     if (facts->confirm)
-        tell_running_timer(facts->confirm, out);
+        tell_running_timer(facts, out);
     else if (facts->reverted)
         reverted_sentence(facts->reverted, out);
 }

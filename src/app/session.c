@@ -190,6 +190,8 @@ static void send_open(struct session *session)
         session_add(session, "stop", service->stop);
         session_add(session, "reload", service->reload);
         session_addu(session, "keep", service->keep);
+        for (size_t i = 0; i < service->pin.count; i++)
+            session_add(session, "pin", service->pin.items[i]);
         for (size_t i = 0; i < service->shared.count; i++)
             session_add(session, "shared", service->shared.items[i]);
         add_slots(session);

@@ -234,6 +234,50 @@ void survey_rollback_targets(const struct survey *survey, const char **out)
     }
 }
 
+static bool is_at(const struct surveyed *node, const char *release)
+{
+    return node->answered && node->facts.current && node->facts.current_good && strcmp(node->facts.current, release) == 0;
+}
+
+/* The latest run that committed it; "" when no node remembers. */
+static void last_commit(const struct survey *survey, const char *release, char out[65])
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < survey->count; i++) {
+        char rollout[65];
+        if (is_at(&survey->nodes[i], release) && survey->nodes[i].facts.committed &&
+            sscanf(survey->nodes[i].facts.committed, "%*64s %64s", rollout) == 1 && strcmp(rollout, out) > 0)
+            snprintf(out, 65, "%s", rollout);
+    }
+}
+
+const char *survey_fleet_release(const struct survey *survey)
+{
+    const char *best = NULL;
+    size_t most = 0;
+    char best_commit[65] = "", commit[65];
+    for (size_t i = 0; i < survey->count; i++) {
+        const char *release = survey->nodes[i].answered ? survey->nodes[i].facts.current : NULL;
+        size_t count = 0;
+        for (size_t j = 0; release && j < survey->count; j++)
+            count += is_at(&survey->nodes[j], release);
+        if (count == 0 || count < most || (best && strcmp(best, release) == 0))
+            continue;
+        last_commit(survey, release, commit);
+        if (count == most && strcmp(commit, best_commit) <= 0)
+            continue;
+        best = release;
+        most = count;
+        snprintf(best_commit, sizeof(best_commit), "%s", commit);
+    }
+    return best;
+}
+
+bool surveyed_is_stale(const struct surveyed *node, const char *fleet_release)
+{
+    return fleet_release && node->answered && !is_at(node, fleet_release);
+}
+
 struct open_run survey_open_run(const struct survey *survey)
 {
     struct open_run open = {.rollout = NULL};
@@ -265,6 +309,36 @@ struct open_run survey_open_run(const struct survey *survey)
             open.waves_passed = facts->waves_passed;
     }
     return open;
+}
+
+void survey_chain(const struct survey *survey, const struct open_run *open, char out[SURVEY_CHAIN])
+{
+    snprintf(out, SURVEY_CHAIN, "%s", open->rollout);
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        size_t first = facts->chain ? strcspn(facts->chain, " ") : 0;
+        if (!survey->nodes[i].answered || first != strlen(open->rollout) ||
+            strncmp(facts->chain, open->rollout, first) != 0)
+            continue;
+        for (const char *at = facts->chain; *at; at += strspn(at, " ")) {
+            char id[65];
+            size_t length = strcspn(at, " "), used = strlen(out);
+            snprintf(id, sizeof(id), "%.*s", (int)length, at);
+            if (length < sizeof(id) && !text_has_word(out, id) && used + length + 2 <= SURVEY_CHAIN)
+                snprintf(out + used, SURVEY_CHAIN - used, " %s", id);
+            at += length;
+        }
+    }
+}
+
+void survey_undo_targets(const struct survey *survey, const char *chain, const char **out)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        struct facts *facts = &survey->nodes[i].facts;
+        out[i] = NULL;
+        if (survey->nodes[i].answered && !facts_take_back(facts, chain, &out[i]))
+            out[i] = facts_release_before(facts);
+    }
 }
 
 size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release)

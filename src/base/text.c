@@ -162,6 +162,15 @@ const char *text_nearest(const char *name, const char *const *candidates, size_t
     return nearest;
 }
 
+bool text_has_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        if (length && (at == text || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
+}
+
 void text_shell_quote(struct strbuf *out, const char *text)
 {
     static const char plain[] =

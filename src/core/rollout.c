@@ -310,6 +310,14 @@ static enum rollout_state to_expand(struct rollout *rollout)
     return may && migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_wave(rollout);
 }
 
+static enum rollout_state after_staging(struct rollout *rollout)
+{
+    bool hooks = rollout_has_hook(rollout, MOMENT_AFTER_STAGE);
+
+    return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS
+                                                                      : to_expand(rollout);
+}
+
 static enum rollout_state after_setup(struct rollout *rollout)
 {
     if (rollout->setup_refused || rollout->setup_unreachable)
@@ -328,15 +336,9 @@ static enum rollout_state after_setup(struct rollout *rollout)
         return to_wave(rollout);
     if (next_wave(rollout) == SIZE_MAX)
         return migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_contract(rollout);
-    return rollout->config.stages ? ROLLOUT_STAGING : to_expand(rollout);
-}
-
-static enum rollout_state after_staging(struct rollout *rollout)
-{
-    bool hooks = rollout_has_hook(rollout, MOMENT_AFTER_STAGE);
-
-    return !rollout->spent && hooks && next_wave(rollout) != SIZE_MAX ? ROLLOUT_STAGED_HOOKS
-                                                                      : to_expand(rollout);
+    if (rollout->config.stages)
+        return ROLLOUT_STAGING;
+    return rollout->config.stages_again ? after_staging(rollout) : to_expand(rollout);
 }
 
 static bool someone_bakes(const struct rollout *rollout)

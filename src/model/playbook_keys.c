@@ -52,6 +52,8 @@ static const struct playbook_key keys[] = {
      .help = "paths kept across releases, below root/shared"},
     {"service", "keep", KEY_WHOLE, AT(service.keep), 1, 1000, .fallback = "5",
      .help = "good releases kept on a node; failed ones never count"},
+    {"service", "pin", KEY_RELEASES, AT(service.pin),
+     .help = "releases that are never pruned, by 4 or more first letters of the id or commit"},
 
     {"source", "git", KEY_SOURCE, AT(source.location), .minimum = SOURCE_GIT, .fallback = ".",
      .help = "a git repository; this, dir or archive"},
@@ -377,6 +379,7 @@ const char *key_kind_name(enum key_kind kind)
         [KEY_ROOT] = "absolute path",
         [KEY_FOLDER] = "relative path",
         [KEY_FOLDERS] = "list of relative paths",
+        [KEY_RELEASES] = "list of releases",
         [KEY_REGEX] = "regular expression",
         [KEY_YES_NO] = "yes or no",
         [KEY_WHOLE] = "whole number",

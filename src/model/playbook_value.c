@@ -182,6 +182,19 @@ static int store_folders(const struct target *target)
     return code;
 }
 
+static int store_releases(const struct target *target)
+{
+    struct string_list list;
+    int code = split_list(target, &list);
+    for (size_t i = 0; code == 0 && i < list.count; i++)
+        if (!text_is_name(list.items[i]) || strlen(list.items[i]) < 4)
+            code = err_set(target->err, ERR_INPUT, "'%.200s' is no release: 4 or more first letters of its id or commit",
+                           list.items[i]);
+    if (code == 0)
+        *(struct string_list *)target->field = list;
+    return code;
+}
+
 static int store_headers(const struct target *target)
 {
     static const char token[] = NAME_BYTES "!#$%&'*+-.^`|~";
@@ -483,6 +496,8 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_folder(&target);
     case KEY_FOLDERS:
         return store_folders(&target);
+    case KEY_RELEASES:
+        return store_releases(&target);
     case KEY_REGEX:
         return store_regex(&target);
     case KEY_YES_NO:

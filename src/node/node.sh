@@ -20,6 +20,9 @@
 #   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
+#   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
+#                 before, and `good ID SEQUENCE EPOCH` of each that it numbered anew or dropped; for `retract`, and never pruned
+#   chain         the rollout that took the lock last, and those that it goes on with
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
 #                 does not live is what nobody knows the end of; never run again in silence
@@ -400,6 +403,7 @@ do_lock() {
     mend_journal
     mended=yes
     read_lock
+    replace_file "$state/chain" "$v_rollout$v_resumes" || { reply failed "disk: the rollout cannot be noted"; return; }
     journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" || { reply failed "disk: the journal cannot be written"; return; }
     if [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; then
         reply failed "disk: the journal cannot be written"
@@ -985,7 +989,7 @@ start_logs() {
 # What a leader of another process gets to know, by its environment.
 session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop follow session_pid id tmp verb recorded lock_rollout'
+    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
@@ -1011,7 +1015,7 @@ lead() {
     begin_record "$$"
     use_slot
     case $verb in
-    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | stop | keep_old | revert | commit) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -1990,9 +1994,83 @@ drop_above() {
     return 0
 }
 
+# What the last commit changed as $before_*; 1: nothing that can be taken back.
+read_before() {
+    before_rollout='' before_kind='' before_release='' before_was='' before_good=''
+    [ -s "$state/before" ] || return 1
+    while read -r before_key before_text; do
+        case $before_key in
+        rollout) before_rollout=$before_text ;;
+        kind) before_kind=$before_text ;;
+        release) before_release=$before_text ;;
+        was) before_was=$before_text ;;
+        good) before_good=$before_good$before_text$nl ;;
+        esac
+    done <"$state/before"
+    [ -n "$before_release" ]
+}
+
+# 0 when the rollout with the lock is $1 or goes on with it.
+goes_on_with() {
+    first_line "$state/chain" || return 1
+    case " $line " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+
+# 0 when the last commit dropped release $1, or gave it another number.
+was_good_before() {
+    read_before || return 1
+    case $nl$before_good in *"$nl$1 "*) return 0 ;; esac
+    return 1
+}
+
+# Before a commit changes anything. Of one that was cut short, and is repeated, the first one knows what was before.
+note_before() {
+    if read_before && [ "$before_release" = "$v_release" ] && goes_on_with "$before_rollout"; then return 0; fi
+    find_highest
+    floor=$highest before_was=- before_sequence=0 before_good=''
+    [ "$v_kind" != rollback ] || ! read_sequence "$v_release" || floor=$sequence
+    for good_file in "$state"/good/*; do
+        listed=${good_file##*/}
+        case $listed in
+        *.pinned) continue ;;
+        esac
+        read_sequence "$listed" || continue
+        if [ "$sequence" -gt "$before_sequence" ] && [ ! -e "$state/failed/$listed" ] && is_complete "$listed"; then
+            before_was=$listed before_sequence=$sequence
+        fi
+        [ "$listed" = "$v_release" ] || [ "$sequence" -gt "$floor" ] || continue
+        first_line "$good_file"
+        before_good="$before_good${nl}good $listed $line"
+    done
+    replace_file "$state/before" "rollout ${lock_rollout:--}${nl}kind ${v_kind:-rollout}${nl}release $v_release${nl}was $before_was$before_good"
+}
+
+# The last commit, taken back: what was good before it is again, with its number, and what was not is not.
+lead_retract() {
+    need_release
+    if ! read_before || [ "$before_release" != "$v_release" ]; then reply ok "the last commit was not of release $v_release"; fi
+    case $nl$before_good in
+    *"$nl$v_release "*) ;;
+    *) rm -f -- "$state/good/$v_release" ;;
+    esac
+    while [ -n "$before_good" ]; do
+        line=${before_good%%"$nl"*}
+        before_good=${before_good#*"$nl"}
+        listed=${line%% *}
+        is_name "$listed" || continue
+        is_complete "$listed" || continue
+        replace_file "$state/good/$listed" "${line#* }" || reply failed "disk: release $listed cannot be marked good again"
+    done
+    sync "$state/good" 2>/dev/null
+    rm -f -- "$state/before"
+    reply ok "the commit of release $v_release is taken back"
+}
+
 lead_commit() {
     need_release
     is_complete "$v_release" || reply failed "release $v_release is not complete on this node"
+    note_before || reply failed "disk: what was good before cannot be noted"
     commit_slot
     if [ "$v_kind" = rollback ] && read_sequence "$v_release"; then
         drop_above
@@ -2018,7 +2096,20 @@ find_newest_failed() {
     done
 }
 
-# Keeps current, previous, `keep` good ones, pinned ones, the newest failed one. What cannot be removed is a warning.
+# 0 when the playbook pins release $1: by letters that its id, or the commit in it, begins with.
+is_pinned() {
+    pins=$s_pin
+    while [ -n "$pins" ]; do
+        pin=${pins%%"$nl"*}
+        pins=${pins#*"$nl"}
+        is_name "$pin" && [ "${#pin}" -ge 4 ] || continue
+        case $1 in "$pin"* | *-"$pin"*) return 0 ;; esac
+    done
+    return 1
+}
+
+# Keeps current, previous, `keep` good ones, pinned ones, what the last commit dropped (a rollback left it, and one may go there again),
+# the newest failed one. What cannot be removed is a warning.
 prune() {
     read_current
     find_previous
@@ -2033,7 +2124,7 @@ prune() {
         case $listed in
         "$current" | "$previous" | "$newest_failed" | "$v_release" | "$v_previous") continue ;;
         esac
-        [ ! -e "$state/good/$listed.pinned" ] && ! slot_has "$listed" || continue
+        [ ! -e "$state/good/$listed.pinned" ] && ! is_pinned "$listed" && ! slot_has "$listed" && ! was_good_before "$listed" || continue
         if remove_release "$listed" 2>&1; then
             value pruned "$listed"
         else
@@ -2070,6 +2161,8 @@ facts_of_releases() {
     while read -r _ listed release_state; do
         value release "$listed $release_state"
     done <"$tmp/releases"
+    ! read_before || value committed "$before_release $before_rollout $before_kind $before_was"
+    ! first_line "$state/chain" || value chain "$line"
 }
 
 facts_of_journal() {
@@ -2367,7 +2460,7 @@ do_open() {
     elevate
     check_tools || return
     s_root=${v_root%/} s_unit=$v_unit s_start=$v_start s_stop=$v_stop s_reload=$v_reload s_shared=$v_shared
-    s_keep=${v_keep:-5} s_sudo='' s_slots=$v_slots s_slot_start=$v_slot_start s_slot_stop=$v_slot_stop
+    s_pin=$v_pin s_keep=${v_keep:-5} s_sudo='' s_slots=$v_slots s_slot_start=$v_slot_start s_slot_stop=$v_slot_stop
     s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
@@ -2392,8 +2485,8 @@ read_request() {
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
-    v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
-    v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop=''
+    v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
+    v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2439,6 +2532,8 @@ read_request() {
         result) v_result=$text ;;
         open) v_open=$text ;;
         reason) v_reason=$text ;;
+        resumes) v_resumes=" $text" ;;
+        pin) v_pin=$v_pin$text$nl ;;
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;
         again) v_again=$text ;;
@@ -2465,6 +2560,9 @@ add_environment() {
 }
 
 check_request() {
+    case $v_resumes in
+    *[!A-Za-z0-9._\ -]*) fault="resumes is of rollouts' ids and blanks" ;;
+    esac
     case $v_token$v_name$v_rollout$v_previous$v_target$v_slot in
     *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and slot are of letters, digits, dot, dash, underscore" ;;
     esac
@@ -2501,7 +2599,7 @@ dispatch() {
     exec) show='262144 10000 4000' && launch 0 plain ;;
     stage | unpack | activate) launch_recorded 600 ;;
     stop) launch_recorded 600 ;;
-    discard | commit | keep_old) launch_recorded 300 ;;
+    discard | commit | retract | keep_old) launch_recorded 300 ;;
     failed) do_failed ;;
     confirm) do_confirm ;;
     run) launch_recorded 600 plain ;;
@@ -2516,7 +2614,7 @@ serve() {
     trap : HUP PIPE
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
     follow='' followers='' session_pid=$$
-    s_slots='' s_slot_start='' s_slot_stop=''
+    s_slots='' s_slot_start='' s_slot_stop='' s_pin=''
     s_root='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do

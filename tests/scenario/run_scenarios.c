@@ -70,14 +70,15 @@ static const struct number_setting settings[] = {
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
                                        "confirms", "asks_leader", "waits_ready", "no_way_back", "judged",
-                                       "shifts", "switches"};
+                                       "shifts", "switches", "stages_again"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
     offsetof(struct rollout_config, confirms),
     offsetof(struct rollout_config, asks_leader), offsetof(struct rollout_config, waits_ready),
     offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged),
-    offsetof(struct rollout_config, shifts), offsetof(struct rollout_config, switches)};
+    offsetof(struct rollout_config, shifts), offsetof(struct rollout_config, switches),
+    offsetof(struct rollout_config, stages_again)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",

@@ -282,7 +282,8 @@ static void do_lock(struct model_session *session, const struct model_request *r
     snprintf(lock->rollout, sizeof(lock->rollout), "%s", text_of(request, "rollout"));
     snprintf(lock->holder, sizeof(lock->holder), "%s", text_of(request, "holder"));
     snprintf(lock->token, sizeof(lock->token), "%s", token);
-    const char *kind = text_of(request, "kind");
+    const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
+    snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
     node_journal(node, lock->generation, lock->rollout, "rollout", "begin", text_of(request, "release"),
                  *kind ? kind : "-", lock->holder);
     if (*text_of(request, "reason"))
@@ -522,12 +523,14 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         start_migrate(session, &request);
     else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0)
         launch_recorded(session, &request, false, 600000);
-    else if (strcmp(verb, "commit") == 0 || strcmp(verb, "discard") == 0)
+    else if (strcmp(verb, "commit") == 0 || strcmp(verb, "retract") == 0 || strcmp(verb, "discard") == 0)
         launch_recorded(session, &request, false, 300000);
     else if (strcmp(verb, "run") == 0)
         launch_recorded(session, &request, true, 600000);
     else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0)
         step_launch(session, &request, false, false, 60000);
+    else if (strcmp(verb, "verify") == 0)
+        step_launch(session, &request, false, false, 600000);
     else if (strcmp(verb, "probe") == 0)
         step_launch(session, &request, false, true, 60000);
     else

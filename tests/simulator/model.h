@@ -40,6 +40,17 @@ struct model_release {
     int64_t failed;       /* epoch; 0: not */
 };
 
+/* What the last commit changed. */
+struct model_before {
+    bool any;
+    char rollout[MODEL_NAME], kind[16], release[MODEL_NAME], was[MODEL_NAME];
+    struct {
+        char id[MODEL_NAME];
+        uint32_t sequence;
+    } good[MODEL_RELEASES];
+    size_t good_count;
+};
+
 struct model_journal_line {
     uint64_t generation;
     int64_t at;
@@ -113,6 +124,8 @@ struct model_node {
     char reverted[300];
     struct model_release releases[MODEL_RELEASES];
     size_t release_count;
+    struct model_before before;
+    char chain[400];
     char current[MODEL_NAME]; /* "": none */
     struct model_migration migrations[MODEL_MIGRATIONS];
     size_t migration_count;

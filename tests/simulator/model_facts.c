@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model_internal.h"
 
 bool release_complete(const struct model_release *release)
@@ -40,6 +41,71 @@ struct model_release *find_previous(struct model_node *node)
     return found;
 }
 
+/* Of a commit that is repeated the first one knows what was before. */
+static void note_before(struct model_step *step, const struct model_release *target, const char *kind)
+{
+    struct model_node *node = step->node;
+    struct model_before *before = &node->before;
+    if (before->any && strcmp(before->release, target->id) == 0 && text_has_word(node->chain, before->rollout))
+        return;
+    uint32_t floor = strcmp(kind, "rollback") == 0 && target->sequence ? target->sequence : highest(node), most = 0;
+    *before = (struct model_before){.any = true, .was = "-"};
+    snprintf(before->rollout, sizeof(before->rollout), "%s", step->rollout);
+    snprintf(before->kind, sizeof(before->kind), "%s", kind);
+    snprintf(before->release, sizeof(before->release), "%s", target->id);
+    for (size_t i = 0; i < node->release_count; i++) {
+        const struct model_release *release = &node->releases[i];
+        if (release->sequence > most && !release->failed && release_complete(release)) {
+            most = release->sequence;
+            snprintf(before->was, sizeof(before->was), "%s", release->id);
+        }
+        if (!release->sequence || (release != target && release->sequence <= floor))
+            continue;
+        snprintf(before->good[before->good_count].id, MODEL_NAME, "%s", release->id);
+        before->good[before->good_count++].sequence = release->sequence;
+    }
+}
+
+/* Nobody alters a release here. */
+void step_verify(struct model_step *step)
+{
+    const char *id = *step->release ? step->release : step->node->current;
+    const struct model_release *release = model_find_release(step->node, id);
+    if (!*id) {
+        step_said(step, "failed", "no release is current on this node");
+        return;
+    }
+    step_value(step, "release", "%s", id);
+    if (!release || !release_complete(release)) {
+        step_said(step, "failed", "release %s is not complete on this node", id);
+        return;
+    }
+    step_value(step, "differences", "0");
+    step_said(step, "ok", "release %s is as it was staged", id);
+}
+
+void step_retract(struct model_step *step)
+{
+    struct model_node *node = step->node;
+    struct model_before *before = &node->before;
+    struct model_release *release = model_find_release(node, step->release);
+    if (!before->any || strcmp(before->release, step->release) != 0) {
+        step_said(step, "ok", "the last commit was not of release %s", step->release);
+        return;
+    }
+    bool was_good = false;
+    for (size_t i = 0; i < before->good_count; i++) {
+        struct model_release *good = model_find_release(node, before->good[i].id);
+        was_good = was_good || good == release;
+        if (good && release_complete(good))
+            good->sequence = before->good[i].sequence;
+    }
+    if (release && !was_good)
+        release->sequence = 0;
+    before->any = false;
+    step_said(step, "ok", "the commit of release %s is taken back", step->release);
+}
+
 void step_commit(struct model_step *step)
 {
     struct model_node *node = step->node;
@@ -49,6 +115,7 @@ void step_commit(struct model_step *step)
         step_said(step, "failed", "release %s is not complete on this node", step->release);
         return;
     }
+    note_before(step, release, kind ? kind : "rollout");
     if (kind && strcmp(kind, "rollback") == 0 && release->sequence) {
         for (size_t i = 0; i < node->release_count; i++)
             if (node->releases[i].sequence > release->sequence)
@@ -89,6 +156,11 @@ static void say_releases(struct model_step *step)
     qsort(sorted, count, sizeof(*sorted), by_sequence);
     for (size_t i = 0; i < count; i++)
         step_value(step, "release", "%s %s", sorted[i]->id, release_word(sorted[i]));
+    const struct model_before *before = &node->before;
+    if (before->any)
+        step_value(step, "committed", "%s %s %s %s", before->release, before->rollout, before->kind, before->was);
+    if (*node->chain)
+        step_value(step, "chain", "%s", node->chain);
 }
 
 static void say_lock(struct model_step *step)

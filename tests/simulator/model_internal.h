@@ -51,6 +51,8 @@ bool release_complete(const struct model_release *release);
 bool current_committed(struct model_node *node);
 struct model_release *find_previous(struct model_node *node);
 void step_commit(struct model_step *step);
+void step_retract(struct model_step *step);
+void step_verify(struct model_step *step);
 void say_facts(struct model_step *step);
 void step_value(struct model_step *step, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void step_said(struct model_step *step, const char *status, const char *format, ...) __attribute__((format(printf, 3, 4)));

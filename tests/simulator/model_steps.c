@@ -331,6 +331,10 @@ static void work(void *context)
         lead_unpack(step);
     else if (strcmp(verb, "commit") == 0)
         step_commit(step);
+    else if (strcmp(verb, "verify") == 0)
+        step_verify(step);
+    else if (strcmp(verb, "retract") == 0)
+        step_retract(step);
     else if (strcmp(verb, "facts") == 0)
         say_facts(step);
     else

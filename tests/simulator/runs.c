@@ -116,6 +116,7 @@ struct invocation {
     struct data_plan data;
     bool has_data;
     const char **targets;
+    char chain[SURVEY_CHAIN];
     struct waves waves;
     struct package *package;
 };
@@ -135,6 +136,7 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
         .targets = this->targets,
         .kind = kind,
         .resumes = resumes,
+        .chain = *this->chain ? this->chain : NULL,
         .rollout = run->rollout,
         .holder = "operator@runner",
         .description = "simulated",
@@ -204,6 +206,7 @@ static int resume(struct invocation *this)
     this->run->open_found = open.rollout != NULL;
     if (!open.rollout)
         return 0;
+    survey_chain(&this->survey, &open, this->chain);
     tell("run %zu: goes on with %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
     if (open.kind == RUN_ROLLOUT && open.release)
         pack(this, open.release);
@@ -228,9 +231,9 @@ static int undo(struct invocation *this)
     this->run->open_found = open.rollout != NULL;
     if (!open.rollout)
         return 0;
+    survey_chain(&this->survey, &open, this->chain);
     tell("run %zu: undoes %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
-    for (size_t i = 0; i < this->survey.count; i++)
-        this->targets[i] = this->survey.nodes[i].answered ? facts_release_before(&this->survey.nodes[i].facts) : NULL;
+    survey_undo_targets(&this->survey, this->chain, this->targets);
     code = check_targets(this);
     return code ? code : go(this, RUN_ABORT, true);
 }

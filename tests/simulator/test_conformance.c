@@ -195,9 +195,10 @@ static bool open_again(struct both *both)
 static bool ask_lock(struct both *both)
 {
     char text[300];
+    static const char *const chains[] = {"", "resumes r1\n", "resumes r2 r0\n"};
     unsigned run = (unsigned)random_below(&both->random, 3);
-    snprintf(text, sizeof(text), "rollout r%u\nholder someone\nttl 1000\nrelease %s\nkind rollout\ntoken t%u\n", run,
-             releases[random_below(&both->random, 2)], run);
+    snprintf(text, sizeof(text), "rollout r%u\nholder someone\nttl 1000\nrelease %s\nkind rollout\n%stoken t%u\n", run,
+             releases[random_below(&both->random, 2)], chains[random_below(&both->random, 3)], run);
     bool same = ask(both, "lock", text);
     both->generation = both->model.lock.generation;
     return same;
@@ -205,7 +206,7 @@ static bool ask_lock(struct both *both)
 
 static bool ask_changing(struct both *both)
 {
-    static const char *const verbs[] = {"stage", "activate", "activate", "commit", "run", "migrate", "migrate"};
+    static const char *const verbs[] = {"stage", "activate", "activate", "commit", "commit", "retract", "run", "migrate", "migrate"};
     const char *verb = verbs[random_below(&both->random, sizeof(verbs) / sizeof(verbs[0]))];
     int which = (int)random_below(&both->random, 2);
     bool stale = random_below(&both->random, 8) == 0;
@@ -263,7 +264,7 @@ static bool let_age(struct both *both)
 static bool ask_something(struct both *both)
 {
     char failed[80];
-    switch (random_below(&both->random, 14)) {
+    switch (random_below(&both->random, 15)) {
     case 0: return ask_lock(both);
     case 1: return ask_short(both, "renew", "");
     case 2: return ask_short(both, "settle", "");
@@ -272,6 +273,9 @@ static bool ask_something(struct both *both)
     case 5:
         snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
         return ask_short(both, "failed", failed);
+    case 8:
+        snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
+        return ask_short(both, "verify", failed);
     case 6: return let_age(both) && ask_lock(both);
     case 7: return open_again(both) && ask_short(both, "settle", "");
     default: return ask_changing(both);

@@ -219,6 +219,16 @@ static void assert_timer_told(const char *confirm, const char *reverted, const c
     strbuf_release(&out);
 }
 
+static void assert_lost_timer_told(const char *current, bool good, const char *expected)
+{
+    struct facts facts = {.confirm = "lost 0 b a", .current = current, .current_good = good};
+    struct strbuf out;
+    strbuf_init(&out, 1024);
+    facts_tell_timer(&facts, &out);
+    assert_string_equal(out.text, expected);
+    strbuf_release(&out);
+}
+
 static void a_confirm_timer_is_told_in_a_sentence(void **state)
 {
     (void)state;
@@ -230,7 +240,13 @@ static void a_confirm_timer_is_told_in_a_sentence(void **state)
     assert_timer_told(
         "lost 0 b a", NULL,
         "release b was not confirmed, and a reboot ended the timer that would have put a "
-        "back");
+        "back: no release is current");
+    assert_lost_timer_told("b", false,
+                           "release b was not confirmed, and a reboot ended the timer that would have put a back: b is still "
+                           "current; resume goes on with it, abort puts a back");
+    assert_lost_timer_told("a", true,
+                           "release b was not confirmed, and a reboot ended the timer that would have put a back: a is current");
+    assert_lost_timer_told("b", true, "");
     assert_timer_told(
         NULL, "1700000000 b a r1 ok release a is current",
         "reverted by its confirm timer at 2023-11-14 22:13:20 UTC, release b back to a "

@@ -119,6 +119,16 @@ static void unknown_names_are_told_with_the_nearest(void **state)
                 "shop.ini:7: unknown key 'wehn' in [step a]; did you mean 'when'?\n");
 }
 
+static void releases_are_pinned_by_their_first_letters(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, BASE "pin = 20260101, 1a2b3c\n");
+    assert_int_equal(parsed.playbook.service.pin.count, 2);
+    assert_string_equal(parsed.playbook.service.pin.items[1], "1a2b3c");
+    parsed_release(&parsed);
+}
+
 static void migrations_keep_their_order_and_have_defaults(void **state)
 {
     (void)state;
@@ -543,6 +553,8 @@ static void bad_values_are_faults(void **state)
         {"service", "become = YES"},
         {"service", "keep = -1"},
         {"service", "keep ="},
+        {"service", "pin = abc"},
+        {"service", "pin = 1a2b, ../x"},
         {"service", "shared = /etc"},
         {"service", "shared = a/../b"},
         {"service", "shared = a,,b"},
@@ -817,6 +829,7 @@ int main(void)
         cmocka_unit_test(three_lines_make_a_sane_rollout),
         cmocka_unit_test(every_value_reaches_its_field),
         cmocka_unit_test(unknown_names_are_told_with_the_nearest),
+        cmocka_unit_test(releases_are_pinned_by_their_first_letters),
         cmocka_unit_test(migrations_keep_their_order_and_have_defaults),
         cmocka_unit_test(migrations_that_make_no_sense_are_faults),
         cmocka_unit_test(there_are_at_most_64_migrations),

@@ -151,6 +151,57 @@ static void probes_can_be_interrupted(void **state)
     node_fixture_stop(&fixture);
 }
 
+/* node 1 was locked by y, which went on with x; x alone had node 2 and committed it; node 3 has what another run committed. */
+static void an_undo_takes_back_what_the_runs_of_its_chain_committed(void **state)
+{
+    (void)state;
+    struct surveyed nodes[NODES] = {
+        {.answered = true, .facts = {.current = "b", .previous = "a", .chain = "y x", .open_rollout = "y"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b x rollout a", .chain = "x"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a", .chain = "w"}}};
+    struct survey survey = {.nodes = nodes, .count = NODES};
+    struct open_run open = survey_open_run(&survey);
+    char chain[SURVEY_CHAIN];
+    const char *targets[NODES];
+    for (size_t i = 0; i < NODES; i++)
+        arena_init(&nodes[i].facts.arena);
+    survey_chain(&survey, &open, chain);
+    assert_string_equal(chain, "y x");
+    survey_undo_targets(&survey, chain, targets);
+    assert_string_equal(targets[0], "a");
+    assert_string_equal(targets[1], "a");
+    assert_string_equal(targets[2], "b");
+    nodes[1].facts.committed = "b x rollout b";
+    survey_undo_targets(&survey, chain, targets);
+    assert_string_equal(targets[1], "b");
+    nodes[1].facts.committed = "b x rollout -";
+    survey_undo_targets(&survey, chain, targets);
+    assert_null(targets[1]);
+    survey_undo_targets(&survey, NULL, targets);
+    assert_string_equal(targets[1], "b");
+    survey_release(&survey);
+}
+
+static void what_most_nodes_are_at_is_the_release_of_the_fleet(void **state)
+{
+    (void)state;
+    struct surveyed nodes[NODES] = {
+        {.answered = true, .facts = {.current = "c", .current_good = true, .committed = "c x rollout b"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a"}}};
+    struct survey survey = {.nodes = nodes, .count = NODES};
+    assert_string_equal(survey_fleet_release(&survey), "b");
+    assert_true(surveyed_is_stale(&nodes[0], "b"));
+    assert_false(surveyed_is_stale(&nodes[1], "b"));
+    nodes[2].answered = false;
+    assert_string_equal(survey_fleet_release(&survey), "c");
+    assert_true(surveyed_is_stale(&nodes[1], "c"));
+    assert_false(surveyed_is_stale(&nodes[2], "c"));
+    nodes[0].facts.current_good = nodes[1].facts.current_good = false;
+    assert_null(survey_fleet_release(&survey));
+    assert_false(surveyed_is_stale(&nodes[0], NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +210,8 @@ int main(void)
         cmocka_unit_test(a_node_without_a_release_stays_without_one),
         cmocka_unit_test(a_half_done_first_release_has_nowhere_to_go),
         cmocka_unit_test(a_node_that_does_not_answer_has_no_target),
+        cmocka_unit_test(an_undo_takes_back_what_the_runs_of_its_chain_committed),
+        cmocka_unit_test(what_most_nodes_are_at_is_the_release_of_the_fleet),
         cmocka_unit_test(nodes_say_where_they_stand),
         cmocka_unit_test(probes_can_be_interrupted),
     };
