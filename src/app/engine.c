@@ -52,6 +52,7 @@ void engine_post(struct engine *engine, const struct event *event)
     size_t at = (engine->event_first + engine->event_count) % engine->event_capacity;
     engine->events[at] = *event;
     engine->event_count++;
+    engine->lease_lost = engine->lease_lost || event->kind == EVENT_LEASE_LOST;
     if (!engine->turn)
         engine->turn = timer_start(engine->fleet->loop, 0, turn, engine);
 }

@@ -77,6 +77,7 @@ struct engine {
     bool share_undoes;        /* the way under way is an undo's */
     bool *updated, *chosen;   /* of a share, one a node */
     struct roster roster;
+    bool lease_lost;       /* the machine was told: nothing goes out any more, not even the second half of an action */
     struct event *events;  /* a ring of what is still to be told to the machine */
     size_t event_first, event_count, event_capacity;
     struct timer *turn, *tick, *redraw;

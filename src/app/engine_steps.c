@@ -61,6 +61,14 @@ static void send_stop(struct worker *worker)
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
 
+/* An action of several requests ends between two of them. */
+static bool ends_without_lease(struct worker *worker)
+{
+    if (worker->engine->lease_lost)
+        step_end(worker, DONE_FAILED, "not put back: the lock was lost");
+    return worker->engine->lease_lost;
+}
+
 static void send_activate(struct worker *worker)
 {
     const char *release = step_release_of(worker, &worker->action);
@@ -82,7 +90,7 @@ static void retracted(void *context, const struct reply *reply)
         return;
     if (reply->error || reply->status != REPLY_OK)
         step_replied(worker, reply);
-    else
+    else if (!ends_without_lease(worker))
         send_activate(worker);
 }
 
@@ -111,7 +119,8 @@ static void old_release_looked_into(void *context, const struct reply *reply)
         return;
     enum release_look look = step_release_look(reply, difference);
     if (look == RELEASE_AS_STAGED) {
-        put_back(worker);
+        if (!ends_without_lease(worker))
+            put_back(worker);
         return;
     }
     if (look == RELEASE_UNKNOWN) {

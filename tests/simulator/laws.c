@@ -114,7 +114,7 @@ static void law_4_newest_first(struct run *run, size_t node)
 {
     struct world *world = run->world;
     const struct seen *this = &run->seen[node];
-    if (run->verb == VERB_ABORT || run->verb == VERB_RESUME || this->undone || world->plan->max_failures ||
+    if (run->verb == VERB_ABORT || run->verb == VERB_RESUME || world->plan->max_failures ||
         world->plan->fault_count > 1 || world->plan->run_count > 1 || world->plan->confirms)
         return;
     /* One that was lost is looked for first, and others may go before it. */
@@ -123,7 +123,7 @@ static void law_4_newest_first(struct run *run, size_t node)
         return;
     for (size_t i = 0; i < world->plan->node_count; i++) {
         const struct seen *other = &run->seen[i];
-        if (i != node && other->touched && !other->undone && serves(other) && serves(this) &&
+        if (i != node && other->touched && !other->goes_back && serves(other) && serves(this) &&
             other->order > this->order && !run->interrupted)
             law_broken(world, "law 4", "%s is put back before %s, which was changed later", world->nodes[node].name,
                        world->nodes[i].name);
@@ -185,6 +185,16 @@ static void law_8_journal(struct run *run, size_t node, const char *verb)
 
 /* --- what is asked --- */
 
+/* It begins with a look at the release to go back to. */
+static void undo_asked(struct run *run, size_t node)
+{
+    if (run->seen[node].goes_back)
+        return;
+    law_4_newest_first(run, node);
+    run->seen[node].goes_back = true;
+    run->undo_at = clock_now();
+}
+
 static void activation_asked(struct run *run, size_t node, const struct model_request *request, bool forward)
 {
     struct seen *seen = &run->seen[node];
@@ -195,8 +205,7 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
         law_2_capacity(run, node);
         law_7_gates(run, node);
     } else {
-        law_4_newest_first(run, node);
-        run->undo_at = clock_now();
+        undo_asked(run, node);
     }
     if (!seen->touched) {
         seen->order = ++run->touched_count;
@@ -246,6 +255,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
         forward = release && *run->seen[index].target && is(release, run->seen[index].target) && run->verb != VERB_ABORT;
         activation_asked(run, index, request, forward);
     }
+    if (is(verb, "verify") && run->seen[index].touched)
+        undo_asked(run, index);
     if (is(verb, "probe") && !run->seen[index].touched)
         run->seen[index].ill_before = true; /* until it is heard to be well */
     if (is(verb, "commit"))
@@ -439,9 +450,9 @@ static void check_outcome(struct run *run, size_t node)
         law_broken(world, "law 10", "%s is called %s and nothing was wrong with it", truth->name, said);
     if (!still_ours(world, run, node) || !truth->up)
         return;
-    if (is(said, "updated") && !is(truth->current, seen->target) && run->verb != VERB_ABORT)
+    if (is(said, "updated") && !is(truth->current, seen->target) && !run->undoes)
         law_broken(world, "law 4", "%s is called updated and has %s", truth->name, truth->current);
-    if (is(said, "restored") && run->verb != VERB_ABORT && seen->switched && !is(truth->current, seen->before))
+    if (is(said, "restored") && !run->undoes && seen->switched && !is(truth->current, seen->before))
         law_broken(world, "law 4", "%s is called restored and has %s, not %s", truth->name, truth->current, seen->before);
     if ((is(said, "restored") || is(said, "updated")) && !is(truth->serving, truth->current))
         law_broken(world, "law 4", "%s is called %s and serves something else than what is current", truth->name, said);

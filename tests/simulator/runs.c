@@ -211,6 +211,7 @@ static int resume(struct invocation *this)
     if (open.kind == RUN_ROLLOUT && open.release)
         pack(this, open.release);
     survey_resume_targets(&this->survey, &open, this->targets);
+    this->run->undoes = open.kind == RUN_ABORT;
     if (open.kind == RUN_ROLLOUT && (code = plan_data(this)))
         return code;
     return go(this, open.kind, true);
@@ -233,6 +234,7 @@ static int undo(struct invocation *this)
         return 0;
     survey_chain(&this->survey, &open, this->chain);
     tell("run %zu: undoes %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
+    this->run->undoes = true;
     survey_undo_targets(&this->survey, this->chain, this->targets);
     code = check_targets(this);
     return code ? code : go(this, RUN_ABORT, true);

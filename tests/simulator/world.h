@@ -73,7 +73,7 @@ const char *run_verb_name(enum run_verb verb);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
-    bool touched, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
+    bool touched, goes_back, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
     uint32_t good_row, bad_row;
     int64_t up_since, failed_at;
     char undo_token[MODEL_NAME], before[MODEL_NAME], target[MODEL_NAME];
@@ -88,7 +88,7 @@ struct run {
     struct runner *runner;
     char rollout[40], journal[64];
     enum run_verb verb;
-    bool started, engine, ended, interrupted, open_found, slept;
+    bool started, engine, ended, interrupted, open_found, slept, undoes; /* undoes: an abort, or what goes on with one */
     int64_t began_at, ended_at, failed_at, lease_lost_at, undo_at;
     int exit_code, results;
     char result[24];
