@@ -32,7 +32,7 @@ _deployctl_options()
     case $1 in
     '') echo --version --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     rollout)
-        echo --inventory --limit --ref --require-plan --supersede --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --ref --require-plan --only-stale --supersede --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
         echo --inventory --limit --to --require-plan --wait --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
     resume)
