@@ -2,7 +2,8 @@
  * Load that counts each failure: some connections kept alive, some new for each request, at the same
  * time, one request at a time on each, without a pause.
  *
- * load ADDRESS PORT KEPT NEW     until SIGTERM; SIGUSR1: what comes now is "during". Prints
+ * load ADDRESS PORT KEPT NEW [LEAST]     until SIGTERM, and on until there were LEAST requests; SIGUSR1: what comes now is
+ * "during". Prints
  *
  *     keep-alive: 123456 requests, 0 failures, 3 resent, p99 1.2 ms before, 1.9 ms during
  *     new connections: ...
@@ -229,8 +230,9 @@ static void on_signal(int number)
 
 int main(int count, char **words)
 {
-    if (count != 5)
+    if (count != 5 && count != 6)
         return 2;
+    uint64_t least = count == 6 ? strtoull(words[5], NULL, 10) : 0;
     size_t kept = strtoul(words[3], NULL, 10), all = kept + strtoul(words[4], NULL, 10);
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(words[2]))};
     if (all == 0 || all > CONNECTIONS_MAX || inet_pton(AF_INET, words[1], &server.sin_addr) != 1)
@@ -243,7 +245,7 @@ int main(int count, char **words)
         connections[i] = (struct connection){.kind = &kinds[i >= kept], .keeps = i < kept, .fd = -1};
         begin(&connections[i], false);
     }
-    while (!ends)
+    while (!ends || kinds[0].requests + kinds[1].requests < least)
         turn(all);
     for (size_t i = 0; i < 2; i++) {
         const struct kind *kind = &kinds[i];
