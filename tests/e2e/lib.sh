@@ -9,7 +9,6 @@ lab=$house/tests/lab/lab
 work=${E2E_DIR:-$house/build/e2e}
 program=${E2E_PROGRAM:-$house/build/deployctl} # or build/san/deployctl
 shop=$work/shop
-LAB_NET=${LAB_NET:-10.203.0}
 fleet=(web1 web2 web3 web4 web5 web6)
 export HOME=$work/home XDG_STATE_HOME=$work/state NO_COLOR=1
 unset SSH_AUTH_SOCK DEPLOYCTL_INVENTORY XDG_CONFIG_HOME
@@ -17,7 +16,7 @@ unset SSH_AUTH_SOCK DEPLOYCTL_INVENTORY XDG_CONFIG_HOME
 quick=(--set breaker.cool_down=5s --set "source.git=$shop" --set health.interval=200ms --set health.timeout=1s --set health.min_healthy_time=500ms
     --set health.healthy_deadline=6s --set strategy.bake=1s --set retry.connect_timeout=4s --set retry.base=200ms)
 
-address() { echo "$LAB_NET.$((10 + ${1#web}))"; }
+address() { echo "$("$lab" network).$((10 + ${1#web}))"; }
 on() { timeout 60 "$lab" run "$@"; }
 
 # CMD...: for every host at once, with the host's name as the last argument.

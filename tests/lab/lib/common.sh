@@ -4,6 +4,27 @@
 
 : "${LAB_HOME:?set by tests/lab/lab}"
 LAB_DIR=$(realpath -m "${LAB_DIR:-$LAB_HOME/../../build/lab}")
+
+# A lab's number N names its bridge dctlN and its network 10.203.N. One that is up keeps its number; another takes
+# the first that no bridge and no route has, so that the tests of two checkouts never meet.
+lab_number() {
+    local number owner free=
+    for number in {0..9}; do
+        if [ -e "/sys/class/net/dctl$number" ]; then
+            owner=
+            read -r owner <"/sys/class/net/dctl$number/ifalias"
+            [ "$owner" != "$LAB_DIR" ] || { free=$number; break; }
+        elif [ -z "$free" ] && ! grep -qs "$(printf '[[:space:]]00%02XCB0A[[:space:]]' "$number")" /proc/net/route; then
+            free=$number
+        fi
+    done
+    printf '%s' "${free:-0}"
+}
+if [ -z "${LAB_BRIDGE:-}" ] && [ -z "${LAB_NET:-}" ]; then
+    LAB_NET=$(lab_number)
+    LAB_BRIDGE=dctl$LAB_NET
+    LAB_NET=10.203.$LAB_NET
+fi
 LAB_BRIDGE=${LAB_BRIDGE:-dctl0}
 LAB_NET=${LAB_NET:-10.203.0}
 LAB_HOST_KEYS=${LAB_HOST_KEYS:-ed25519}

@@ -174,7 +174,7 @@ up_is_idle() {
     before=$(host_init web1)
     lab up 2 && [ "$(host_init web1)" = "$before" ]
 }
-other_lab_is_refused() { LAB_DIR=$LAB_STATE/other fails_saying "not ours" lab down; }
+other_lab_is_refused() { LAB_DIR=$LAB_STATE/other LAB_BRIDGE=$LAB_BRIDGE LAB_NET=$LAB_NET fails_saying "not ours" lab down; }
 
 test_releases() {
     local kind number=0
