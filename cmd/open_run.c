@@ -19,6 +19,22 @@ static bool all_have(const struct run *run, const char *release)
     return true;
 }
 
+/* Its commits had begun: some nodes have committed, others have not. */
+static bool half_committed(const struct run *run, const struct open_run *open)
+{
+    bool some = false, all = true;
+    for (size_t i = 0; i < run->survey.count; i++) {
+        struct facts *facts = &run->survey.nodes[i].facts;
+        const char *before;
+        bool committed = run->survey.nodes[i].answered && facts_take_back(facts, run->chain, &before) &&
+                         open->release && strcmp(facts->current, open->release) == 0;
+        some |= committed;
+        all &= committed || (run->survey.nodes[i].answered && facts->current_good && facts->current && open->release &&
+                             strcmp(facts->current, open->release) == 0);
+    }
+    return some && !all;
+}
+
 /* The source as it was then: its 12 hex name a commit, when the playbook deploys whole commits. */
 int pack_release(struct run *run, const char *release, const char *advice)
 {
@@ -67,6 +83,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         return code;
     run->stages_again = open->kind == RUN_ROLLOUT && open->release && run->waves_passed == 0 &&
                         survey_waves_passed(&run->survey, &run->waves, open->release) == 0;
+    run->half_committed = open->kind == RUN_ROLLOUT && half_committed(run, open);
     snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open->kind), open->rollout);
     return run_go(run, open->kind, true, text);
 }

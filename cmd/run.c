@@ -444,6 +444,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .kind = kind,
         .resumes = resumes,
         .chain = run->chain,
+        .half_committed = run->half_committed,
         .rollout = run->rollout,
         .holder = run->holder,
         .description = description,

@@ -21,6 +21,7 @@ struct run {
     struct waves waves;
     uint32_t share;      /* of the traffic that an open canary has */
     const char *chain;   /* of run_goes_on; NULL: run_go goes on with nothing */
+    bool half_committed; /* see app/engine.h */
     bool stages_again;   /* of an open run none of whose waves has passed */
     size_t waves_passed; /* of an open run that run_go goes on with */
     struct package *package;

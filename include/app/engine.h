@@ -45,6 +45,7 @@ struct engine_settings {
     enum run_kind kind;
     bool resumes;               /* goes on with, or starts over, what an earlier run left open */
     const char *chain;           /* ids of the runs that it goes on with or undoes, a blank between; NULL: none */
+    bool half_committed;         /* some of those runs' nodes have committed, not all: a failure takes their commits back, too */
     const char *rollout;         /* id of this run */
     const char *holder;          /* who, for locks and journals: one line */
     const char *description;     /* for the roster */

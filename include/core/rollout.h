@@ -140,6 +140,12 @@
  * - Contract ones need every node on the target and committed; else they stay pending. One that
  *   fails undoes nothing: NEEDS_CARE.
  *
+ * Going on with an earlier run, or over it
+ * - A node that it has changed (`touched`) is touched from its baseline on: whatever fails in this run, it goes back
+ *   too, and one that is not finished needs care. It is changed again in its wave, unless that run has committed it
+ *   (`at_target` as well) and its baseline is good: then it is updated. `has_release` says whether it has a release to
+ *   go back to.
+ *
  * Failure and undo
  * - A failed node within the failure budget is undone alone, at once (when it still serves, as
  *   after a failed after_enable hook: once max_unavailable allows); the rollout goes on.
@@ -303,6 +309,7 @@ enum node_trouble {
     TROUBLE_UNHEALTHY_BEFORE,
     TROUBLE_NOT_READY, /* had not caught up by its deadline */
     TROUBLE_QUORUM,    /* stays: taking it out would break the quorum */
+    TROUBLE_UNFINISHED, /* an earlier run has changed it, and this one ended before its wave */
     NODE_TROUBLES
 };
 const char *node_trouble_name(enum node_trouble trouble);
@@ -472,9 +479,9 @@ struct event {
     bool leads;               /* STEP_LEADER, DONE_OK */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
-    bool has_release; /* something is current; with unwinds or runs_target: there is a release to go
+    bool has_release; /* something is current; with touched or runs_target: there is a release to go
                        * back to */
-    bool touched;     /* with unwinds: an earlier run has changed this node */
+    bool touched;     /* an earlier run, which this one undoes, goes on with or replaces, has changed this node */
     bool runs_target; /* with waves_passed: the target runs here, not committed */
     bool stays;       /* is not to be changed */
 };

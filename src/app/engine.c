@@ -123,6 +123,30 @@ static void turn(void *context)
         plan_tick(engine);
 }
 
+/* An earlier run, which this one undoes, goes on with or replaces, has changed the node. */
+static bool was_changed_before(const struct worker *worker)
+{
+    const struct engine *engine = worker->engine;
+    bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
+    bool held_out = engine->fleet->balancers && balancers_holds_out(engine->fleet->balancers, worker->index);
+    return over && worker->facts.current && (!worker->facts.current_good || held_out || worker->takes_back);
+}
+
+static void add_facts(const struct worker *worker, struct event *event)
+{
+    const struct engine *engine = worker->engine;
+    const char *current = worker->facts.current;
+    bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
+    event->touched = was_changed_before(worker);
+    event->at_target = runs_target && worker->facts.current_good;
+    event->stays = engine->settings->only_stale && event->at_target;
+    event->runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
+    event->has_release = event->touched || event->runs_target || engine->settings->kind == RUN_ABORT
+                             ? worker->previous != NULL
+                             : current != NULL;
+    engine_add_side(worker, event);
+}
+
 void engine_answer(struct worker *worker, const struct step_result *result)
 {
     struct engine *engine = worker->engine;
@@ -135,20 +159,8 @@ void engine_answer(struct worker *worker, const struct step_result *result)
                           .retryable = result->retryable,
                           .hopeless = result->hopeless,
                           .leads = result->leads};
-    if (worker->has_facts) {
-        const char *current = worker->facts.current;
-        bool unwinds = engine->settings->kind == RUN_ABORT;
-        bool held_out = engine->fleet->balancers &&
-                        balancers_holds_out(engine->fleet->balancers, worker->index);
-        bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
-        event.touched = unwinds && current && (!worker->facts.current_good || held_out || worker->takes_back);
-        event.at_target = runs_target && worker->facts.current_good;
-        event.stays = engine->settings->only_stale && event.at_target;
-        event.runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
-        event.has_release = unwinds || event.runs_target ? worker->previous != NULL : current != NULL;
-    }
     if (worker->has_facts)
-        engine_add_side(worker, &event);
+        add_facts(worker, &event);
     snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
     worker->busy = false;
     worker->request = 0;

@@ -27,7 +27,7 @@ struct worker {
     bool has_facts;
     const char *target;
     const char *previous;  /* release before us; NULL: none */
-    bool takes_back;       /* an abort of what is committed here: the commit is taken back before the activation */
+    bool takes_back;       /* what is committed here is undone, should we undo: the commit is taken back before the activation */
     const char *serving;   /* what is current as far as we know; NULL: none */
     struct node_words words; /* of the release at hand */
     struct prober *old_prober;  /* blue-green: of what serves before the switch; NULL: nothing does */

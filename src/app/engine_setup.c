@@ -178,6 +178,15 @@ static void looked_into(void *context, const struct reply *reply)
     step_end(worker, DONE_REFUSED, sentence);
 }
 
+/* What a run of the chain has committed here goes back too: in an abort, and in a run that goes on while others are not
+ * committed yet. */
+static bool takes_commit_back(struct worker *worker)
+{
+    const struct engine_settings *settings = worker->engine->settings;
+    bool undoes = settings->kind == RUN_ABORT || settings->half_committed;
+    return undoes && !settings->sides && facts_take_back(&worker->facts, settings->chain, &worker->previous);
+}
+
 static void facts_came(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -196,9 +205,7 @@ static void facts_came(void *context, const struct reply *reply)
         step_end(worker, DONE_REFUSED, err.message);
         return;
     }
-    bool undoes = worker->engine->settings->kind == RUN_ABORT && !worker->engine->settings->sides;
-    worker->takes_back =
-        undoes && facts_take_back(&worker->facts, worker->engine->settings->chain, &worker->previous);
+    worker->takes_back = takes_commit_back(worker);
     if (!worker->takes_back)
         worker->previous = facts_release_before(&worker->facts);
     worker->serving = worker->facts.current;

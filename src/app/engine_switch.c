@@ -71,10 +71,10 @@ void engine_add_side(const struct worker *worker, struct event *event)
     if (!sides)
         return;
     const struct slot_fact *slot = &worker->facts.slots[sides->target];
-    bool unwinds = engine->settings->kind == RUN_ABORT;
+    bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
     event->stays = !sides_changes(sides, worker->member);
     event->has_release = sides->live != SLOTS;
-    event->touched = unwinds && slot->uncommitted && !event->stays;
+    event->touched = over && slot->uncommitted && !event->stays;
     event->at_target =
         !sides->begun && !event->stays && sides_live_at(sides, engine->fleet, worker->target);
     bool links = slot->release && worker->target && strcmp(slot->release, worker->target) == 0;

@@ -90,7 +90,7 @@ static bool wants_bake(const struct rollout *rollout, const struct walker *walke
 static bool wants_commit(const struct rollout *rollout, const struct walker *walker)
 {
     (void)rollout;
-    return walker->outcome == NODE_UPDATED;
+    return walker->outcome == NODE_UPDATED && !walker->committed;
 }
 
 static bool wants_failure_hook(const struct rollout *rollout, const struct walker *walker)
@@ -253,7 +253,9 @@ static enum rollout_state after_shift_back(struct rollout *rollout)
 
 static enum rollout_state after_failure(struct rollout *rollout)
 {
-    return failure_rolls_back(rollout) ? begin_of_undo(rollout) : after_undo(rollout);
+    if (failure_rolls_back(rollout))
+        return begin_of_undo(rollout);
+    return shift_all_went_back(rollout) ? ROLLOUT_SHIFT_BACK : after_undo(rollout);
 }
 
 static enum rollout_state to_release(struct rollout *rollout)
@@ -332,10 +334,12 @@ static enum rollout_state after_setup(struct rollout *rollout)
         rollout->setup_refused = true;
         return ROLLOUT_RELEASE;
     }
-    if (rollout->spent || (rollout->touched_count > 0 && next_wave(rollout) == SIZE_MAX))
+    if (rollout->spent)
         return to_wave(rollout);
+    if (next_wave(rollout) == SIZE_MAX && migration_waits(rollout, false))
+        return ROLLOUT_EXPAND;
     if (next_wave(rollout) == SIZE_MAX)
-        return migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_contract(rollout);
+        return rollout->touched_count > 0 ? to_wave(rollout) : to_contract(rollout);
     if (rollout->config.stages)
         return ROLLOUT_STAGING;
     return rollout->config.stages_again ? after_staging(rollout) : to_expand(rollout);
@@ -376,8 +380,8 @@ static enum rollout_state to_finished(struct rollout *rollout)
 
 static const struct fleet_state states[] = {
     [ROLLOUT_SETUP] = {enter_setup, admit_nobody, after_setup},
-    [ROLLOUT_STAGING] = {enter_staging, admit_nobody, after_staging},
-    [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, admit_nobody, to_expand},
+    [ROLLOUT_STAGING] = {enter_staging, capacity_admit_undo_within, after_staging},
+    [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, capacity_admit_undo_within, to_expand},
     [ROLLOUT_EXPAND] = {enter_migrations, migration_admit_expand, to_wave},
     [ROLLOUT_WAVE] = {enter_wave, capacity_admit_wave, after_wave},
     [ROLLOUT_LOOK] = {shift_enter_look, capacity_admit_undo, after_wave},

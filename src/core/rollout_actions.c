@@ -20,8 +20,10 @@ static void note_sent(struct rollout *rollout, struct walker *walker, enum step_
 {
     if (step_rules[kind].touches)
         walker->serves = false;
-    if (step_rules[kind].touches && walker->track == TRACK_CHANGE)
+    if (step_rules[kind].touches && walker->track == TRACK_CHANGE) {
+        walker->changed = true;
         action_touch(rollout, walker);
+    }
     if (kind == STEP_LOCK)
         walker->locked = true;
     if (kind == STEP_ACTIVATE)
@@ -271,7 +273,7 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
     if (walker->flying == STEP_PREFLIGHT) {
         walker->at_target = event->at_target;
         walker->has_release = event->has_release;
-        walker->begun = rollout->config.unwinds && event->touched;
+        walker->begun = event->touched;
         walker->stays = event->stays;
         walker->adopted = event->runs_target && !walker->stays && !rollout->config.unwinds &&
                           walker->wave < rollout->config.waves_passed;

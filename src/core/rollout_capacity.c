@@ -132,23 +132,6 @@ static bool join_later_ones(struct rollout *rollout)
     return joined;
 }
 
-void capacity_admit_wave(struct rollout *rollout)
-{
-    capacity_admit_undo(rollout);
-    if (rollout->spent && !mutant(MUTANT_SPENT_GOES_ON))
-        return;
-    admit_some(rollout, true);
-    admit_some(rollout, false);
-    if (rollout->active > 0 || !wave_waits(rollout))
-        return;
-    if (join_later_ones(rollout)) {
-        admit_some(rollout, true);
-    } else {
-        rollout_note(rollout, NOTE_BLOCKED, NO_NODE, 0);
-        failure_spend(rollout, SPENT_BY_CAPACITY);
-    }
-}
-
 static struct walker *touched_at(struct rollout *rollout, size_t place)
 {
     size_t newest = rollout->touched_count - 1;
@@ -162,26 +145,61 @@ static bool may_be_undone(const struct walker *walker)
     return walker->undo_due && (walker->walk == WALK_RESTING || mutant(MUTANT_UNDO_IN_FLIGHT));
 }
 
+static bool undo_is_allowed(const struct rollout *rollout, const struct walker *walker, bool alone)
+{
+    return capacity_allows(rollout, walker) ||
+           (alone && rollout->active == 0 && capacity_keeps_quorum(rollout, walker));
+}
+
 /* Newest first. False when one had to wait. */
-static bool undo_some(struct rollout *rollout, bool out)
+static bool undo_some(struct rollout *rollout, bool out, bool alone)
 {
     for (size_t i = 0; i < rollout->touched_count; i++) {
         struct walker *walker = touched_at(rollout, i);
-        bool alone = rollout->active == 0 && capacity_keeps_quorum(rollout, walker);
 
         if (!may_be_undone(walker) || walker->out != out)
             continue;
-        if (!capacity_forks_left(rollout) || (!capacity_allows(rollout, walker) && !alone))
+        if (!capacity_forks_left(rollout) || !undo_is_allowed(rollout, walker, alone))
             return false;
         admit(rollout, walker, TRACK_UNDO);
     }
     return true;
 }
 
-void capacity_admit_undo(struct rollout *rollout)
+static void admit_undo(struct rollout *rollout, bool alone)
 {
     if (rollout->config.switches && rollout->state != ROLLOUT_UNDO)
         return; /* all go back together */
-    if (undo_some(rollout, true))
-        undo_some(rollout, false);
+    if (undo_some(rollout, true, alone))
+        undo_some(rollout, false, alone);
+}
+
+void capacity_admit_undo_within(struct rollout *rollout)
+{
+    admit_undo(rollout, false);
+}
+
+void capacity_admit_undo(struct rollout *rollout)
+{
+    admit_undo(rollout, true);
+}
+
+void capacity_admit_wave(struct rollout *rollout)
+{
+    bool forward = !rollout->spent || mutant(MUTANT_SPENT_GOES_ON);
+
+    admit_undo(rollout, false);
+    if (forward) {
+        admit_some(rollout, true);
+        admit_some(rollout, false);
+    }
+    admit_undo(rollout, true);
+    if (!forward || rollout->active > 0 || !wave_waits(rollout))
+        return;
+    if (join_later_ones(rollout)) {
+        admit_some(rollout, true);
+    } else {
+        rollout_note(rollout, NOTE_BLOCKED, NO_NODE, 0);
+        failure_spend(rollout, SPENT_BY_CAPACITY);
+    }
 }

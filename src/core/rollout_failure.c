@@ -104,7 +104,7 @@ void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_
     }
 }
 
-void failure_untouched(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+static void failure_untouched(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
     walker->work = false;
     if (trouble == TROUBLE_UNREACHABLE)
@@ -132,21 +132,16 @@ void failure_needs_care(struct rollout *rollout, struct walker *walker, enum nod
     walker_outcome(rollout, walker, NODE_NEEDS_CARE);
 }
 
-static bool was_out_before(const struct walker *walker)
-{
-    return walker->unhealthy_before || !walker->has_release;
-}
-
 void failure_in_change(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
     if (!walker->touched) {
-        capacity_set_out(rollout, walker, was_out_before(walker));
         failure_untouched(rollout, walker, trouble);
         return;
     }
     if (walker->track == TRACK_BAKE || trouble == TROUBLE_UNREACHABLE)
         capacity_set_out(rollout, walker, true);
     walker->outcome = NODE_PENDING;
+    walker->work = false;
     count_failure(rollout, walker);
     if (!failure_may_undo(rollout) || (rollout->spent && !failure_rolls_back(rollout)))
         walker_outcome(rollout, walker, NODE_NEEDS_CARE);
@@ -164,6 +159,19 @@ void failure_adopt(struct rollout *rollout)
             continue;
         walker->activated = true;
         action_touch(rollout, walker);
+    }
+}
+
+void failure_past_no_return(struct rollout *rollout)
+{
+    rollout->irreversible_sent = rollout->no_way_back = true;
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[i];
+
+        if (!walker->undo_due || mutant(MUTANT_BACK_PAST_NO_RETURN))
+            continue;
+        walker->undo_due = false;
+        walker_outcome(rollout, walker, NODE_NEEDS_CARE);
     }
 }
 
@@ -185,8 +193,14 @@ void failure_go_on(struct rollout *rollout)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[rollout->order[i]];
 
-        if (walker->adopted && walker->outcome == NODE_PENDING)
+        if (walker->outcome != NODE_PENDING)
+            continue;
+        if (walker->adopted || walker->committed) {
             go_on_with(rollout, walker);
+        } else if (walker->begun && !mutant(MUTANT_FORGETS_THE_BEGUN)) {
+            walker->activated = true;
+            action_touch(rollout, walker);
+        }
     }
 }
 
@@ -206,9 +220,11 @@ void failure_freeze(struct rollout *rollout)
 
         if (!walker->touched || stands)
             continue;
-        if (rollout_halted(rollout) && walker->trouble == TROUBLE_NONE)
+        if (walker->trouble == TROUBLE_NONE && (rollout_halted(rollout) || walker->begun))
             walker_trouble(rollout, walker,
-                           rollout->lease_lost ? TROUBLE_LEASE_LOST : TROUBLE_INTERRUPTED);
+                           rollout->lease_lost    ? TROUBLE_LEASE_LOST
+                           : rollout->interrupted ? TROUBLE_INTERRUPTED
+                                                  : TROUBLE_UNFINISHED);
         walker_outcome(rollout, walker, NODE_NEEDS_CARE);
     }
 }

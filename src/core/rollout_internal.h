@@ -66,9 +66,10 @@ struct walker {
     bool connected, locked, touched, activated, drained, out;
     bool at_target, has_release, unhealthy_before;
     bool unseen;   /* nothing was heard of it since its connection was lost */
-    bool begun;    /* by an earlier run, which we unwind */
+    bool begun;    /* changed by an earlier run, which we unwind or go on with */
+    bool changed;  /* by this run */
     bool committed;
-    bool adopted;  /* changed by an earlier run, which we go on with */
+    bool adopted;  /* changed in a wave that an earlier run has passed: is not changed again */
     bool stays;    /* is not to be changed */
     bool absent;   /* not reached before it was touched, and not out: for the quorum */
     bool deferred; /* leads, and waits until nobody else has to be changed */
@@ -218,8 +219,10 @@ void capacity_set_absent(struct rollout *rollout, struct walker *walker);
 bool capacity_forks_left(const struct rollout *rollout);
 /* Lets nodes of the present wave begin. */
 void capacity_admit_wave(struct rollout *rollout);
-/* Lets due undos begin, as the rules order them. */
+/* Lets due undos begin, as the rules order them; one at a time when nobody under way can bring capacity back. */
 void capacity_admit_undo(struct rollout *rollout);
+/* ... within max_unavailable alone: there are nodes left to change, which may bring some. */
+void capacity_admit_undo_within(struct rollout *rollout);
 
 /* rollout_shift.c: what share of the traffic the target has */
 uint32_t shift_share(const struct rollout *rollout); /* of the wave under way */
@@ -227,6 +230,8 @@ bool shift_is_due(const struct rollout *rollout);
 bool shift_moved(const struct rollout *rollout); /* the target may have traffic of a shift */
 /* A shift of shares that nobody is left for. */
 bool shift_has_nobody(const struct rollout *rollout);
+/* ... and every touched node is back by itself. */
+bool shift_all_went_back(const struct rollout *rollout);
 bool shift_needs_look(const struct rollout *rollout);
 void shift_enter_look(struct rollout *rollout);
 void shift_enter(struct rollout *rollout);
@@ -261,13 +266,14 @@ void walker_failed(struct rollout *rollout, struct walker *walker, enum node_tro
 void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void walker_outcome(struct rollout *rollout, struct walker *walker, enum node_outcome outcome);
 void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
-void failure_untouched(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_in_change(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_spend(struct rollout *rollout, enum spend_reason reason);
 bool failure_may_undo(const struct rollout *rollout);
 bool failure_rolls_back(const struct rollout *rollout);
 void failure_adopt(struct rollout *rollout);
+/* From now on nothing goes back, whoever waited for it. */
+void failure_past_no_return(struct rollout *rollout);
 /* The nodes that an earlier run has changed, after their baseline. */
 void failure_go_on(struct rollout *rollout);
 void failure_freeze(struct rollout *rollout);
@@ -330,6 +336,7 @@ enum mutant {
     MUTANT_HOLD_FORGOTTEN,
     MUTANT_ABORT_IGNORED,
     MUTANT_ADOPTS_THE_SICK,
+    MUTANT_FORGETS_THE_BEGUN,
     MUTANT_NO_BREAKER,
     MUTANT_LEADER_GOES_FIRST,
     MUTANT_NO_QUORUM,

@@ -44,7 +44,6 @@ void leader_defers(struct rollout *rollout, struct walker *walker)
     walker->deferred = true;
     walker->defers++;
     walker->work = true;
-    capacity_set_out(rollout, walker, false);
     to_the_end(rollout, walker);
     walker_rest(rollout, walker);
     rollout_note(rollout, NOTE_DEFERRED, walker->node, 0);

@@ -145,7 +145,7 @@ void migration_sent(struct rollout *rollout, enum step_kind kind)
     rollout->migration_sends++;
     if (kind == STEP_MIGRATE &&
         config_of(rollout, rollout->migration)->kind == MIGRATION_IRREVERSIBLE)
-        rollout->irreversible_sent = rollout->no_way_back = true;
+        failure_past_no_return(rollout);
 }
 
 void migration_ended(struct rollout *rollout, struct walker *walker)
@@ -169,13 +169,16 @@ void failure_in_migration(struct rollout *rollout, struct walker *walker, enum n
 
     if (sent && (!known || migration->kind == MIGRATION_IRREVERSIBLE))
         rollout->data_needs_care = true;
+    if (trouble == TROUBLE_UNREACHABLE && walker->touched)
+        capacity_set_out(rollout, walker, true);
     fail(rollout, walker->node, sent && !known ? MIGRATION_UNKNOWN : MIGRATION_FAILED);
 }
 
 void failure_in_unmigration(struct rollout *rollout, struct walker *walker,
                             enum node_trouble trouble)
 {
-    (void)trouble;
+    if (trouble == TROUBLE_UNREACHABLE && walker->touched)
+        capacity_set_out(rollout, walker, true);
     rollout->undo_given_up = rollout->data_needs_care = true;
     if (rollout->migration_sends > 0)
         set_state(rollout, walker->node, MIGRATION_UNKNOWN);

@@ -35,7 +35,7 @@ const char *node_trouble_name(enum node_trouble trouble)
     static const char *const names[NODE_TROUBLES] = {
         "none",        "unreachable",  "refused",     "step failed", "step timed out",
         "gate closed", "fell in bake", "interrupted", "lease lost",  "unhealthy before",
-        "not ready", "would break the quorum",
+        "not ready", "would break the quorum", "left half done by an earlier run",
     };
 
     return NAME_IN(names, trouble);

@@ -32,6 +32,14 @@ bool shift_has_nobody(const struct rollout *rollout)
            failure_may_undo(rollout) && !someone_is_updated(rollout);
 }
 
+bool shift_all_went_back(const struct rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->touched_count; i++)
+        if (rollout->walkers[rollout->touch_order[i]].outcome != NODE_RESTORED)
+            return false;
+    return shift_has_nobody(rollout);
+}
+
 bool shift_moved(const struct rollout *rollout)
 {
     return rollout->config.shifts && (rollout->share > 0 || rollout->shift_unsure);

@@ -33,7 +33,7 @@ static bool not_connected(const struct rollout *rollout, const struct walker *wa
 
 static bool runs_something(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.probed && (walker->has_release || walker->adopted);
+    return rollout->config.probed && (walker->has_release || walker->adopted || walker->begun);
 }
 
 static bool is_staged(const struct rollout *rollout, const struct walker *walker)
@@ -134,10 +134,11 @@ static void setup_ended(struct rollout *rollout, struct walker *walker)
         capacity_set_out(rollout, walker, walker->begun && sick);
         return;
     }
-    walker->work = !(walker->at_target && !sick);
-    if (sick)
+    walker->committed = walker->begun && walker->at_target && !walker->unhealthy_before;
+    walker->work = !walker->committed && !(walker->at_target && !sick);
+    if (sick && !walker->committed)
         capacity_set_out(rollout, walker, true);
-    if (!walker->work)
+    if (!walker->work && !walker->committed)
         walker_outcome(rollout, walker, NODE_UNCHANGED);
 }
 
@@ -267,8 +268,8 @@ static const struct track_step release_steps[] = {
 const struct track tracks[TRACKS] = {
     [TRACK_SETUP] = {STEPS(setup_steps), .forward = true, .ended = setup_ended,
                      .failed = failure_in_setup},
-    [TRACK_STAGE] = {STEPS(stage_steps), .forward = true, .failed = failure_untouched},
-    [TRACK_STAGED] = {STEPS(staged_steps), .forward = true, .failed = failure_untouched},
+    [TRACK_STAGE] = {STEPS(stage_steps), .forward = true, .failed = failure_in_change},
+    [TRACK_STAGED] = {STEPS(staged_steps), .forward = true, .failed = failure_in_change},
     [TRACK_EXPAND] = {STEPS(migrate_steps), .forward = true, .ended = migration_ended,
                       .failed = failure_in_migration},
     [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended,

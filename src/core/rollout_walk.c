@@ -40,7 +40,7 @@ bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker
         return true;
     if (mutant(MUTANT_SPENT_GOES_ON) && !failure_rolls_back(rollout))
         return true;
-    return track->finishes && walker->touched && !failure_rolls_back(rollout);
+    return track->finishes && walker->changed && !failure_rolls_back(rollout);
 }
 
 static void set_phase(struct rollout *rollout, struct walker *walker, enum node_phase phase)
@@ -117,8 +117,16 @@ static void release_hook(struct rollout *rollout, const struct walker *walker)
         rollout->hook_ended[walker->hook] = true;
 }
 
+/* A place that was taken for a change which has not begun. */
+static void give_place_back(struct rollout *rollout, struct walker *walker)
+{
+    if (walker->track == TRACK_CHANGE && !walker->changed)
+        capacity_set_out(rollout, walker, walker->unhealthy_before || !walker->has_release);
+}
+
 void walker_rest(struct rollout *rollout, struct walker *walker)
 {
+    give_place_back(rollout, walker);
     release_hook(rollout, walker);
     forget_step(walker);
     walker_set(rollout, walker, WALK_RESTING);

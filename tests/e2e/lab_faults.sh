@@ -77,8 +77,11 @@ test_a_link_that_is_cut_for_a_moment_costs_nothing() {
 }
 
 test_a_rollback_that_fails_is_named() {
-    # the release before cannot start any more: it runs, but a restart would fail
-    on web1 sh -c 'chmod 644 /srv/shop/releases/*/run'
+    # the release before is as it was staged, and the machine does not let it start any more
+    trap "on web1 sh -c 'rm -r /run/systemd/system/shop.service.d && systemctl daemon-reload'" EXIT
+    on web1 sh -c 'cd /run/systemd/system && mkdir -p shop.service.d &&
+        printf "[Service]\nExecStartPre=/usr/bin/grep -qv ^1[.]1 /srv/shop/current/VERSION\n" >shop.service.d/refuse.conf &&
+        systemctl daemon-reload'
     shop 2 rollout --ref v2.1
     says web1
     serve 1.1 web2 web3 web4 web5 web6

@@ -138,6 +138,7 @@ static void choose_natures(struct world_plan *plan, struct random *random)
 {
     static const char *const zones[] = {NULL, "a", "b", "c"};
     uint32_t wrong = chance(random, 40) ? 0 : (uint32_t)between(random, 1, 25);
+    bool goes_on = chance(random, 25);
 
     for (size_t i = 0; i < plan->node_count; i++) {
         struct nature *nature = &plan->natures[i];
@@ -147,6 +148,7 @@ static void choose_natures(struct world_plan *plan, struct random *random)
         nature->empty = chance(random, wrong / 4);
         nature->stays = plan->config.switches && chance(random, 20);
         nature->at_target = !nature->empty && chance(random, 8);
+        nature->begun = goes_on && chance(random, 40);
         nature->bad_target = chance(random, wrong);
         nature->catches_up_ms = (int64_t)between(random, 0, chance(random, wrong / 2) ? 30000 : 3000);
         nature->gives_up = chance(random, 20);

@@ -369,6 +369,15 @@ static void command_passed(struct world_plan *plan, struct words *words)
         plan->natures[node_of(plan, word)].changed_before = true;
 }
 
+/* An earlier run has changed those nodes. */
+static void command_begun(struct world_plan *plan, struct words *words)
+{
+    const char *word;
+
+    while ((word = next_word(words)) != NULL)
+        plan->natures[node_of(plan, word)].begun = true;
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct world_plan *plan, struct words *words);
@@ -377,7 +386,7 @@ static const struct command {
     {"timeout", command_timeout}, {"zone", command_zone},           {"node", command_node},
     {"hook", command_hook},       {"fault", command_fault},         {"at", command_at},
     {"tell", command_tell},       {"migration", command_migration},
-    {"rule", command_rule},       {"passed", command_passed},
+    {"rule", command_rule},       {"passed", command_passed}, {"begun", command_begun},
 };
 
 static void cut_words(struct words *words, char *line)

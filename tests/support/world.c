@@ -407,6 +407,7 @@ static void deliver(struct world *world, size_t at)
                      world->nodes[flight.action.node].runs == RUNS_TARGET;
     if (flight.action.step == STEP_PREFLIGHT && flight.status == DONE_OK) {
         event.at_target = world->plan->natures[flight.action.node].at_target;
+        event.touched = world->ledgers[flight.action.node].begun;
         event.has_release = world->nodes[flight.action.node].ran_before != RUNS_NOTHING;
         event.stays = world->plan->natures[flight.action.node].stays;
         event.runs_target = world->ledgers[flight.action.node].changed_before;
@@ -649,9 +650,18 @@ static int create(struct world *world, struct err *err)
                       : rollout_create(&world->rollout, &world->config, &world->arena, err);
 }
 
-/* What an earlier run has left: the nodes of the waves that passed run the target. */
+/* What an earlier run has left: the nodes of the waves that passed run the target, and some of others. */
 static void changed_before(struct world *world)
 {
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        const struct nature *nature = &world->plan->natures[i];
+
+        if (!nature->begun || nature->stays)
+            continue;
+        world->ledgers[i].begun = true;
+        world->nodes[i].runs = RUNS_TARGET;
+        world->nodes[i].ran_before = nature->empty ? RUNS_NOTHING : RUNS_PREVIOUS;
+    }
     for (size_t w = 0; w < world->config.waves_passed && w < world->config.waves.count; w++) {
         for (size_t i = 0; i < world->config.waves.items[w].count; i++) {
             size_t node = world->config.waves.items[w].nodes[i];
@@ -660,6 +670,7 @@ static void changed_before(struct world *world)
             if (!nature->changed_before || nature->stays || nature->at_target)
                 continue;
             world->ledgers[node].changed_before = true;
+            world->ledgers[node].begun = false;
             world->nodes[node].runs = RUNS_TARGET;
         }
     }

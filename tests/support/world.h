@@ -72,6 +72,7 @@ struct nature {
     bool gives_up; /* an unhealthy target says that it will not recover */
     bool stays;                        /* of the side that serves */
     bool changed_before;               /* runs the target since an earlier run; see waves_passed */
+    bool begun;      /* runs the target since an earlier run; with at_target it was committed by that */
     bool bad_target;                   /* the target never gets healthy here */
     bool bad_undo;                     /* the previous release does not come up again */
     int64_t boot_ms;                   /* unhealthy for so long after an activation */
@@ -153,7 +154,8 @@ struct migration_ledger {
 /* What the laws have seen of a node: from actions, answers and notes alone. */
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
-    bool changed_before, held_by_breaker;
+    bool changed; /* by this run */
+    bool changed_before, begun, held_by_breaker;
     bool drain_over, gate_open, gate_passed;
     bool unheard; /* no probe answered since its connection was lost */
     size_t touch_number;
@@ -187,6 +189,7 @@ struct world {
     struct migration_ledger migrations[WORLD_MIGRATIONS_MAX];
     bool past_no_return;
     size_t touched_count;
+    bool changed; /* a node, by this run */
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;
     bool held, spent, interrupted, lease_lost, result_planned, stuck, telling;

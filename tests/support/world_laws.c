@@ -141,7 +141,7 @@ static size_t count_out(const struct world *world, size_t besides, bool *recover
             (outcome == NODE_SKIPPED || outcome == NODE_UNREACHABLE || outcome == NODE_REFUSED))
             continue;
         count++;
-        if (ledger->touched && !ledger->settled)
+        if ((ledger->changed || ledger->undone) && !ledger->settled)
             *recovering = true;
     }
     return count;
@@ -210,7 +210,7 @@ static void law_ready(struct world *world, size_t node)
 {
     const struct ledger *ledger = &world->ledgers[node];
 
-    if (world->config.waits_ready && ledger->touched && !ledger->ready)
+    if (world->config.waits_ready && ledger->changed && !ledger->ready)
         law_broken(world, "ready", "web%zu goes on before it has caught up", node + 1);
 }
 
@@ -219,7 +219,7 @@ static void law_3_budget(struct world *world, const struct action *action)
 {
     const struct ledger *ledger = ledger_of(world, action->node);
 
-    if (world->spent && touches(action) && !action->undo && !ledger->touched)
+    if (world->spent && touches(action) && !action->undo && !ledger->changed)
         law_broken(world, "law 3", "web%zu is touched though the budget is spent",
                    action->node + 1);
     if (world->held && touches(action) && !action->undo)
@@ -502,7 +502,7 @@ static void law_9_migrate(struct world *world, const struct action *action)
     if (world->state != (contract ? ROLLOUT_CONTRACT : ROLLOUT_EXPAND))
         law_broken(world, "law 9", "migration %zu in state %s", this + 1,
                    rollout_state_name(world->state));
-    if (!contract && world->touched_count > 0)
+    if (!contract && world->changed)
         law_broken(world, "law 9", "migration %zu after a node changed", this + 1);
     for (size_t i = 0; contract && i < world->config.node_count; i++)
         if (outcome_of(world, i) != NODE_UPDATED && outcome_of(world, i) != NODE_UNCHANGED)
@@ -530,7 +530,7 @@ static void law_9_unmigrate(struct world *world, const struct action *action)
     size_t this = action->migration;
     struct migration_ledger *ledger = &world->migrations[this];
 
-    if (!world->spent || world->touched_count > 0 || world->past_no_return)
+    if (!world->spent || world->changed || world->past_no_return)
         law_broken(world, "law 9", "migration %zu is undone though it must stay", this + 1);
     if (!ledger->done || (ledger->undo_token != 0 && ledger->undo_token != action->token))
         law_broken(world, "law 9", "migration %zu is undone and was not done", this + 1);
@@ -554,7 +554,7 @@ static void law_9_no_return(struct world *world, const struct action *action)
     if (action->undo && (world->past_no_return || world->config.no_way_back))
         law_broken(world, "law 9", "web%zu goes back past the point of no return",
                    action->node + 1);
-    for (size_t i = 0; touches(action) && i < world->plan->migration_count; i++)
+    for (size_t i = 0; touches(action) && !action->undo && i < world->plan->migration_count; i++)
         if (!is_contract(world, i) && !world->migrations[i].done)
             law_broken(world, "law 9", "web%zu is touched before migration %zu", action->node + 1,
                        i + 1);
@@ -713,6 +713,8 @@ static void remember(struct world *world, const struct action *action)
         if (!ledger->touched)
             ledger->touch_number = ++world->touched_count;
         ledger->touched = true;
+        ledger->changed |= !action->undo;
+        world->changed |= !action->undo;
     }
     if (action->step == STEP_ENABLE)
         ledger->drain_over = false;
@@ -758,29 +760,53 @@ static void count_failure(struct world *world, struct ledger *ledger)
     ledger->alone = world->failures <= world->config.max_failures && !world->spent;
 }
 
-/* The run goes on with what an earlier one has changed: from its baseline on it is its own. */
-static void see_gone_on_with(struct world *world, struct ledger *ledger)
+/* What an earlier run has changed is the run's own once the setup has passed. */
+static bool is_gone_on_with(const struct world *world, size_t node, bool refused)
 {
-    if (!ledger->changed_before || ledger->touched)
+    enum node_outcome outcome = outcome_of(world, node);
+
+    if (!world->ledgers[node].changed_before && !world->ledgers[node].begun)
+        return false;
+    return outcome == NODE_UPDATED || outcome == NODE_NEEDS_CARE || (outcome == NODE_PENDING && !refused);
+}
+
+static void see_gone_on_with(struct world *world, const struct update *update)
+{
+    size_t first = 0;
+
+    if (world->state != ROLLOUT_SETUP)
         return;
-    ledger->touched = true;
-    ledger->touch_number = ++world->touched_count;
-    ledger->gate_open = ledger->gate_passed = !ledger->sick;
+    while (first < update->note_count && (update->notes[first].kind != NOTE_STATE || update->notes[first].value == ROLLOUT_SETUP))
+        first++;
+    if (first == update->note_count)
+        return;
+    for (size_t w = 0; w < world->config.waves.count; w++) {
+        for (size_t i = 0; i < world->config.waves.items[w].count; i++) {
+            size_t node = world->config.waves.items[w].nodes[i];
+            struct ledger *ledger = &world->ledgers[node];
+
+            if (!is_gone_on_with(world, node, update->notes[first].value >= ROLLOUT_RELEASE))
+                continue;
+            ledger->touched = true;
+            ledger->touch_number = ++world->touched_count;
+            ledger->gate_open = ledger->gate_passed = outcome_of(world, node) == NODE_UPDATED;
+        }
+    }
 }
 
 static void see_trouble(struct world *world, size_t node, enum node_trouble trouble)
 {
     struct ledger *ledger = ledger_of(world, node);
 
-    if (trouble == TROUBLE_FELL_IN_BAKE)
-        see_gone_on_with(world, ledger);
     if (trouble == TROUBLE_UNHEALTHY_BEFORE || trouble == TROUBLE_INTERRUPTED ||
-        trouble == TROUBLE_LEASE_LOST)
+        trouble == TROUBLE_LEASE_LOST || trouble == TROUBLE_UNFINISHED)
         return;
     if (node == NO_NODE || !ledger->touched || ledger->undone || world->state >= ROLLOUT_COMMIT)
         return;
     if (world->state == ROLLOUT_BAKE || trouble == TROUBLE_UNREACHABLE)
         ledger->out = true;
+    if (world->state == ROLLOUT_EXPAND)
+        return;
     if (!world->too_slow)
         ledger->gate_open = ledger->gate_passed = false;
     count_failure(world, ledger);
@@ -790,11 +816,8 @@ static void see_outcome(struct world *world, size_t node, enum node_outcome outc
 {
     struct ledger *ledger = &world->ledgers[node];
 
-    if (outcome == NODE_UPDATED && ledger->changed_before && !ledger->touched) {
-        if (ledger->sick)
-            law_broken(world, "law 7", "web%zu is gone on with though it is ill", node + 1);
-        see_gone_on_with(world, ledger);
-    }
+    if (outcome == NODE_UPDATED && !ledger->changed && ledger->sick)
+        law_broken(world, "law 7", "web%zu is gone on with though it is ill", node + 1);
     law_10_classes(world, node, outcome);
     if (outcome == NODE_RESTORED)
         law_4_restored(world, node);
@@ -881,6 +904,7 @@ void laws_check_update(struct world *world, const struct update *update)
     for (size_t i = 0; i < update->note_count; i++)
         world->too_slow |= update->notes[i].kind == NOTE_BUDGET_SPENT &&
                            update->notes[i].value == SPENT_BY_PROGRESS_DEADLINE;
+    see_gone_on_with(world, update);
     for (size_t i = 0; i < update->note_count; i++)
         see_note(world, &update->notes[i]);
     for (size_t i = 0; i < update->action_count; i++) {
@@ -903,7 +927,8 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
     switch (flight->action.step) {
     case STEP_PREFLIGHT:
         ledger->empty = ok && world->nodes[flight->action.node].ran_before == RUNS_NOTHING;
-        ledger->out |= ledger->empty && !ledger->changed_before;
+        ledger->out |= ledger->empty && !ledger->changed_before &&
+                       !(ledger->begun && world->plan->natures[flight->action.node].at_target);
         break;
     case STEP_JUDGE:
         world->held |= !ok && (flight->status != DONE_FAILED || cut);
@@ -1073,7 +1098,8 @@ static void rule_result(struct world *world)
                    rollout_result_name(result), world->touched_count);
     if (result == RESULT_INTERRUPTED && !world->interrupted)
         law_broken(world, "result", "interrupted by nobody");
-    if (result == RESULT_HELD && !world->held && !world->paused && !has_manual_wave(world) &&
+    bool unjudged = world->ledgers[world->config.node_count].last.cancelled; /* its answer came too late */
+    if (result == RESULT_HELD && !world->held && !unjudged && !world->paused && !has_manual_wave(world) &&
         (world->config.action != ON_FAILURE_PAUSE || !world->spent))
         law_broken(world, "result", "held without a reason");
 }
