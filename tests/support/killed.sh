@@ -69,7 +69,7 @@ state_of_fleet() {
             grep -H '' .deployctl/good/* | cut -d ' ' -f 1
         )
         [ ! -d "$state/migrations" ] || (cd "$state/migrations" && grep -H '' ./* 2>/dev/null | cut -d ' ' -f 1,4,5)
-        for pid in $(timers_of "$node"); do echo "a timer: $(sed -n 's/^kind //p' "$state/confirm/armed")"; done
+        for pid in $(timers_of "$node"); do echo "a timer: $(sed -n 's/^kind //p; s/^slot //p' "$state/confirm/armed" | tr '\n' ' ')"; done
     done
     more_state
 }
@@ -144,7 +144,8 @@ live_through() {
     : >"$place/points"
     echo 0 >"$place/runner"
     counted timeout -k 5 90 "$program" "$1" shop "${@:2}" -q >"$place/out" 2>"$place/err" </dev/null
-    verdict $? "the uninterrupted $1: exit code $?"
+    verdict $? "the uninterrupted $1"
+    cp "$place/points" "$place/points.whole"
     state_of_fleet >"$place/ended"
     # shellcheck disable=SC2034
     count=$(wc -l <"$place/points")
