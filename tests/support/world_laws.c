@@ -189,6 +189,8 @@ static void see_note(struct world *world, const struct note *note)
         world->ledgers[note->node].held_by_breaker = true;
         break;
     case NOTE_PHASE:
+        ledger_of(world, note->node)->told = (enum node_phase)note->value;
+        break;
     case NOTE_PROBE:
     case NOTE_BLOCKED:
     case NOTE_DEFERRED:

@@ -63,12 +63,26 @@ void law_6_cancel(struct world *world, const struct action *action)
         ledger->work.cancelled = true;
 }
 
+static void law_8_told(struct world *world, const struct action *action)
+{
+    struct node_view view;
+
+    if (action->node == NO_NODE)
+        return;
+    rollout_node(world->rollout, action->node, &view);
+    if (view.phase != ledger_of(world, action->node)->told)
+        law_broken(world, "law 8", "web%zu %s: it was told in phase %s", action->node + 1,
+                   step_name(action->step),
+                   node_phase_name(ledger_of(world, action->node)->told));
+}
+
 /* 8. The journal holds an action before it happens: ids grow, and a repeated action keeps its
  * token, so that nothing is done unrecorded. */
 void law_8_journal(struct world *world, const struct action *action)
 {
     const struct record *work = &ledger_of(world, action->node)->work;
 
+    law_8_told(world, action);
     if (action->id <= world->last_id)
         law_broken(world, "law 8", "action id %u comes after %u", action->id, world->last_id);
     if (is_look(action->step) || !work->sent || action->step == STEP_JUDGE ||
