@@ -67,7 +67,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         return code;
     if (open->kind == RUN_ROLLOUT && open->release)
         run->share = shares_seen(run->fleet, &run->survey, open->release);
-    survey_resume_targets(&run->survey, open, run->targets);
+    survey_resume_targets(&run->survey, open, run->chain, run->targets);
     for (size_t i = 0; run->has_sides && i < run->fleet->count; i++)
         if (!sides_changes(&run->sides, &run->fleet->members[i]))
             run->targets[i] = run->survey.nodes[i].facts.current;

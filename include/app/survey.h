@@ -64,8 +64,9 @@ void survey_undo_targets(const struct survey *survey, const char *chain, const c
 /* How many of the waves were over when the run ended in the middle of one: those before the last one with a node that runs `release`, not
  * committed. */
 size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release);
-/* Where going on with it takes each node: its release for a rollout; for a rollback what the node's own journal says, and where a node stands
- * when its journal says nothing. */
-void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char **out);
+/* Where going on with it, of its chain, takes each node: its release for a rollout; for an abort where an abort would; for a rollback what the
+ * node's own journal says. A node whose journal knows nothing of the rollback stays, unless that died while it took its locks, or what the
+ * node runs is not committed: then it goes where `rollback` takes it. */
+void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char *chain, const char **out);
 
 #endif

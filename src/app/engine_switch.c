@@ -191,16 +191,33 @@ static void kept(void *context, const struct reply *reply)
         worker->then(worker);
 }
 
+/*
+ * The slot that goes on only for a while; SLOTS: none. The machine's word that there was nothing to do is of a run that is gone on with
+ * after its last commit: the other side is then the one that nobody has given its time. An abort has stopped the side that goes, and what
+ * is live is the side that was there before.
+ */
+static size_t old_slot(const struct worker *worker, const struct sides *sides)
+{
+    const struct engine_settings *settings = worker->engine->settings;
+    bool late = worker->action.result == RESULT_NOTHING && settings->resumes && !sides->begun;
+    if (settings->kind == RUN_ABORT || (worker->action.result != RESULT_DONE && !late))
+        return SLOTS;
+    size_t side = late ? sides->target : sides->live;
+    return side == SLOTS ? SLOTS : sides_slot(worker->member, side);
+}
+
 void switch_keep_old(struct worker *worker, void (*then)(struct worker *worker))
 {
     const struct sides *sides = sides_of(worker);
     int64_t keep_ms = worker->engine->playbook->strategy.keep_old_ms;
-    bool over = worker->action.result == RESULT_DONE;
-    if (!sides || !over || keep_ms == KEEP_UNTIL_NEXT || sides_slot(worker->member, sides->live) == SLOTS) {
+    size_t slot = sides && keep_ms != KEEP_UNTIL_NEXT ? old_slot(worker, sides) : SLOTS;
+    if (slot == SLOTS) {
         then(worker);
         return;
     }
-    struct node_words words = {.release = worker->facts.current, .slot = slot_name(sides->live),
+    const struct slot_fact *old = &worker->facts.slots[slot];
+    struct node_words words = {.release = old->known && old->release ? old->release : worker->facts.current,
+                               .slot = slot_name(slot),
                                .rollout = worker->engine->settings->rollout};
     struct session *session = step_begin_keyed(worker, "keep_old", "keep");
     session_add(session, "slot", words.slot);

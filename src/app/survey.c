@@ -353,15 +353,60 @@ size_t survey_waves_passed(const struct survey *survey, const struct waves *wave
     return 0;
 }
 
-void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char **out)
+static bool is_in(const struct surveyed *node, const char *chain)
 {
+    return node->answered && node->facts.open_rollout && text_has_word(chain, node->facts.open_rollout);
+}
+
+/*
+ * The run died while it took its locks: it has changed nothing, and those that it had not come to know nothing of it. `common`: where all
+ * go, when that is not where each would go by itself; else NULL.
+ */
+static bool has_only_locked(const struct survey *survey, const char *chain, const char **common)
+{
+    size_t ours = 0;
+    *common = NULL;
     for (size_t i = 0; i < survey->count; i++) {
         const struct facts *facts = &survey->nodes[i].facts;
-        bool ours = survey->nodes[i].answered && facts->open_rollout &&
-                    strcmp(facts->open_rollout, open->rollout) == 0;
+        if (!is_in(&survey->nodes[i], chain))
+            continue;
+        if (!facts->current || !facts->current_good || !facts->open_release ||
+            strcmp(facts->current, facts->open_release) == 0)
+            return false;
+        if (!facts->previous || strcmp(facts->previous, facts->open_release) != 0)
+            *common = facts->open_release;
+        ours++;
+    }
+    return ours > 0;
+}
+
+/* Where a rollback takes a node that it never came to. */
+static const char *late_target(const struct facts *facts, bool only_locked, const char *common)
+{
+    enum release_state state;
+    const char *back = common && facts_has(facts, common, &state) && state == RELEASE_GOOD ? common : facts->previous;
+    bool goes = facts->current && (only_locked || !facts->current_good);
+    return goes && back ? back : facts->current;
+}
+
+void survey_resume_targets(const struct survey *survey, const struct open_run *open, const char *chain, const char **out)
+{
+    const char *common;
+    bool only_locked = has_only_locked(survey, chain, &common);
+    if (open->kind == RUN_ABORT) {
+        survey_undo_targets(survey, chain, out);
+        return;
+    }
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        bool knew = facts->chain && text_has_word(facts->chain, open->rollout);
         if (open->kind == RUN_ROLLOUT)
             out[i] = open->release;
+        else if (is_in(&survey->nodes[i], chain))
+            out[i] = facts->open_release;
+        else if (!survey->nodes[i].answered || knew)
+            out[i] = facts->current;
         else
-            out[i] = ours ? facts->open_release : facts->current;
+            out[i] = late_target(facts, only_locked, common);
     }
 }

@@ -7,6 +7,9 @@ static int64_t walker_due(const struct walker *walker)
     case WALK_FLYING:
         return walker->deadline;
     case WALK_WAITING:
+        if (mutant(MUTANT_NEVER_WAKES))
+            return INT64_MAX;
+        return walker->wake_at;
     case WALK_WATCHING:
         return walker->wake_at;
     case WALK_RESTING:

@@ -48,6 +48,8 @@ static void set_phase(struct rollout *rollout, struct walker *walker, enum node_
     if (walker->phase == phase)
         return;
     walker->phase = phase;
+    if (phase == PHASE_ACTIVATE && mutant(MUTANT_CHANGES_UNTOLD))
+        return;
     rollout_note(rollout, NOTE_PHASE, walker->node, (int)phase);
 }
 

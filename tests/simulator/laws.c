@@ -266,6 +266,11 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
         law_8_journal(run, index, verb);
     }
     remember(world, connection, request, forward);
+    if (!is(verb, "renew") && !is(verb, "cancel")) {
+        run->seen[index].silent = true;
+        run->seen[index].last_connection = connection;
+        run->seen[index].last_id = request->id;
+    }
 }
 
 /* --- what is answered --- */
@@ -300,6 +305,8 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
         return;
     *link = asked->next;
     seen->answered = true;
+    if (connection == seen->last_connection && id == seen->last_id)
+        seen->silent = false;
     if (telling() && !is(asked->verb, "renew"))
         tell("        %s: %s %s", node->name, asked->verb, status);
     /* What comes later was a bad one, when it was due. */
@@ -446,6 +453,8 @@ static void check_outcome(struct run *run, size_t node)
         law_broken(world, "law 4", "%s was changed and is called %s", truth->name, said);
     if (!seen->answered && (is(said, "refused") || is(said, "failed") || is(said, "updated")))
         law_broken(world, "law 10", "%s never answered and is called %s", truth->name, said);
+    if (seen->silent && !seen->touched && (is(said, "failed") || is(said, "refused")))
+        law_broken(world, "law 10", "%s did not answer the last request and is called %s", truth->name, said);
     if (gone && !world->plan->fault_count)
         law_broken(world, "law 10", "%s is called %s and nothing was wrong with it", truth->name, said);
     if (!still_ours(world, run, node) || !truth->up)

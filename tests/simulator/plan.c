@@ -20,6 +20,22 @@ const char *run_verb_name(enum run_verb verb)
     return names[verb];
 }
 
+const char *sim_fault_name(enum sim_fault_kind kind)
+{
+    static const char *const names[] = {
+        [FAULT_LOST_REPLY] = "lost reply",   [FAULT_LOST_REQUEST] = "lost request",
+        [FAULT_FAILS] = "step fails",        [FAULT_SLOW] = "slow step",
+        [FAULT_DEAF] = "deaf step",          [FAULT_NODE_DIES] = "host down",
+        [FAULT_FROZEN] = "host frozen",      [FAULT_CUT] = "cut",
+        [FAULT_SPLIT] = "split",             [FAULT_RESET] = "reset",
+        [FAULT_ILL] = "ill",                 [FAULT_BAD_RELEASE] = "bad release",
+        [FAULT_WALL_JUMP] = "node's clock",  [FAULT_RUNNER_DIES] = "runner dies",
+        [FAULT_RUNNER_SLEEPS] = "runner stopped", [FAULT_RUNNER_JUMPS] = "runner's clock",
+        [FAULT_INTERRUPT] = "interrupt",     [FAULT_DISK_FULL] = "disk full",
+    };
+    return names[kind];
+}
+
 static void choose_fault(struct sim_fault *fault, const struct world_plan *plan, struct random *random)
 {
     static const char *const verbs[] = {"lock", "settle", "stage", "unpack", "activate", "activate", "activate",

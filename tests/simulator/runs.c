@@ -210,7 +210,7 @@ static int resume(struct invocation *this)
     tell("run %zu: goes on with %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
     if (open.kind == RUN_ROLLOUT && open.release)
         pack(this, open.release);
-    survey_resume_targets(&this->survey, &open, this->targets);
+    survey_resume_targets(&this->survey, &open, this->chain, this->targets);
     this->run->undoes = open.kind == RUN_ABORT;
     if (open.kind == RUN_ROLLOUT && (code = plan_data(this)))
         return code;

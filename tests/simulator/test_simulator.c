@@ -16,6 +16,7 @@ enum mutant rollout_mutant;
 #endif
 
 #define WORLDS 1000
+#define ALL_FAULTS 5000 /* in so many worlds each kind of fault must have been in effect */
 #define STORY_MAX (8u << 20)
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -66,11 +67,26 @@ static double seconds_since(const struct timespec *began)
     return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
 }
 
+/* False when so many worlds never met one of them. */
+static bool show_faults(const uint64_t *in_effect, uint64_t worlds)
+{
+    bool fine = true;
+    printf("faults in effect:");
+    for (int kind = 0; kind < FAULT_KINDS; kind++) {
+        printf("%s %s %llu", kind ? "," : "", sim_fault_name((enum sim_fault_kind)kind), (unsigned long long)in_effect[kind]);
+        fine = fine && (in_effect[kind] > 0 || worlds < ALL_FAULTS);
+    }
+    printf("\n");
+    if (!fine)
+        printf("one of them was never in effect\n");
+    return fine;
+}
+
 int main(void)
 {
     uint64_t seed = number_from("DEPLOYCTL_SEED", 1), limit = number_from("DEPLOYCTL_SECONDS", 0);
     uint64_t worlds = number_from("DEPLOYCTL_WORLDS", limit ? UINT64_MAX : WORLDS), runs = 0, turns = 0, done = 0;
-    uint64_t codes[256] = {0};
+    uint64_t codes[256] = {0}, in_effect[FAULT_KINDS] = {0};
     struct world *world = malloc(sizeof(*world));
     struct world_plan *plan = malloc(sizeof(*plan));
     struct timespec began;
@@ -88,6 +104,8 @@ int main(void)
         turns += world->events;
         for (size_t i = 0; i < world->run_count; i++)
             codes[world->runs[i].ended ? world->runs[i].exit_code & 255 : 137]++;
+        for (int kind = 0; kind < FAULT_KINDS; kind++)
+            in_effect[kind] += world->in_effect[kind];
         done++;
     }
     printf("%llu worlds from seed %llu, %llu runs, %llu events, %.1f s; exit codes:", (unsigned long long)done,
@@ -95,7 +113,9 @@ int main(void)
     for (int code = 0; code < 256; code++)
         if (codes[code])
             printf(" %d %llux", code, (unsigned long long)codes[code]);
-    printf("\n%d passed, %d failed\n", fine, !fine);
+    printf("\n");
+    fine = show_faults(in_effect, done) && fine;
+    printf("%d passed, %d failed\n", fine, !fine);
     free(world);
     free(plan);
     return fine ? 0 : 1;

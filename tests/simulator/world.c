@@ -24,8 +24,10 @@ static const struct sim_fault *strikes(struct world *world, size_t node, const c
         const struct sim_fault *fault = &world->plan->faults[i];
         if (fault->kind < from || fault->kind > to || fault->node != node || strcmp(fault->verb, verb) != 0)
             continue;
-        if (++world->strikes[i] == fault->nth)
-            return fault;
+        if (++world->strikes[i] != fault->nth)
+            continue;
+        world->in_effect[fault->kind]++;
+        return fault;
     }
     return NULL;
 }
@@ -78,8 +80,10 @@ static bool healthy(void *context, struct model_node *node)
         if (fault->node != index)
             continue;
         bool is_new = strcmp(node->serving, release_before) > 0;
-        if ((fault->kind == FAULT_ILL && active(fault)) || (fault->kind == FAULT_BAD_RELEASE && is_new))
+        if ((fault->kind == FAULT_ILL && active(fault)) || (fault->kind == FAULT_BAD_RELEASE && is_new)) {
+            world->in_effect[fault->kind]++;
             return false;
+        }
     }
     return true;
 }
@@ -117,10 +121,13 @@ static struct runner *live_runner(struct world *world, size_t run)
 static void strike_node(struct world *world, const struct sim_fault *fault, struct model_node *node)
 {
     int64_t until = clock_now() + fault->for_ms;
+    if (fault->kind == FAULT_NODE_DIES && !node->up)
+        return;
+    /* those of the health checks count when one is asked */
+    if (fault->kind != FAULT_ILL && fault->kind != FAULT_BAD_RELEASE)
+        world->in_effect[fault->kind]++;
     switch (fault->kind) {
     case FAULT_NODE_DIES:
-        if (!node->up)
-            return;
         tell("%s: the host goes down", node->name);
         node->refuses = fault->nth == 1;
         network_reset(node, NULL);
@@ -164,6 +171,7 @@ static void strike_runner(struct world *world, const struct sim_fault *fault)
     }
     if (!runner)
         return;
+    world->in_effect[fault->kind]++;
     switch (fault->kind) {
     case FAULT_RUNNER_DIES:
         tell("run %zu: killed", run->index + 1);

@@ -70,6 +70,7 @@ void plan_choose(struct world_plan *plan, uint64_t seed);
 bool plan_smaller(struct world_plan *plan, size_t attempt);
 void plan_tell(const struct world_plan *plan, struct strbuf *out);
 const char *run_verb_name(enum run_verb verb);
+const char *sim_fault_name(enum sim_fault_kind kind);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
@@ -78,7 +79,9 @@ struct seen {
     int64_t up_since, failed_at;
     char undo_token[MODEL_NAME], before[MODEL_NAME], target[MODEL_NAME];
     size_t order; /* of its first activation */
-    uint32_t open_requests; /* changing ones without an answer */
+    bool silent; /* the last request, of those that are no heartbeat, has no answer */
+    uint64_t last_connection;
+    uint32_t last_id;
     char outcome[24];
 };
 struct run {
@@ -111,7 +114,7 @@ struct world {
     struct model_node nodes[NODES_MAX];
     struct run runs[RUNS_MAX + 2];
     size_t run_count;
-    uint32_t strikes[STROKES_MAX];
+    uint32_t strikes[STROKES_MAX], in_effect[FAULT_KINDS]; /* how often each kind made a difference */
     int64_t started_serving[NODES_MAX], healed_at;
     uint64_t settled_generation[NODES_MAX];
     char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */

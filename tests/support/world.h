@@ -157,6 +157,7 @@ struct ledger {
     bool changed; /* by this run */
     bool changed_before, begun, held_by_breaker;
     bool drain_over, gate_open, gate_passed;
+    enum node_phase told; /* the last one that was noted */
     bool unheard; /* no probe answered since its connection was lost */
     size_t touch_number;
     struct gate gate;

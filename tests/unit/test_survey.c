@@ -202,9 +202,52 @@ static void what_most_nodes_are_at_is_the_release_of_the_fleet(void **state)
     assert_false(surveyed_is_stale(&nodes[0], NULL));
 }
 
+static void resume_takes_nodes_to(struct surveyed *nodes, enum run_kind kind, const char *const wanted[NODES])
+{
+    struct survey survey = {.nodes = nodes, .count = NODES};
+    struct open_run open = {.rollout = "r2", .kind = kind, .release = "b"};
+    const char *targets[NODES];
+    survey_resume_targets(&survey, &open, "r2 r1", targets);
+    for (size_t i = 0; i < NODES; i++)
+        assert_string_equal(targets[i], wanted[i]);
+}
+
+#define STANDS(CURRENT, GOOD, PREVIOUS) .current = (CURRENT), .current_good = (GOOD), .previous = (PREVIOUS)
+#define OPEN(ROLLOUT, RELEASE) .open_rollout = (ROLLOUT), .open_release = (RELEASE), .chain = (ROLLOUT)
+
+static void a_rollback_that_died_in_its_locks_takes_all_back(void **state)
+{
+    (void)state;
+    resume_takes_nodes_to((struct surveyed[]){{.answered = true, .facts = {STANDS("b", true, "a"), OPEN("r2", "a")}},
+                                              {.answered = true, .facts = {STANDS("b", true, "a"), OPEN("r1", "a")}},
+                                              {.answered = true, .facts = {STANDS("b", true, "0"), .chain = "r0"}}},
+                          RUN_ROLLBACK, (const char *const[]){"a", "a", "0"});
+}
+
+static void a_node_that_a_rollback_left_out_stays(void **state)
+{
+    (void)state;
+    resume_takes_nodes_to((struct surveyed[]){{.answered = true, .facts = {STANDS("a", false, "a"), OPEN("r2", "a")}},
+                                              {.answered = true, .facts = {STANDS("a", true, "0"), .chain = "r2"}},
+                                              {.answered = true, .facts = {STANDS("b", true, "a"), .chain = "r0"}}},
+                          RUN_ROLLBACK, (const char *const[]){"a", "a", "b"});
+}
+
+static void what_nobody_committed_goes_back_though_the_rollback_never_came_to_it(void **state)
+{
+    (void)state;
+    resume_takes_nodes_to((struct surveyed[]){{.answered = true, .facts = {STANDS("a", true, "0"), OPEN("r2", "a")}},
+                                              {.answered = true, .facts = {STANDS("b", false, "a"), OPEN("r0", "b")}},
+                                              {.answered = true, .facts = {STANDS("a", true, "0"), .chain = "r0"}}},
+                          RUN_ROLLBACK, (const char *const[]){"a", "a", "a"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rollback_that_died_in_its_locks_takes_all_back),
+        cmocka_unit_test(a_node_that_a_rollback_left_out_stays),
+        cmocka_unit_test(what_nobody_committed_goes_back_though_the_rollback_never_came_to_it),
         cmocka_unit_test(a_whole_fleet_goes_back_each_to_its_own),
         cmocka_unit_test(of_a_half_done_rollout_only_what_was_changed_goes_back),
         cmocka_unit_test(a_node_without_a_release_stays_without_one),
