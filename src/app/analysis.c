@@ -149,6 +149,7 @@ static void add_questions(struct analysis_run *run, enum side side,
                               .member = nodes[i].member,
                               .side = side,
                               .words = {.release = nodes[i].release,
+                                        .slot = nodes[i].slot,
                                         .previous = nodes[i].previous,
                                         .rollout = run->analyses->rollout}};
 }

@@ -60,6 +60,12 @@ static void check_keys(const struct place *place)
     if (source == ANALYSIS_HAPROXY && !has_haproxy(place->playbook))
         TELL(place, "source", "[%s]: source = haproxy needs a [balancer NAME] of type haproxy",
              place->section);
+    if (source == ANALYSIS_HAPROXY && place->playbook->strategy.kind == STRATEGY_BLUE_GREEN &&
+        place->analysis->compare == COMPARE_CONTROL)
+        TELL(place, "compare",
+             "[%s]: after a switch the old side has no traffic that HAProxy could count; write compare = no and 'max', "
+             "or source = probe",
+             place->section);
 }
 
 static bool has_own_unit(const struct analysis *analysis)
@@ -81,19 +87,44 @@ static void check_figure(const struct place *place, const char *key, const struc
              errors ? "errors" : "latencies", errors ? "1%" : "250ms");
 }
 
+struct side_names {
+    bool slots, told;
+};
+
+/* Two slots of a node have its name and address in common. */
 static int note_side(void *context, const char *name)
 {
-    bool *tells_sides = context;
-    *tells_sides = *tells_sides || strcmp(name, "node") == 0 || strcmp(name, "release") == 0 ||
-                   strcmp(name, "address") == 0;
+    struct side_names *names = context;
+    static const char *const node[] = {"node", "address", "release"}, *const slot[] = {"slot", "port", "release"};
+    for (size_t i = 0; i < sizeof(node) / sizeof(node[0]); i++)
+        names->told = names->told || strcmp(name, names->slots ? slot[i] : node[i]) == 0;
     return 0;
+}
+
+/* A query that is the same for both sides compares nothing. */
+static void check_query(const struct place *place)
+{
+    const struct analysis *analysis = place->analysis;
+    struct side_names names = {.slots = playbook_has_slots(place->playbook)};
+    bool compares = analysis->source == ANALYSIS_PROMETHEUS && analysis->query && analysis->compare == COMPARE_CONTROL;
+    if (!compares || template_names(analysis->query, note_side, &names, NULL) < 0 || names.told)
+        return;
+    if (names.slots)
+        TELL(place, "query",
+             "key 'query' in [%s] names neither {slot}, {port} nor {release}, so the new and the old side of a "
+             "node would be the same; name one, or write compare = no",
+             place->section);
+    else
+        TELL(place, "query",
+             "key 'query' in [%s] names neither {node}, {address} nor {release}, so canary and control "
+             "would be the same; name one, or write compare = no",
+             place->section);
 }
 
 static void check_limits(const struct place *place)
 {
     struct analysis *analysis = place->analysis;
     bool limited = analysis->max.given || analysis->min.given;
-    bool tells_sides = false;
     check_figure(place, "max", &analysis->max);
     check_figure(place, "min", &analysis->min);
     if (analysis->max.given && analysis->min.given && analysis->min.value > analysis->max.value)
@@ -105,12 +136,6 @@ static void check_limits(const struct place *place)
              place->section);
     if (analysis->confidence <= 0)
         TELL(place, "confidence", "key 'confidence' in [%s] must be more than 0", place->section);
-    if (analysis->source == ANALYSIS_PROMETHEUS && analysis->query && template_names(analysis->query, note_side, &tells_sides, NULL) == 0 &&
-        !tells_sides && analysis->compare == COMPARE_CONTROL)
-        TELL(place, "query",
-             "key 'query' in [%s] names neither {node}, {address} nor {release}, so canary and control "
-             "would be the same; name one, or write compare = no",
-             place->section);
 }
 
 /* The address goes in front of the API's path, and no password stands in a playbook. */
@@ -181,13 +206,9 @@ void playbook_check_analyses(struct playbook *playbook, struct faults *faults)
         place.section = arena_printf(&playbook->arena, "analysis %s", place.analysis->name);
         if (!place.section)
             return;
-        if (playbook->strategy.kind == STRATEGY_BLUE_GREEN)
-            faults_add(faults, playbook->file, place.analysis->line,
-                       "[%s] is not supported with type = blue-green in [strategy] by this version: after "
-                       "the switch the old side has no traffic to compare with",
-                       place.section);
         check_keys(&place);
         check_limits(&place);
+        check_query(&place);
         check_url(&place);
         fill_in(&place);
         check_time(&place);
