@@ -422,6 +422,28 @@ static void what_a_balancer_lacks_is_told(void **state)
 
 #define WEB BASE "[health]\nhttp = /\n[strategy]\nbake = 2m\n"
 
+static void commands_of_a_balancer_on_the_runner_have_no_nodes(void **state)
+{
+    (void)state;
+#define ON_RUNNER "on = runner\ndrain = a\nready = b\nstate = c\n"
+    struct parsed parsed;
+    parse(&parsed, "[service]\nname = shop\nroot = /srv\nport = 80\nstart = x\n[balancer cloud]\ntype = command\n" ON_RUNNER);
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(parsed.playbook.balancers[0].on, BALANCER_ON_RUNNER);
+    parsed_release(&parsed);
+    assert_told("[service]\nname = shop\nroot = /srv\nport = 80\nstart = x\n"
+                "[balancer a]\ntype = command\nnodes = lb\nbecome = yes\n" ON_RUNNER
+                "[balancer b]\ntype = haproxy\nbackend = shop\nnodes = lb\non = nodes\n"
+                "[balancer c]\ntype = command\ndrain = a\nready = b\nstate = c\n",
+                "shop.ini:8: key 'nodes' in [balancer a] has no meaning with on = runner: its commands run where "
+                "deployctl runs; remove one\n"
+                "shop.ini:9: key 'become' in [balancer a] has no meaning with on = runner: its commands run where "
+                "deployctl runs; remove one\n"
+                "shop.ini:18: key 'on' in [balancer b] has a meaning with type = command only\n"
+                "shop.ini:19: key 'nodes' is missing in [balancer c]\n");
+#undef ON_RUNNER
+}
+
 static void an_analysis_has_its_defaults(void **state)
 {
     (void)state;
@@ -855,6 +877,7 @@ int main(void)
         cmocka_unit_test(slots_that_cannot_be_are_told),
         cmocka_unit_test(what_blue_green_cannot_go_with_is_told),
         cmocka_unit_test(sections_of_later_versions_are_named),
+        cmocka_unit_test(commands_of_a_balancer_on_the_runner_have_no_nodes),
         cmocka_unit_test(an_analysis_has_its_defaults),
         cmocka_unit_test(an_analysis_that_cannot_be_is_told),
         cmocka_unit_test(an_analysis_of_blue_green_compares_what_both_sides_have),
