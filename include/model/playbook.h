@@ -226,6 +226,7 @@ struct discovery {
     const char *value;    /* template; etcd; NULL: a JSON object */
     const char *add, *remove, *list; /* commands */
     const char *prefix;   /* etcd: the key is PREFIX/SERVICE/NODE */
+    int64_t lease_ms;     /* etcd: how long a key stands unless it is renewed; 0: for good */
     struct etcd_access etcd; /* its timeout_ms is that of every type */
     int64_t drain_wait_ms; /* how long others get to notice that a node has gone */
     enum discovery_error on_error;

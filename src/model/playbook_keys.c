@@ -264,6 +264,8 @@ static const struct playbook_key keys[] = {
      .help = "a node's value; an object in JSON by default; etcd only"},
     {"discovery", "prefix", KEY_TEXT, AT_DISCOVERY(prefix), .fallback = "/services",
      .help = "a node's key in etcd is this, the service's and the node's name, with slashes between"},
+    {"discovery", "lease", KEY_DURATION, AT_DISCOVERY(lease_ms), 10 * SECOND_MS, 30 * DAY_MS,
+     .help = "a key vanishes after this time unless it is renewed; without, it stands for good; etcd only"},
     {"discovery", "add", KEY_COMMAND, AT_DISCOVERY(add),
      .help = "a command that announces DEPLOYCTL_NODE; command only"},
     {"discovery", "remove", KEY_COMMAND, AT_DISCOVERY(remove),

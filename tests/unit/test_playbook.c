@@ -791,6 +791,10 @@ static void a_discovery_has_the_keys_of_its_type(void **state)
                 "shop.ini:12: key 'become' in [discovery b] has no meaning with type = command; remove it\n"
                 "shop.ini:13: key 'on' in [discovery b]: with runner, 'become' has no meaning; remove one\n"
                 "shop.ini:15: key 'type' is missing in [discovery c]\n");
+    assert_told(BASE "[discovery a]\ntype = etcd\netcd = http://e\nlease = 1s\n[discovery b]\ntype = hosts\non = runner\n"
+                     "file = /f\nlease = 1h\n",
+                "shop.ini:9: key 'lease' in [discovery a]: '1s' is not between 10s and 30d00h\n"
+                "shop.ini:14: key 'lease' in [discovery b] has no meaning with type = hosts; remove it\n");
     assert_told(BASE "[discovery a]\ntype = etcd\non = runner\nuser = u\n",
                 "shop.ini:6: key 'etcd' is missing in [discovery a]\n"
                 "shop.ini:8: key 'on' in [discovery a] has no meaning with type = etcd; remove it\n"
