@@ -250,7 +250,8 @@ static const char *unit_of(const struct analysis *rules)
 {
     if (rules->source == ANALYSIS_PROMETHEUS || rules->source == ANALYSIS_COMMAND)
         return "";
-    return rules->metric == ANALYSIS_ERRORS ? "%" : "ms";
+    static const char *const units[] = {[ANALYSIS_LATENCY] = "ms", [ANALYSIS_ERRORS] = "%", [ANALYSIS_RATE] = "/s"};
+    return units[rules->metric];
 }
 
 static enum verdict judge_run(struct analysis_run *run, bool without_control)

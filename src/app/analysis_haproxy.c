@@ -26,6 +26,8 @@ static double figure_of(enum analysis_metric metric, const struct traffic_counts
                         const struct traffic_mark *mark)
 {
     uint64_t sessions = counts->sessions - mark->sessions, errors = errors_of(counts) - mark->errors;
+    if (metric == ANALYSIS_RATE)
+        return (double)counts->rate;
     if (metric == ANALYSIS_LATENCY)
         return sessions >= ANSWERS_OF_A_MEAN ? (double)counts->response_ms : NAN;
     return sessions >= ANSWERS_OF_A_SHARE ? fmin(100, 100.0 * (double)errors / (double)sessions) : NAN;

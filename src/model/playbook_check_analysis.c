@@ -57,6 +57,8 @@ static void check_keys(const struct place *place)
     if (source == ANALYSIS_PROBE && !place->playbook->health.http)
         TELL(place, "source", "[%s]: source = probe needs 'http' in [health], which it asks for",
              place->section);
+    if (source == ANALYSIS_PROBE && place->analysis->metric == ANALYSIS_RATE)
+        TELL(place, "metric", "key 'metric' in [%s]: rate is what HAProxy counts; it needs source = haproxy", place->section);
     if (source == ANALYSIS_HAPROXY && !has_haproxy(place->playbook))
         TELL(place, "source", "[%s]: source = haproxy needs a [balancer NAME] of type haproxy",
              place->section);
@@ -75,16 +77,21 @@ static bool has_own_unit(const struct analysis *analysis)
 
 static void check_figure(const struct place *place, const char *key, const struct figure *figure)
 {
-    bool errors = place->analysis->metric == ANALYSIS_ERRORS;
+    static const struct {
+        int unit; /* enum figure_unit */
+        const char *what, *like;
+    } metrics[] = {[ANALYSIS_LATENCY] = {FIGURE_TIME, "latencies", "250ms"},
+                   [ANALYSIS_ERRORS] = {FIGURE_PERCENT, "errors", "1%"},
+                   [ANALYSIS_RATE] = {FIGURE_PLAIN, "requests a second", "20"}};
+    enum analysis_metric metric = place->analysis->metric;
     if (!figure->given)
         return;
     if (!has_own_unit(place->analysis) && figure->unit != FIGURE_PLAIN)
         TELL(place, key, "key '%s' in [%s]: write a plain number, in the unit of what is measured", key,
              place->section);
-    else if (has_own_unit(place->analysis) &&
-             figure->unit != (errors ? FIGURE_PERCENT : FIGURE_TIME))
+    else if (has_own_unit(place->analysis) && (int)figure->unit != metrics[metric].unit)
         TELL(place, key, "key '%s' in [%s]: %s are measured; write it like %s", key, place->section,
-             errors ? "errors" : "latencies", errors ? "1%" : "250ms");
+             metrics[metric].what, metrics[metric].like);
 }
 
 struct side_names {

@@ -476,6 +476,7 @@ static void an_analysis_that_cannot_be_is_told(void **state)
         {"max = 1%\n", "key 'max' in [analysis a]: latencies are measured; write it like 250ms"},
         {"metric = errors\nmin_samples = 1\nmax = 2s\n",
          "key 'max' in [analysis a]: errors are measured; write it like 1%"},
+        {"metric = rate\nmin = 20\n", "key 'metric' in [analysis a]: rate is what HAProxy counts; it needs source = haproxy"},
         {"compare = no\n", "[analysis a] with compare = no needs 'max' or 'min'"},
         {"max = 1s\nmin = 2s\n", "key 'min' in [analysis a] is more than 'max'"},
         {"max = fast\n", "key 'max' in [analysis a]: 'fast' is not a number; write it like 1%, 250ms or 0.5"},
@@ -526,11 +527,13 @@ static void an_analysis_of_blue_green_compares_what_both_sides_have(void **state
                 "[analysis b]\nsource = prometheus\nprometheus = http://p\nquery = up{{slot=\"{slot}\"}}\n"
                 "[analysis c]\nsource = haproxy\nmin_samples = 3\nmetric = errors\n"
                 "[analysis d]\nsource = haproxy\nmetric = errors\nmax = 1%\ncompare = no\n"
+                "[analysis r]\nsource = haproxy\nmetric = rate\nmin = 5%\ncompare = no\n"
                 "[analysis e]\n",
                 "shop.ini:26: key 'query' in [analysis a] names neither {slot}, {port} nor {release}, so the new "
                 "and the old side of a node would be the same; name one, or write compare = no\n"
                 "shop.ini:31: [analysis c]: after a switch the old side has no traffic that HAProxy could count; "
-                "write compare = no and 'max', or source = probe\n");
+                "write compare = no and 'max', or source = probe\n"
+                "shop.ini:43: key 'min' in [analysis r]: requests a second are measured; write it like 20\n");
     parse(&parsed, WEB "type = blue-green\n[analysis a]\n");
     assert_null(strstr(parsed.told, "analysis"));
     parsed_release(&parsed);
