@@ -38,6 +38,7 @@ struct options {
     uint32_t count;           /* history -n; 20 */
     int64_t timeout_ms;       /* exec --timeout */
     bool only_stale;          /* rollout: the fleet's release, for the nodes that are not at it */
+    bool renew;               /* status: the leases of what the discoveries say */
     bool supersede;           /* rollout: over one that did not end */
     int64_t wait_ms;          /* for a lock that is held; 0: not at all */
     bool yes;                 /* rollback, unlock: do not ask on a terminal */

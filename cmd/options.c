@@ -24,6 +24,8 @@ const struct option_spec option_specs[] = {
      "refuse to run unless the plan is still this one"},
     {0, "only-stale", NULL, OPTION_FLAG, AT(only_stale), 0, 0, COMPLETE_NONE,
      "only nodes that are not at the fleet's release"},
+    {0, "renew", NULL, OPTION_FLAG, AT(renew), 0, 0, COMPLETE_NONE,
+     "renew the leases of what serves in [discovery]"},
     {0, "supersede", NULL, OPTION_FLAG, AT(supersede), 0, 0, COMPLETE_NONE,
      "start over an earlier rollout that did not end"},
     {0, "wait", "TIME", OPTION_DURATION, AT(wait_ms), 1000, DAY_MS, COMPLETE_NONE,

@@ -181,6 +181,16 @@ static int exit_code(const struct run *run)
     return code;
 }
 
+/* What a person or cron asked for beside the look. */
+static int renew(struct run *run)
+{
+    struct err err;
+    if (survey_renew(&run->survey, run->fleet, &err) == 0)
+        return EXIT_DONE;
+    fprintf(stderr, "deployctl: not renewed: %s\n", err.message);
+    return EXIT_NEEDS_CARE;
+}
+
 int verb_status(const struct options *options)
 {
     struct run run;
@@ -189,11 +199,12 @@ int verb_status(const struct options *options)
     if (!code)
         code = run_survey(&run, true);
     if (!code) {
+        int renewed = options->renew ? renew(&run) : EXIT_DONE;
         (options->json ? print_json : print_text)(&run);
         fflush(stdout);
         int lock_code = service_lock_show(&run, &view);
         code = exit_code(&run);
-        code = code == EXIT_DONE && lock_code ? EXIT_NEEDS_CARE : code;
+        code = code == EXIT_DONE && (lock_code || renewed) ? EXIT_NEEDS_CARE : code;
     }
     run_release(&run);
     return code;

@@ -155,17 +155,22 @@ const struct verb verbs[] = {
      "  deployctl check shop && deployctl rollout shop\n",
      verb_check},
     {"status", "what runs where, and how healthy it is", "PLAYBOOK",
-     SELECT " forks set " SHOW,
+     SELECT " renew forks set " SHOW,
      "Asks every node which release is current, when it came, whether it is healthy\n"
      "now, and who holds the lock.\n"
      "\n"
+     "With --renew the keys in etcd that a [discovery] with a lease has written begin\n"
+     "their time anew, for the nodes that are healthy; run by cron it keeps them. It\n"
+     "announces nobody: a rollout does, also one with nothing to do.\n"
+     "\n"
      "Exit codes:\n"
      "  0    every node answered and is healthy\n"
-     "  2    some node needs care: each is named\n"
+     "  2    some node needs care: each is named; or a lease could not be renewed\n"
      "  69   no node could be reached\n"
      "\n"
-     "Example:\n"
-     "  deployctl status shop --output json\n",
+     "Examples:\n"
+     "  deployctl status shop --output json\n"
+     "  deployctl status shop --renew --quiet\n",
      verb_status},
     {"history", "past rollouts: who, when, what, and the result", "PLAYBOOK",
      SELECT " count forks set " SHOW,

@@ -48,7 +48,7 @@ _deployctl_options()
     check)
         echo --inventory --limit --set --output --quiet --help ;;
     status)
-        echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --renew --forks --set --output --quiet --verbose --no-color --help ;;
     history)
         echo --inventory --limit --count --forks --set --output --quiet --verbose --no-color --help ;;
     inventory)

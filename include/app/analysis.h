@@ -25,10 +25,10 @@ struct analyses *analyses_create(struct fleet *fleet, const char *rollout);
  * is fine. */
 void analyses_free(struct analyses *analyses);
 
-/* A node that is looked at, and the release that it serves, borrowed until the end. */
+/* An instance that is looked at, and the release that it serves, borrowed until the end. `slot`: which side it is on; NULL without sides. */
 struct analysis_node {
     size_t member;
-    const char *release, *previous;
+    const char *release, *previous, *slot;
 };
 
 /* Begins a new window: what was collected before is gone. Both arrays are copied. */

@@ -28,7 +28,8 @@ int discoveries_create(struct discoveries **out, struct fleet *fleet, const stru
 /* No callback comes after. NULL is fine. */
 void discoveries_free(struct discoveries *discoveries);
 
-enum discovery_wish { DISCOVERY_LOOK, DISCOVERY_OUT, DISCOVERY_IN };
+/* RENEW: the lease of a key that stands there begins anew; one that has gone is not announced again. */
+enum discovery_wish { DISCOVERY_LOOK, DISCOVERY_RENEW, DISCOVERY_OUT, DISCOVERY_IN };
 /* One at a time for a member; `fn` comes once, from the loop, in bounded time: DONE_OK, or DONE_FAILED with why. `words`
  * are copied: the release and the slot that serve. An OUT that failed leaves the node announced where it was, as far as
  * can be reached. An IN needs nothing of a place that does not answer and was last seen to say the same already. */
@@ -51,6 +52,8 @@ void discoveries_put_back(struct discoveries *discoveries, size_t member);
 void discoveries_withdraw(struct discoveries *discoveries, size_t member);
 /* Runs the loop until nothing is under way any more, in bounded time. NULL is fine. */
 void discoveries_flush(struct discoveries *discoveries);
+/* From now on the leases of what stands there are renewed in time, until it is told to end, or freed. NULL is fine. */
+void discoveries_keep(struct discoveries *discoveries, bool keeps);
 /* The most that an operation takes before it fails by itself. */
 int64_t discoveries_limit_ms(const struct discoveries *discoveries);
 /* What `on_error = warn` has to say; NULL: nobody is told. */

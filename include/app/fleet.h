@@ -31,11 +31,12 @@ const struct service *member_instance(const struct member *member, const char *s
 
 struct fleet;
 
-/* One balancer of the playbook on one node that it runs on, with a session of its own: the node may run the service too. */
+/* One balancer of the playbook on one node that it runs on, with a session of its own: the node may run the service too. Or one
+ * that commands on the runner drive, once. */
 struct front {
     const struct balancer *balancer;
-    const struct node *node;
-    struct session *session;
+    const char *where;       /* the node's name, or `runner` */
+    struct session *session; /* NULL on the runner */
     const struct member *member; /* scope = node: the one that it serves; NULL: all */
     const char *upstream_file, *pid_file; /* nginx, as this node has them */
 };

@@ -31,6 +31,9 @@ struct survey {
 
 /* Returns 0, or a signal's number when interrupted. Sessions stay connected. `out` lives in the fleet's arena; survey_release frees what the facts hold. */
 int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err);
+/* Renews, at the discoveries, the leases of the nodes that the survey has found well; what each says is then described anew. ERR_FAILED with
+ * why when some could not be. */
+int survey_renew(struct survey *survey, struct fleet *fleet, struct err *err);
 void survey_release(struct survey *survey);
 size_t survey_unanswered(const struct survey *survey);
 

@@ -18,7 +18,7 @@ struct figure {
 
 /* Orders as in core/judge.h where it has the same. */
 enum analysis_source { ANALYSIS_PROBE, ANALYSIS_HAPROXY, ANALYSIS_PROMETHEUS, ANALYSIS_COMMAND };
-enum analysis_metric { ANALYSIS_LATENCY, ANALYSIS_ERRORS };
+enum analysis_metric { ANALYSIS_LATENCY, ANALYSIS_ERRORS, ANALYSIS_RATE };
 enum analysis_compare { COMPARE_CONTROL, COMPARE_NO };
 enum worse_direction { WORSE_INCREASE, WORSE_DECREASE, WORSE_EITHER };
 enum figure_statistic { FIGURE_MEAN, FIGURE_MEDIAN, FIGURE_P90, FIGURE_P95, FIGURE_P99 };

@@ -167,6 +167,7 @@ const char *change_kind_name(enum change_kind kind); /* "expand", ... static */
 enum balancer_kind { BALANCER_HAPROXY, BALANCER_NGINX, BALANCER_COMMAND };
 /* SCOPE_FLEET: it sends traffic to every node. SCOPE_NODE: each node has its own, in front of its own two slots. */
 enum balancer_scope { SCOPE_FLEET, SCOPE_NODE };
+enum balancer_on { BALANCER_ON_NODES, BALANCER_ON_RUNNER };
 /* A server that comes in gets so much of its weight for so long. */
 struct warmup_step {
     uint32_t weight; /* per mille */
@@ -176,7 +177,8 @@ struct balancer {
     const char *name; /* from [balancer NAME] */
     enum balancer_kind kind;
     enum balancer_scope scope;
-    const char *nodes;        /* an inventory pattern: where it runs; required, NULL with SCOPE_NODE */
+    enum balancer_on on;      /* where its commands run; BALANCER_COMMAND only */
+    const char *nodes;        /* an inventory pattern: where it runs; required, NULL with SCOPE_NODE or on the runner */
     const char *backend;      /* HAProxy's name of the servers' group; required */
     const char *socket;       /* `address:port` of its Runtime API, as its own node reaches it, or a path */
     const char *host;         /* of `socket`, without brackets; NULL: it is a path */
@@ -224,6 +226,7 @@ struct discovery {
     const char *value;    /* template; etcd; NULL: a JSON object */
     const char *add, *remove, *list; /* commands */
     const char *prefix;   /* etcd: the key is PREFIX/SERVICE/NODE */
+    int64_t lease_ms;     /* etcd: how long a key stands unless it is renewed; 0: for good */
     struct etcd_access etcd; /* its timeout_ms is that of every type */
     int64_t drain_wait_ms; /* how long others get to notice that a node has gone */
     enum discovery_error on_error;

@@ -149,6 +149,7 @@ static void add_questions(struct analysis_run *run, enum side side,
                               .member = nodes[i].member,
                               .side = side,
                               .words = {.release = nodes[i].release,
+                                        .slot = nodes[i].slot,
                                         .previous = nodes[i].previous,
                                         .rollout = run->analyses->rollout}};
 }
@@ -249,7 +250,8 @@ static const char *unit_of(const struct analysis *rules)
 {
     if (rules->source == ANALYSIS_PROMETHEUS || rules->source == ANALYSIS_COMMAND)
         return "";
-    return rules->metric == ANALYSIS_ERRORS ? "%" : "ms";
+    static const char *const units[] = {[ANALYSIS_LATENCY] = "ms", [ANALYSIS_ERRORS] = "%", [ANALYSIS_RATE] = "/s"};
+    return units[rules->metric];
 }
 
 static enum verdict judge_run(struct analysis_run *run, bool without_control)

@@ -1,6 +1,7 @@
 /* Figures from what HAProxy counts for each server: one look at all of it a round. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis_internal.h"
 #include "app/balancer.h"
@@ -25,6 +26,8 @@ static double figure_of(enum analysis_metric metric, const struct traffic_counts
                         const struct traffic_mark *mark)
 {
     uint64_t sessions = counts->sessions - mark->sessions, errors = errors_of(counts) - mark->errors;
+    if (metric == ANALYSIS_RATE)
+        return (double)counts->rate;
     if (metric == ANALYSIS_LATENCY)
         return sessions >= ANSWERS_OF_A_MEAN ? (double)counts->response_ms : NAN;
     return sessions >= ANSWERS_OF_A_SHARE ? fmin(100, 100.0 * (double)errors / (double)sessions) : NAN;
@@ -49,6 +52,15 @@ static void take_figure(struct question *question, const struct traffic_counts *
         .seen = true, .sessions = counts->sessions, .errors = errors_of(counts)};
 }
 
+/* The balancers' server of the instance: one a node, or one a slot of it. */
+static size_t slot_of(const struct question *question)
+{
+    const struct fleet *fleet = question->run->analyses->fleet;
+    const char *slot = question->words.slot;
+    bool green = slot && strcmp(slot, slot_name(SLOT_GREEN)) == 0;
+    return green && playbook_has_slots(fleet->playbook) ? SLOT_GREEN : 0;
+}
+
 static void take_figures(struct analysis_run *run)
 {
     struct fleet *fleet = run->analyses->fleet;
@@ -56,7 +68,7 @@ static void take_figures(struct analysis_run *run)
         for (size_t front = 0; front < fleet->front_count; front++) {
             struct question *question = &run->questions[i];
             const struct traffic_view *view =
-                balancers_view(fleet->balancers, front, question->member, 0);
+                balancers_view(fleet->balancers, front, question->member, slot_of(question));
             if (view && view->counts.counted)
                 take_figure(question, &view->counts, &question->marks[front]);
         }

@@ -102,7 +102,7 @@ static int build_url(struct strbuf *out, const struct question *question, struct
 
 static int note_node(void *context, const char *name)
 {
-    static const char *const shared[] = {"release", "service"};
+    static const char *const shared[] = {"release", "service", "slot"};
     bool *each = context;
     for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
         if (strcmp(name, shared[i]) == 0)

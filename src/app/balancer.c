@@ -364,7 +364,7 @@ static void describe(const struct balancers *balancers, size_t front, size_t ins
     if (!cell->known && !cell->error.code)
         return;
     strbuf_addf(out, "%s%s%s%s: ", out->length ? "; " : "",
-                balancers->fleet->fronts[front].node->name, balancers->slots > 1 ? " " : "",
+                balancers->fleet->fronts[front].where, balancers->slots > 1 ? " " : "",
                 balancers->slots > 1 ? slot_name(instance % balancers->slots)
                                      : "");
     if (cell->error.code)

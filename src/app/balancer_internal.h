@@ -27,7 +27,7 @@ struct balancer_type {
     /* Whether it can have a server of this name. */
     bool (*is_server)(const char *name);
     /* Begins the lane's first errand, at most EXCHANGE_MS or its own limit long; ends, later, with lane_finish or lane_fail. The lane's session is
-     * connected. */
+     * connected, where it has one. */
     void (*carry)(struct lane *lane);
     /* Forgets what carry has begun. */
     void (*stop)(struct lane *lane);
@@ -52,11 +52,13 @@ struct lane {
     struct timer *deadline;
     int step;
     uint32_t request_id;
+    struct child *child; /* on the runner */
+    bool leaving;        /* its end is all that is waited for */
     const char *what;
     void (*ran)(struct lane *lane, const char *output);
 };
 
-/* A command on the balancer's node: values reach it as environment only. */
+/* A command on the balancer's node, or on the runner: values reach it as environment only. */
 #define LANE_VALUES_MAX 6
 #define KILL_MS 20000
 struct lane_command {
@@ -72,6 +74,8 @@ struct lane_command {
 };
 void lane_run(struct lane *lane, const struct lane_command *command);
 void lane_run_stop(struct lane *lane);
+/* Until a command on the runner, which was told to stop, has ended: seconds at most, by the loop. */
+void lane_run_wait(struct lane *lane);
 
 void lane_init(struct lane *lane, struct fleet *fleet, const struct front *front);
 /* Forgets what is under way; no callback comes after. */

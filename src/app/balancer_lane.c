@@ -16,6 +16,7 @@ void lane_release(struct lane *lane)
 {
     if (lane->busy && lane->first)
         lane->type->stop(lane);
+    lane_run_wait(lane);
     timer_stop(lane->next);
     lane->next = NULL;
     while (lane->first) {
@@ -54,7 +55,7 @@ void lane_fail(struct lane *lane, int code, const char *message)
 static void on_connected(void *context, const struct err *error)
 {
     struct lane *lane = context;
-    if (!error || session_ssh(lane->front->session)) {
+    if (!error || (lane->front->session && session_ssh(lane->front->session))) {
         lane->at = 0;
         lane->type->carry(lane);
         return;
@@ -83,7 +84,7 @@ static void begin_first(void *context)
     struct lane *lane = context;
     lane->next = NULL;
     lane->busy = true;
-    if (session_is_connected(lane->front->session))
+    if (!lane->front->session || session_is_connected(lane->front->session))
         on_connected(lane, NULL);
     else
         session_connect(lane->front->session, lane->fleet->playbook->retry.connect_timeout_ms,

@@ -60,7 +60,7 @@ static int no_share(struct task *task, size_t front, const struct cell *cell, co
 {
     const struct front *at = &task->balancers->fleet->fronts[front];
     snprintf(task->sentence, sizeof(task->sentence), "balancer %.80s on %.80s: server %.100s %s", at->balancer->name,
-             at->node->name, cell->server, why);
+             at->where, cell->server, why);
     return -1;
 }
 

@@ -57,7 +57,7 @@ void task_end(struct task *task, enum done_status status, const char *sentence)
 static void name_front(char out[200], const struct task *task, size_t index)
 {
     const struct front *front = &task->balancers->fleet->fronts[index];
-    snprintf(out, 200, "balancer %s on %s", front->balancer->name, front->node->name);
+    snprintf(out, 200, "balancer %s on %s", front->balancer->name, front->where);
 }
 
 /* The first balancer that said no, in the task's sentence. */

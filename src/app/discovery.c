@@ -248,7 +248,7 @@ void part_done(struct part *part, const struct place *place, const struct err *e
 /* --- what is asked for --- */
 
 static const enum change_wish change_wishes[] = {
-    [DISCOVERY_LOOK] = WISH_LOOK, [DISCOVERY_OUT] = WISH_REMOVE, [DISCOVERY_IN] = WISH_ADD};
+    [DISCOVERY_LOOK] = WISH_LOOK, [DISCOVERY_RENEW] = WISH_RENEW, [DISCOVERY_OUT] = WISH_REMOVE, [DISCOVERY_IN] = WISH_ADD};
 
 /* A place that does not answer, and was last seen to say just that: there is nothing to tell it. */
 static bool says_so_already(const struct place *place, size_t member, const char *text)
@@ -272,6 +272,8 @@ void discoveries_start(struct discoveries *discoveries, size_t member, enum disc
         struct part *part = &task->parts[i];
         char *text = NULL;
         part->withdrew = false;
+        if (wish == DISCOVERY_RENEW && !place->discovery->lease_ms)
+            continue;
         if (wish == DISCOVERY_IN)
             text = discovery_text(place->discovery, &discoveries->fleet->members[member], words, &task->error);
         if (wish == DISCOVERY_IN && !text)
@@ -290,6 +292,31 @@ void discoveries_start(struct discoveries *discoveries, size_t member, enum disc
     }
     if (--task->waiting == 0)
         all_answered(task);
+}
+
+/* Thrice a lease, as the lock in etcd is. What another change has under way comes first. */
+static void beat(void *context)
+{
+    struct place *place = context;
+    const struct fleet *fleet = place->discoveries->fleet;
+    place->beat = timer_start(fleet->loop, place->discovery->lease_ms / 3, beat, place);
+    if (place->queue)
+        return;
+    for (size_t i = 0; i < fleet->count; i++) {
+        const struct said *said = announced_item(&place->said, fleet->members[i].node->name);
+        if (said && said->lease)
+            send_change(place, i, WISH_RENEW, NULL, NULL, NULL);
+    }
+}
+
+void discoveries_keep(struct discoveries *discoveries, bool keeps)
+{
+    for (size_t i = 0; discoveries && i < discoveries->count; i++) {
+        struct place *place = &discoveries->places[i];
+        int64_t lease_ms = place->discovery->lease_ms;
+        timer_stop(place->beat);
+        place->beat = keeps && lease_ms ? timer_start(discoveries->fleet->loop, lease_ms / 3, beat, place) : NULL;
+    }
 }
 
 static void shift_side(struct discoveries *discoveries, bool in);

@@ -11,6 +11,7 @@
 /* What stands at a place: this service's nodes, and what else is there and stays. */
 struct said {
     char *node, *text;
+    int64_t lease; /* etcd's; 0: none */
 };
 struct announced {
     struct said *items;
@@ -23,6 +24,8 @@ void announced_release(struct announced *announced);
 int announced_add(struct announced *announced, const char *node, const char *text);
 void announced_remove(struct announced *announced, const char *node);
 const char *announced_find(const struct announced *announced, const char *node);
+/* Of what is announced; NULL when it is not. */
+struct said *announced_item(const struct announced *announced, const char *node);
 
 /* --- discovery_text.c: files as text, pure --- */
 
@@ -37,12 +40,15 @@ char *discovery_text(const struct discovery *discovery, const struct member *mem
 
 /* --- changes and places: discovery_place.c --- */
 
-enum change_wish { WISH_LOOK, WISH_ADD, WISH_REMOVE };
+/* WISH_RENEW: what stands there goes on to stand; what does not, stays away. */
+enum change_wish { WISH_LOOK, WISH_RENEW, WISH_ADD, WISH_REMOVE };
 struct change {
     struct change *next;
     size_t member;
     enum change_wish wish;
     char *text;           /* WISH_ADD */
+    int64_t lease;        /* WISH_ADD: its key's, when there is to be one */
+    bool renewed;         /* WISH_RENEW */
     char *release, *slot; /* for commands' environment */
     struct part *part;    /* who waits; NULL: nobody */
 };
@@ -67,9 +73,9 @@ struct place {
     struct etcd_call *call;
     struct child *child;
     uint32_t request;
-    struct timer *soon;
+    struct timer *soon, *beat; /* beat: of its leases */
     struct change *queue, *batch, *owed;
-    struct change *at; /* the command under way */
+    struct change *at; /* whose command or lease is under way */
     enum place_stage stage;
     struct announced said;
     bool known;             /* `said` was read in this run */

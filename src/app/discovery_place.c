@@ -54,19 +54,22 @@ static struct change *take_first(struct change **list)
 static bool is_superseded(const struct change *change)
 {
     for (const struct change *later = change->next; later; later = later->next)
-        if (later->member == change->member && later->wish != WISH_LOOK)
+        if (later->member == change->member && later->wish > WISH_RENEW)
             return true;
     return false;
 }
 
 bool change_is_done(const struct place *place, const struct change *change)
 {
-    const char *text = announced_find(&place->said, node_name(place, change));
+    const struct said *said = announced_item(&place->said, node_name(place, change));
     if (is_superseded(change))
         return true;
-    if (change->wish == WISH_ADD)
-        return text && strcmp(text, change->text) == 0;
-    return change->wish == WISH_LOOK || !text;
+    if (change->wish == WISH_ADD) /* each is written with a lease of its own, also where it stands already */
+        return said && strcmp(said->text, change->text) == 0 && said->lease == change->lease &&
+               (change->lease || !place->discovery->lease_ms);
+    if (change->wish == WISH_RENEW)
+        return change->renewed || !said || !said->lease;
+    return change->wish == WISH_LOOK || !said;
 }
 
 static bool all_done(const struct place *place)
@@ -157,7 +160,7 @@ static void finish(struct place *place, const struct err *error)
     place->batch = NULL;
     while ((change = take_first(&done))) {
         struct part *part = change->part;
-        if (owes && change->wish != WISH_LOOK)
+        if (owes && change->wish > WISH_RENEW)
             owe(place, change);
         else
             change_free(change);
@@ -286,7 +289,8 @@ void place_release(struct place *place)
     struct change **lists[] = {&place->queue, &place->batch, &place->owed};
     struct change *change;
     timer_stop(place->soon);
-    place->soon = NULL;
+    timer_stop(place->beat);
+    place->soon = place->beat = NULL;
     place->releasing = true;
     place->type->stop(place);
     while (place->child)

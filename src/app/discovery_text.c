@@ -65,6 +65,12 @@ void announced_remove(struct announced *announced, const char *node)
     announced->count--;
 }
 
+struct said *announced_item(const struct announced *announced, const char *node)
+{
+    size_t at = place_of(announced, node);
+    return at < announced->count ? &announced->items[at] : NULL;
+}
+
 const char *announced_find(const struct announced *announced, const char *node)
 {
     size_t at = place_of(announced, node);

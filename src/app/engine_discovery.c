@@ -200,8 +200,10 @@ static void tell(void *context, const char *text)
 
 void engine_watch_discoveries(struct engine *engine)
 {
-    if (engine->fleet->discoveries)
-        discoveries_on_notice(engine->fleet->discoveries, tell, engine);
+    if (!engine->fleet->discoveries)
+        return;
+    discoveries_on_notice(engine->fleet->discoveries, tell, engine);
+    discoveries_keep(engine->fleet->discoveries, true);
 }
 
 void engine_end_discoveries(struct engine *engine)
@@ -209,6 +211,7 @@ void engine_end_discoveries(struct engine *engine)
     struct discoveries *discoveries = engine->fleet->discoveries;
     if (!discoveries)
         return;
+    discoveries_keep(discoveries, false);
     if (!engine->outcome.left_at_once)
         discoveries_flush(discoveries);
     discoveries_on_notice(discoveries, NULL, NULL);

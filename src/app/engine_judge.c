@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "app/analysis.h"
+#include "app/sides.h"
 #include "base/strbuf.h"
 #include "engine_step.h"
 
@@ -23,43 +24,71 @@ static bool is_control(const struct node_view *view, const struct worker *worker
            worker->serving;
 }
 
-struct sides {
+struct compared {
     struct analysis_node *canary, *control;
     size_t canary_count, control_count;
 };
 
-static void add_node(struct analysis_node *nodes, size_t *count, const struct worker *worker)
+static struct analysis_node seen_on(const struct worker *worker)
 {
-    nodes[(*count)++] = (struct analysis_node){
-        .member = worker->index, .release = worker->serving, .previous = worker->previous};
+    return (struct analysis_node){.member = worker->index,
+                                  .release = worker->serving,
+                                  .previous = worker->previous,
+                                  .slot = worker->words.slot};
 }
 
-/* As many nodes of the old release as there are of the new one, in the order of the waves: the next ones to be changed. */
-static void choose_sides(struct engine *engine, struct sides *sides)
+static void choose_canary(const struct engine *engine, struct compared *compared)
 {
-    const struct waves *waves = &engine->settings->waves;
     struct node_view view;
     for (size_t i = 0; i < engine->fleet->count; i++) {
         rollout_node(engine->machine, i, &view);
         if (is_canary(&view))
-            add_node(sides->canary, &sides->canary_count, &engine->workers[i]);
+            compared->canary[compared->canary_count++] = seen_on(&engine->workers[i]);
     }
+}
+
+/* As many nodes of the old release as there are of the new one, in the order of the waves: the next ones to be changed. */
+static void choose_next_ones(const struct engine *engine, struct compared *compared)
+{
+    const struct waves *waves = &engine->settings->waves;
+    struct node_view view;
     for (size_t w = 0; w < waves->count; w++)
         for (size_t i = 0; i < waves->items[w].count; i++) {
-            struct worker *worker = &engine->workers[waves->items[w].nodes[i]];
+            const struct worker *worker = &engine->workers[waves->items[w].nodes[i]];
             rollout_node(engine->machine, worker->index, &view);
-            if (is_control(&view, worker) && sides->control_count < sides->canary_count)
-                add_node(sides->control, &sides->control_count, worker);
+            if (is_control(&view, worker) && compared->control_count < compared->canary_count)
+                compared->control[compared->control_count++] = seen_on(worker);
         }
 }
 
-static void tell_sides(struct engine *engine, const struct sides *sides)
+/* The instances that had the traffic before the switch, and run on: the partner of each new one, once. */
+static void choose_old_side(const struct engine *engine, struct compared *compared)
 {
+    const struct sides *sides = engine->settings->sides;
+    for (size_t i = 0; i < compared->canary_count; i++) {
+        const struct worker *worker = &engine->workers[compared->canary[i].member];
+        size_t partner = sides_partner(sides, engine->fleet, worker->index);
+        bool known = partner == SIZE_MAX;
+        struct node_view view;
+        rollout_node(engine->machine, worker->index, &view);
+        for (size_t k = 0; k < compared->control_count; k++)
+            known = known || compared->control[k].member == partner;
+        if (!known && !view.unhealthy_before)
+            compared->control[compared->control_count++] = (struct analysis_node){
+                .member = partner, .release = worker->old_words.release, .slot = worker->old_words.slot};
+    }
+}
+
+static void tell_compared(struct engine *engine, const struct compared *compared)
+{
+    const struct sides *sides = engine->settings->sides;
     struct strbuf names;
     strbuf_init(&names, NAMES_MAX);
-    for (size_t i = 0; i < sides->control_count; i++)
-        strbuf_addf(&names, " %s", engine->roster.nodes[sides->control[i].member]);
-    if (sides->control_count)
+    for (size_t i = 0; i < compared->control_count; i++)
+        strbuf_addf(&names, " %s", engine->roster.nodes[compared->control[i].member]);
+    if (compared->control_count && sides)
+        engine_notice(engine, SIZE_MAX, "judged beside the old side, %s, on%s", slot_name(sides->live), names.text);
+    else if (compared->control_count)
         engine_notice(engine, SIZE_MAX, "judged beside the old release on%s", names.text);
     else
         engine_notice(engine, SIZE_MAX,
@@ -69,19 +98,23 @@ static void tell_sides(struct engine *engine, const struct sides *sides)
 
 static void begin_window(struct engine *engine)
 {
-    struct sides sides = {0};
+    struct compared compared = {0};
     struct arena arena;
     struct err err;
-    size_t bytes = (engine->fleet->count + 1) * sizeof(*sides.canary);
+    size_t bytes = (engine->fleet->count + 1) * sizeof(*compared.canary);
     arena_init(&arena);
-    sides.canary = arena_alloc(&arena, bytes);
-    sides.control = arena_alloc(&arena, bytes);
-    if (sides.canary && sides.control) {
-        choose_sides(engine, &sides);
-        tell_sides(engine, &sides);
-        engine->without_control = sides.control_count == 0;
-        if (analyses_begin(engine->analyses, sides.canary, sides.canary_count, sides.control,
-                           sides.control_count, &err) < 0)
+    compared.canary = arena_alloc(&arena, bytes);
+    compared.control = arena_alloc(&arena, bytes);
+    if (compared.canary && compared.control) {
+        choose_canary(engine, &compared);
+        if (engine->settings->sides)
+            choose_old_side(engine, &compared);
+        else
+            choose_next_ones(engine, &compared);
+        tell_compared(engine, &compared);
+        engine->without_control = compared.control_count == 0;
+        if (analyses_begin(engine->analyses, compared.canary, compared.canary_count, compared.control,
+                           compared.control_count, &err) < 0)
             engine_notice(engine, SIZE_MAX, "the analyses: %s", err.message);
     }
     arena_release(&arena);

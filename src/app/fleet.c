@@ -137,7 +137,18 @@ static int set_paths(struct front *front, struct fleet *fleet, struct err *err)
     int rc = expand_path(&front->upstream_file, fleet, front->member, balancer->upstream_file, err);
     if (rc == 0)
         rc = expand_path(&front->pid_file, fleet, front->member, balancer->pid_file, err);
-    return rc < 0 ? err_prefix(err, "node %s: [balancer %s]", front->node->name, balancer->name) : 0;
+    return rc < 0 ? err_prefix(err, "node %s: [balancer %s]", front->where, balancer->name) : 0;
+}
+
+static int append_front(struct fleet *fleet, const struct front *front, struct err *err)
+{
+    struct front *fronts =
+        arena_grow(&fleet->arena, fleet->fronts, fleet->front_count, sizeof(*fronts));
+    if (!fronts)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    fleet->fronts = fronts;
+    fronts[fleet->front_count++] = *front;
+    return 0;
 }
 
 /* `member`: whose own balancer it is; NULL: it serves all. */
@@ -146,11 +157,7 @@ static int add_front(struct fleet *fleet, const struct inventory *inventory,
                      struct err *err)
 {
     struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
-    struct front *fronts =
-        arena_grow(&fleet->arena, fleet->fronts, fleet->front_count, sizeof(*fronts));
-    if (!fronts)
-        return err_set(err, ERR_MEMORY, "out of memory");
-    fleet->fronts = fronts;
+    struct front front = {.balancer = balancer, .where = node->name, .member = member};
     /* a folder that root alone writes: with `become` the node's program starts itself again as root */
     static const struct service as_root = {.root = "/root", .keep = 1};
     settings.become = balancer->become;
@@ -159,12 +166,15 @@ static int add_front(struct fleet *fleet, const struct inventory *inventory,
     int rc = add_jump(&settings.target, node, inventory, &fleet->arena, 0, err);
     if (rc < 0)
         return rc;
-    struct session *session = session_create(&settings);
-    if (!session)
+    front.session = session_create(&settings);
+    if (!front.session)
         return err_set(err, ERR_MEMORY, "out of memory");
-    struct front *front = &fronts[fleet->front_count++];
-    *front = (struct front){.balancer = balancer, .node = node, .session = session, .member = member};
-    return set_paths(front, fleet, err);
+    rc = append_front(fleet, &front, err);
+    if (rc < 0) {
+        session_free(front.session);
+        return rc;
+    }
+    return set_paths(&fleet->fronts[fleet->front_count - 1], fleet, err);
 }
 
 /* Each node's own. */
@@ -183,8 +193,10 @@ static int add_fronts(struct fleet *fleet, const struct inventory *inventory, st
     for (size_t i = 0; playbook && i < playbook->balancer_count; i++) {
         const struct balancer *balancer = &playbook->balancers[i];
         size_t *nodes, count = 0;
-        if (balancer->scope == SCOPE_NODE) {
-            int own = add_own_fronts(fleet, inventory, balancer, err);
+        if (balancer->on == BALANCER_ON_RUNNER || balancer->scope == SCOPE_NODE) {
+            struct front here = {.balancer = balancer, .where = "runner"};
+            int own = balancer->on == BALANCER_ON_RUNNER ? append_front(fleet, &here, err)
+                                                         : add_own_fronts(fleet, inventory, balancer, err);
             if (own < 0)
                 return own;
             continue;

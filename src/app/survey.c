@@ -107,6 +107,7 @@ struct looking {
     struct survey *survey;
     struct fleet *fleet;
     size_t member, *waiting;
+    struct err *error; /* the first that went wrong, of a renewal */
 };
 
 static void looked(void *context, const struct step_result *result)
@@ -131,7 +132,7 @@ static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct 
     if (!all || !waiting)
         return err_set(err, ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < fleet->count; i++) {
-        all[i] = (struct looking){survey, fleet, i, waiting};
+        all[i] = (struct looking){survey, fleet, i, waiting, NULL};
         ++*waiting;
         balancers_start(fleet->balancers, i, BALANCER_LOOK, looked, &all[i]);
     }
@@ -140,19 +141,25 @@ static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct 
     return 0;
 }
 
-static void found(void *context, const struct step_result *result)
+static void describe_announced(const struct looking *looking)
 {
-    struct looking *looking = context;
     struct surveyed *node = &looking->survey->nodes[looking->member];
     struct node_words words = {.release = node->answered && node->facts.current ? node->facts.current : ""};
     struct strbuf text;
-    if (result->status != DONE_OK && !node->traffic_error.code)
-        err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
     strbuf_init(&text, sizeof(node->announced) - 1);
     discoveries_describe(looking->fleet->discoveries, looking->member, &words, &text);
     snprintf(node->announced, sizeof(node->announced), "%.*s",
              (int)text_cut(text.text, sizeof(node->announced) - 1), text.text);
     strbuf_release(&text);
+}
+
+static void found(void *context, const struct step_result *result)
+{
+    struct looking *looking = context;
+    struct surveyed *node = &looking->survey->nodes[looking->member];
+    if (result->status != DONE_OK && !node->traffic_error.code)
+        err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
+    describe_announced(looking);
     if (--*looking->waiting == 0)
         loop_stop(looking->fleet->loop);
 }
@@ -165,13 +172,48 @@ static int look_at_discoveries(struct survey *survey, struct fleet *fleet, struc
     if (!all || !waiting)
         return err_set(err, ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < fleet->count; i++) {
-        all[i] = (struct looking){survey, fleet, i, waiting};
+        all[i] = (struct looking){survey, fleet, i, waiting, NULL};
         ++*waiting;
         discoveries_start(fleet->discoveries, i, DISCOVERY_LOOK, &words, found, &all[i]);
     }
     while (*waiting)
         loop_run(fleet->loop);
     return 0;
+}
+
+static void renewed(void *context, const struct step_result *result)
+{
+    struct looking *looking = context;
+    if (result->status != DONE_OK && !looking->error->code)
+        err_set(looking->error, ERR_FAILED, "%s", result->sentence);
+    describe_announced(looking);
+    if (--*looking->waiting == 0)
+        loop_stop(looking->fleet->loop);
+}
+
+static bool is_well(const struct surveyed *node)
+{
+    return node->answered && node->facts.current && (!node->probed || node->healthy);
+}
+
+int survey_renew(struct survey *survey, struct fleet *fleet, struct err *err)
+{
+    struct looking *all = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*all));
+    size_t *waiting = arena_alloc(&fleet->arena, sizeof(*waiting));
+    struct node_words words = {.release = ""};
+    err_clear(err);
+    if (!all || !waiting)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; fleet->discoveries && i < fleet->count; i++) {
+        if (!is_well(&survey->nodes[i]))
+            continue;
+        all[i] = (struct looking){survey, fleet, i, waiting, err};
+        ++*waiting;
+        discoveries_start(fleet->discoveries, i, DISCOVERY_RENEW, &words, renewed, &all[i]);
+    }
+    while (*waiting)
+        loop_run(fleet->loop);
+    return err->code;
 }
 
 int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool probe, struct err *err)

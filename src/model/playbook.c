@@ -426,7 +426,7 @@ const char *analysis_source_name(enum analysis_source source)
 
 const char *analysis_metric_name(enum analysis_metric metric)
 {
-    static const char *const names[] = {"latency", "errors"};
+    static const char *const names[] = {"latency", "errors", "rate"};
     return names[metric];
 }
 

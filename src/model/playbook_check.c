@@ -283,7 +283,19 @@ static const struct {
     {"pid", BALANCER_NGINX, false},       {"drain", BALANCER_COMMAND, true},
     {"ready", BALANCER_COMMAND, true},    {"state", BALANCER_COMMAND, true},
     {"weight", BALANCER_COMMAND, false},  {"timeout", BALANCER_COMMAND, false},
+    {"on", BALANCER_COMMAND, false},
 };
+
+/* Commands on the runner drive what has no node of ours: one balancer, reached as they know how. */
+static void check_on_runner(const struct check *check, const char *section)
+{
+    static const char *const without[] = {"nodes", "scope", "become"};
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+        if (playbook_has(check->playbook, section, without[i]))
+            TELL(check, section, without[i],
+                 "key '%s' in [%s] has no meaning with on = runner: its commands run where deployctl runs; remove one",
+                 without[i], section);
+}
 
 /* A node that is taken out of its own balancer has nobody else to answer: there must be another slot on it. */
 static void check_scope(const struct check *check, const char *section)
@@ -304,13 +316,16 @@ static void check_scope(const struct check *check, const char *section)
 static void check_balancer(const struct check *check, struct balancer *balancer, const char *section)
 {
     static const char *const required[] = {"type", "nodes"};
-    size_t required_count = balancer->scope == SCOPE_NODE ? 1 : 2;
+    bool on_runner = balancer->on == BALANCER_ON_RUNNER;
+    size_t required_count = balancer->scope == SCOPE_NODE || on_runner ? 1 : 2;
     static const char *const kinds[] = {"haproxy", "nginx", "command"};
     for (size_t i = 0; i < required_count; i++)
         if (!playbook_has(check->playbook, section, required[i]))
             faults_add(check->faults, check->playbook->file, balancer->line,
                        "key '%s' is missing in [%s]", required[i], section);
-    if (balancer->scope == SCOPE_NODE)
+    if (on_runner)
+        check_on_runner(check, section);
+    else if (balancer->scope == SCOPE_NODE)
         check_scope(check, section);
     for (size_t i = 0; i < sizeof(balancer_keys) / sizeof(balancer_keys[0]); i++) {
         const char *key = balancer_keys[i].key;

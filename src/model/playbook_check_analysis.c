@@ -57,8 +57,16 @@ static void check_keys(const struct place *place)
     if (source == ANALYSIS_PROBE && !place->playbook->health.http)
         TELL(place, "source", "[%s]: source = probe needs 'http' in [health], which it asks for",
              place->section);
+    if (source == ANALYSIS_PROBE && place->analysis->metric == ANALYSIS_RATE)
+        TELL(place, "metric", "key 'metric' in [%s]: rate is what HAProxy counts; it needs source = haproxy", place->section);
     if (source == ANALYSIS_HAPROXY && !has_haproxy(place->playbook))
         TELL(place, "source", "[%s]: source = haproxy needs a [balancer NAME] of type haproxy",
+             place->section);
+    if (source == ANALYSIS_HAPROXY && place->playbook->strategy.kind == STRATEGY_BLUE_GREEN &&
+        place->analysis->compare == COMPARE_CONTROL)
+        TELL(place, "compare",
+             "[%s]: after a switch the old side has no traffic that HAProxy could count; write compare = no and 'max', "
+             "or source = probe",
              place->section);
 }
 
@@ -69,31 +77,61 @@ static bool has_own_unit(const struct analysis *analysis)
 
 static void check_figure(const struct place *place, const char *key, const struct figure *figure)
 {
-    bool errors = place->analysis->metric == ANALYSIS_ERRORS;
+    static const struct {
+        int unit; /* enum figure_unit */
+        const char *what, *like;
+    } metrics[] = {[ANALYSIS_LATENCY] = {FIGURE_TIME, "latencies", "250ms"},
+                   [ANALYSIS_ERRORS] = {FIGURE_PERCENT, "errors", "1%"},
+                   [ANALYSIS_RATE] = {FIGURE_PLAIN, "requests a second", "20"}};
+    enum analysis_metric metric = place->analysis->metric;
     if (!figure->given)
         return;
     if (!has_own_unit(place->analysis) && figure->unit != FIGURE_PLAIN)
         TELL(place, key, "key '%s' in [%s]: write a plain number, in the unit of what is measured", key,
              place->section);
-    else if (has_own_unit(place->analysis) &&
-             figure->unit != (errors ? FIGURE_PERCENT : FIGURE_TIME))
+    else if (has_own_unit(place->analysis) && (int)figure->unit != metrics[metric].unit)
         TELL(place, key, "key '%s' in [%s]: %s are measured; write it like %s", key, place->section,
-             errors ? "errors" : "latencies", errors ? "1%" : "250ms");
+             metrics[metric].what, metrics[metric].like);
 }
 
+struct side_names {
+    bool slots, told;
+};
+
+/* Two slots of a node have its name and address in common. */
 static int note_side(void *context, const char *name)
 {
-    bool *tells_sides = context;
-    *tells_sides = *tells_sides || strcmp(name, "node") == 0 || strcmp(name, "release") == 0 ||
-                   strcmp(name, "address") == 0;
+    struct side_names *names = context;
+    static const char *const node[] = {"node", "address", "release"}, *const slot[] = {"slot", "port", "release"};
+    for (size_t i = 0; i < sizeof(node) / sizeof(node[0]); i++)
+        names->told = names->told || strcmp(name, names->slots ? slot[i] : node[i]) == 0;
     return 0;
+}
+
+/* A query that is the same for both sides compares nothing. */
+static void check_query(const struct place *place)
+{
+    const struct analysis *analysis = place->analysis;
+    struct side_names names = {.slots = playbook_has_slots(place->playbook)};
+    bool compares = analysis->source == ANALYSIS_PROMETHEUS && analysis->query && analysis->compare == COMPARE_CONTROL;
+    if (!compares || template_names(analysis->query, note_side, &names, NULL) < 0 || names.told)
+        return;
+    if (names.slots)
+        TELL(place, "query",
+             "key 'query' in [%s] names neither {slot}, {port} nor {release}, so the new and the old side of a "
+             "node would be the same; name one, or write compare = no",
+             place->section);
+    else
+        TELL(place, "query",
+             "key 'query' in [%s] names neither {node}, {address} nor {release}, so canary and control "
+             "would be the same; name one, or write compare = no",
+             place->section);
 }
 
 static void check_limits(const struct place *place)
 {
     struct analysis *analysis = place->analysis;
     bool limited = analysis->max.given || analysis->min.given;
-    bool tells_sides = false;
     check_figure(place, "max", &analysis->max);
     check_figure(place, "min", &analysis->min);
     if (analysis->max.given && analysis->min.given && analysis->min.value > analysis->max.value)
@@ -105,12 +143,6 @@ static void check_limits(const struct place *place)
              place->section);
     if (analysis->confidence <= 0)
         TELL(place, "confidence", "key 'confidence' in [%s] must be more than 0", place->section);
-    if (analysis->source == ANALYSIS_PROMETHEUS && analysis->query && template_names(analysis->query, note_side, &tells_sides, NULL) == 0 &&
-        !tells_sides && analysis->compare == COMPARE_CONTROL)
-        TELL(place, "query",
-             "key 'query' in [%s] names neither {node}, {address} nor {release}, so canary and control "
-             "would be the same; name one, or write compare = no",
-             place->section);
 }
 
 /* The address goes in front of the API's path, and no password stands in a playbook. */
@@ -181,13 +213,9 @@ void playbook_check_analyses(struct playbook *playbook, struct faults *faults)
         place.section = arena_printf(&playbook->arena, "analysis %s", place.analysis->name);
         if (!place.section)
             return;
-        if (playbook->strategy.kind == STRATEGY_BLUE_GREEN)
-            faults_add(faults, playbook->file, place.analysis->line,
-                       "[%s] is not supported with type = blue-green in [strategy] by this version: after "
-                       "the switch the old side has no traffic to compare with",
-                       place.section);
         check_keys(&place);
         check_limits(&place);
+        check_query(&place);
         check_url(&place);
         fill_in(&place);
         check_time(&place);

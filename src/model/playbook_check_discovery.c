@@ -17,6 +17,7 @@ static const struct {
     {"file", FILE_SD | HOSTS, FILE_SD | HOSTS}, {"become", FILE_SD | HOSTS, 0},
     {"target", FILE_SD | ETCD | HOSTS, 0},   {"line", HOSTS, 0},
     {"value", ETCD, 0},                      {"prefix", ETCD, 0},
+    {"lease", ETCD, 0},
     {"add", COMMAND, COMMAND},               {"remove", COMMAND, COMMAND},
     {"list", COMMAND, 0},                    {"etcd", ETCD, ETCD},
     {"user", ETCD, 0},                       {"password_env", ETCD, 0},

@@ -422,6 +422,28 @@ static void what_a_balancer_lacks_is_told(void **state)
 
 #define WEB BASE "[health]\nhttp = /\n[strategy]\nbake = 2m\n"
 
+static void commands_of_a_balancer_on_the_runner_have_no_nodes(void **state)
+{
+    (void)state;
+#define ON_RUNNER "on = runner\ndrain = a\nready = b\nstate = c\n"
+    struct parsed parsed;
+    parse(&parsed, "[service]\nname = shop\nroot = /srv\nport = 80\nstart = x\n[balancer cloud]\ntype = command\n" ON_RUNNER);
+    assert_string_equal(parsed.told, "");
+    assert_int_equal(parsed.playbook.balancers[0].on, BALANCER_ON_RUNNER);
+    parsed_release(&parsed);
+    assert_told("[service]\nname = shop\nroot = /srv\nport = 80\nstart = x\n"
+                "[balancer a]\ntype = command\nnodes = lb\nbecome = yes\n" ON_RUNNER
+                "[balancer b]\ntype = haproxy\nbackend = shop\nnodes = lb\non = nodes\n"
+                "[balancer c]\ntype = command\ndrain = a\nready = b\nstate = c\n",
+                "shop.ini:8: key 'nodes' in [balancer a] has no meaning with on = runner: its commands run where "
+                "deployctl runs; remove one\n"
+                "shop.ini:9: key 'become' in [balancer a] has no meaning with on = runner: its commands run where "
+                "deployctl runs; remove one\n"
+                "shop.ini:18: key 'on' in [balancer b] has a meaning with type = command only\n"
+                "shop.ini:19: key 'nodes' is missing in [balancer c]\n");
+#undef ON_RUNNER
+}
+
 static void an_analysis_has_its_defaults(void **state)
 {
     (void)state;
@@ -454,6 +476,7 @@ static void an_analysis_that_cannot_be_is_told(void **state)
         {"max = 1%\n", "key 'max' in [analysis a]: latencies are measured; write it like 250ms"},
         {"metric = errors\nmin_samples = 1\nmax = 2s\n",
          "key 'max' in [analysis a]: errors are measured; write it like 1%"},
+        {"metric = rate\nmin = 20\n", "key 'metric' in [analysis a]: rate is what HAProxy counts; it needs source = haproxy"},
         {"compare = no\n", "[analysis a] with compare = no needs 'max' or 'min'"},
         {"max = 1s\nmin = 2s\n", "key 'min' in [analysis a] is more than 'max'"},
         {"max = fast\n", "key 'max' in [analysis a]: 'fast' is not a number; write it like 1%, 250ms or 0.5"},
@@ -492,12 +515,27 @@ static void an_analysis_that_cannot_be_is_told(void **state)
     }
 }
 
-static void an_analysis_is_refused_with_blue_green(void **state)
+static void an_analysis_of_blue_green_compares_what_both_sides_have(void **state)
 {
     (void)state;
     struct parsed parsed;
+    assert_told("[service]\nname = shop\nroot = /srv\nport = 80\nhosts = web\nstart = x\nstop = x\n"
+                "[source]\ngit = .\n[health]\nhttp = /\n"
+                "[strategy]\ntype = blue-green\nbake = 1m\n[balancer b]\ntype = haproxy\nnodes = lb\nbackend = b\n"
+                "[slot blue]\nport = 81\n[slot green]\nport = 82\n"
+                "[analysis a]\nsource = prometheus\nprometheus = http://p\nquery = up{{node=\"{node}\"}}\n"
+                "[analysis b]\nsource = prometheus\nprometheus = http://p\nquery = up{{slot=\"{slot}\"}}\n"
+                "[analysis c]\nsource = haproxy\nmin_samples = 3\nmetric = errors\n"
+                "[analysis d]\nsource = haproxy\nmetric = errors\nmax = 1%\ncompare = no\n"
+                "[analysis r]\nsource = haproxy\nmetric = rate\nmin = 5%\ncompare = no\n"
+                "[analysis e]\n",
+                "shop.ini:26: key 'query' in [analysis a] names neither {slot}, {port} nor {release}, so the new "
+                "and the old side of a node would be the same; name one, or write compare = no\n"
+                "shop.ini:31: [analysis c]: after a switch the old side has no traffic that HAProxy could count; "
+                "write compare = no and 'max', or source = probe\n"
+                "shop.ini:43: key 'min' in [analysis r]: requests a second are measured; write it like 20\n");
     parse(&parsed, WEB "type = blue-green\n[analysis a]\n");
-    assert_non_null(strstr(parsed.told, "shop.ini:11: [analysis a] is not supported with type = blue-green"));
+    assert_null(strstr(parsed.told, "analysis"));
     parsed_release(&parsed);
 }
 
@@ -756,6 +794,10 @@ static void a_discovery_has_the_keys_of_its_type(void **state)
                 "shop.ini:12: key 'become' in [discovery b] has no meaning with type = command; remove it\n"
                 "shop.ini:13: key 'on' in [discovery b]: with runner, 'become' has no meaning; remove one\n"
                 "shop.ini:15: key 'type' is missing in [discovery c]\n");
+    assert_told(BASE "[discovery a]\ntype = etcd\netcd = http://e\nlease = 1s\n[discovery b]\ntype = hosts\non = runner\n"
+                     "file = /f\nlease = 1h\n",
+                "shop.ini:9: key 'lease' in [discovery a]: '1s' is not between 10s and 30d00h\n"
+                "shop.ini:14: key 'lease' in [discovery b] has no meaning with type = hosts; remove it\n");
     assert_told(BASE "[discovery a]\ntype = etcd\non = runner\nuser = u\n",
                 "shop.ini:6: key 'etcd' is missing in [discovery a]\n"
                 "shop.ini:8: key 'on' in [discovery a] has no meaning with type = etcd; remove it\n"
@@ -842,9 +884,10 @@ int main(void)
         cmocka_unit_test(slots_that_cannot_be_are_told),
         cmocka_unit_test(what_blue_green_cannot_go_with_is_told),
         cmocka_unit_test(sections_of_later_versions_are_named),
+        cmocka_unit_test(commands_of_a_balancer_on_the_runner_have_no_nodes),
         cmocka_unit_test(an_analysis_has_its_defaults),
         cmocka_unit_test(an_analysis_that_cannot_be_is_told),
-        cmocka_unit_test(an_analysis_is_refused_with_blue_green),
+        cmocka_unit_test(an_analysis_of_blue_green_compares_what_both_sides_have),
         cmocka_unit_test(a_canary_has_steps),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
