@@ -139,6 +139,7 @@ void engine_report_note(struct engine *engine, const struct note *note)
         record.text = worker->sentence;
         break;
     case NOTE_RETRY:
+        retries_taken_by_node(&engine->fleet->retries);
         record.kind = RECORD_RETRY;
         record.phase = step_name(worker->action.step);
         record.done = (uint64_t)note->delay_ms;

@@ -133,7 +133,7 @@ static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct 
     for (size_t i = 0; i < fleet->count; i++) {
         all[i] = (struct looking){survey, fleet, i, waiting};
         ++*waiting;
-        balancers_start(fleet->balancers, i, BALANCER_LOOK, looked, &all[i]);
+        balancers_start(fleet->balancers, i, BALANCER_LOOK, false, looked, &all[i]);
     }
     if (*waiting)
         loop_run(fleet->loop);

@@ -1,0 +1,71 @@
+/* Balancers that did not answer: which are asked again and when, which wait for their breaker's trial. Each order says how a server is to
+ * stand and is followed by a look, so that it is safe to repeat. Asks nobody. */
+#include "balancer_internal.h"
+
+static struct dependency *guard_of(const struct task *task, const struct leg *leg)
+{
+    return task->balancers->lanes[leg->front].guard;
+}
+
+/* What brings a node back into the traffic, or is of an undo, is never given up because a breaker is open. */
+static bool is_owed(const struct task *task)
+{
+    return !task->stopped && (task->owed || task->wish == BALANCER_IN || task->stage == STAGE_PUT_BACK);
+}
+
+int64_t trial_limit_ms(const struct balancers *balancers)
+{
+    int64_t cool_down_ms = balancers->fleet->playbook->breaker.cool_down_ms;
+    return cool_down_ms < TRIAL_WAIT_MS ? cool_down_ms : TRIAL_WAIT_MS;
+}
+
+static bool await_trial(const struct task *task, struct leg *leg, int64_t now)
+{
+    int64_t at = dependency_allows_at(guard_of(task, leg)), latest = now + TRIAL_WAIT_MS;
+    if (!is_owed(task) || leg->waited)
+        return false;
+    leg->waited = true;
+    leg->again_ms = at < latest ? at : latest;
+    return true;
+}
+
+static bool plan(const struct task *task, struct leg *leg, int64_t now)
+{
+    struct retries *retries = &task->balancers->fleet->retries;
+    int64_t delay_ms;
+    if (leg->error.code != ERR_UNREACHABLE && leg->error.code != ERR_PROTOCOL)
+        return false;
+    if (dependency_state(guard_of(task, leg)) != BREAKER_CLOSED)
+        return await_trial(task, leg, now);
+    if (leg->tries++ == 0)
+        leg->ends_ms = now + RELOAD_MS;
+    if (retries_take(retries, leg->tries, leg->ends_ms - now, &delay_ms)) {
+        leg->again_ms = now + delay_ms;
+        return true;
+    }
+    dependency_failed(guard_of(task, leg), &leg->error);
+    return false;
+}
+
+bool task_ask_again(struct task *task)
+{
+    int64_t now = loop_now_ms(task->balancers->fleet->loop), soonest = INT64_MAX;
+    for (size_t i = 0; i < task->balancers->count; i++) {
+        struct leg *leg = &task->legs[i];
+        if (!leg->error.code)
+            continue;
+        if (leg->again_ms <= now && !plan(task, leg, now))
+            return false;
+        soonest = leg->again_ms < soonest ? leg->again_ms : soonest;
+    }
+    task_ask_failed_in(task, soonest > now ? soonest - now : 0);
+    return true;
+}
+
+bool task_waits_for_trial(const struct task *task)
+{
+    for (size_t i = 0; task->pause && i < task->balancers->count; i++)
+        if (task->legs[i].error.code && task->legs[i].waited)
+            return true;
+    return false;
+}
