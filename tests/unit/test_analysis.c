@@ -409,7 +409,7 @@ static void a_server_that_refuses_is_left_alone_after_so_many_failures(void **st
     (void)state;
     close(listener);
     begin("[health]\ncommand = true\n[breaker]\nfailures = 3\ncool_down = 6h\n[analysis figure]\n"
-          "source = prometheus\nprometheus = http://127.0.0.1:%u\nquery = figure\ninterval = 50ms\n",
+          "source = prometheus\nprometheus = http://127.0.0.1:%u\nquery = figure\ncompare = no\nmax = 1\ninterval = 50ms\n",
           port);
     wait_until(is_left_alone);
     sentence_has("its breaker is open: 127.0.0.1");
