@@ -38,8 +38,10 @@ static void replied(void *context, const struct reply *reply)
         return;
     }
     last_line(line, reply->output);
-    err_set(&error, reply->status == REPLY_FAILED ? ERR_REFUSED : ERR_FAILED, "%s: %s%s%s", lane->what, line,
-            *line ? "; " : "", reply->sentence);
+    int code = reply->status == REPLY_FAILED    ? ERR_REFUSED
+               : reply->status == REPLY_TIMEOUT ? ERR_TIMEOUT
+                                                : ERR_FAILED;
+    err_set(&error, code, "%s: %s%s%s", lane->what, line, *line ? "; " : "", reply->sentence);
     lane_finish(lane, &error);
 }
 

@@ -116,18 +116,26 @@ static int times_asked(void)
 static struct node_fixture fixture;
 static struct dependency *guard;
 
-static void begin(const char *cool_down, const char *retry)
+static void begin_with(const char *cool_down, const char *retry, const char *rest)
 {
     char playbook[1024];
     snprintf(playbook, sizeof(playbook),
              "start = true\n[health]\ncommand = true\n[breaker]\ncool_down = %s\n[retry]\n%s\n[balancer lb]\n"
-             "type = haproxy\nnodes = n1\nbackend = shop\nsocket = 127.0.0.1:%u\ndrain_timeout = 5s\n",
-             cool_down, retry, balancer.port);
+             "nodes = n1\n%s",
+             cool_down, retry, rest);
     struct node_options options = {.count = 2, .playbook = playbook};
     node_fixture_start(&fixture, &options);
     memset(balancer.states, 0, sizeof(balancer.states));
     guard = dependency_named(fixture.fleet->dependencies, "balancer lb on n1");
     assert_int_equal(dependency_state(guard), BREAKER_CLOSED);
+}
+
+static void begin(const char *cool_down, const char *retry)
+{
+    char rest[200];
+    snprintf(rest, sizeof(rest), "type = haproxy\nbackend = shop\nsocket = 127.0.0.1:%u\ndrain_timeout = 5s\n",
+             balancer.port);
+    begin_with(cool_down, retry, rest);
 }
 
 struct operation {
@@ -200,6 +208,23 @@ static void a_dead_balancer_costs_one_time_out_and_not_one_a_node(void **state)
     assert_false(balancers_holds_out(fixture.fleet->balancers, 1));
     node_fixture_stop(&fixture);
     shut_balancer();
+}
+
+static void a_command_that_hangs_is_run_once_and_not_once_a_node(void **state)
+{
+    struct operation operation;
+    (void)state;
+    begin_with("6h", "",
+               "type = command\ntimeout = 300ms\ndrain = true\nready = true\n"
+               "state = echo asked >>$DEPLOYCTL_ROOT/asked; sleep 30\n");
+    assert_int_equal(carry(&operation, 0, BALANCER_LOOK, false), DONE_FAILED);
+    assert_int_equal(dependency_state(guard), BREAKER_OPEN);
+    assert_int_equal(carry(&operation, 1, BALANCER_LOOK, false), DONE_FAILED);
+    assert_non_null(strstr(operation.sentence, "balancer lb on n1: not asked for another"));
+    char *asked = shell_output("cat %s/n*/asked", fixture.folder);
+    assert_string_equal(asked, "asked");
+    free(asked);
+    node_fixture_stop(&fixture);
 }
 
 static void a_reload_is_no_error(void **state)
@@ -317,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_balancer_costs_one_time_out_and_not_one_a_node),
+        cmocka_unit_test(a_command_that_hangs_is_run_once_and_not_once_a_node),
         cmocka_unit_test(a_reload_is_no_error),
         cmocka_unit_test(without_retries_a_balancer_is_asked_once),
         cmocka_unit_test(bringing_a_node_back_waits_for_the_trial),
