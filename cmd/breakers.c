@@ -45,13 +45,13 @@ static void print_json(const struct past *past, const struct breaker_list *list)
     }
 }
 
-void breakers_print_status(const char *service, bool json)
+void breakers_print_status(const char *service, const char *open, bool json)
 {
     struct journal_names names;
     struct past past;
     struct err err;
     journal_names_read(&names);
-    const struct journal_name *name = journal_names_of_service(&names, service);
+    const struct journal_name *name = journal_names_of_service(&names, service, open);
     if (name) {
         struct breaker_list list;
         int rc = journal_read(&past, name, &err);

@@ -76,10 +76,12 @@ void journal_names_release(struct journal_names *names)
     arena_release(&names->arena);
 }
 
-const struct journal_name *journal_names_of_service(const struct journal_names *names, const char *service)
+const struct journal_name *journal_names_of_service(const struct journal_names *names, const char *service,
+                                                    const char *rollout)
 {
     for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i].service, service) == 0)
+        if (strcmp(names->items[i].service, service) == 0 &&
+            (!rollout || strcmp(names->items[i].rollout, rollout) == 0))
             return &names->items[i];
     return NULL;
 }

@@ -191,7 +191,7 @@ int verb_status(const struct options *options)
         code = run_survey(&run, true);
     if (!code) {
         (options->json ? print_json : print_text)(&run);
-        breakers_print_status(run.inputs.playbook.service.name, options->json);
+        breakers_print_status(run.inputs.playbook.service.name, survey_open_run(&run.survey).rollout, options->json);
         fflush(stdout);
         int lock_code = service_lock_show(&run, &view);
         code = exit_code(&run);

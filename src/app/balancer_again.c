@@ -2,15 +2,19 @@
  * stand and is followed by a look, so that it is safe to repeat. Asks nobody. */
 #include "balancer_internal.h"
 
-static struct dependency *guard_of(const struct task *task, const struct leg *leg)
+static struct lane *lane_of(const struct task *task, const struct leg *leg)
 {
-    return task->balancers->lanes[leg->front].guard;
+    return &task->balancers->lanes[leg->front];
 }
 
-/* What brings a node back into the traffic, or is of an undo, is never given up because a breaker is open. */
-static bool is_owed(const struct task *task)
+/* What brings a node back into the traffic is never given up because a breaker is open. What an undo takes out is still in, so that one
+ * trial that was waited for is enough for all of them. */
+static bool waits(const struct task *task, const struct leg *leg)
 {
-    return !task->stopped && (task->owed || task->wish == BALANCER_IN || task->stage == STAGE_PUT_BACK);
+    bool brings_back = task->wish == BALANCER_IN || task->stage == STAGE_PUT_BACK;
+    if (task->stopped || leg->waited)
+        return false;
+    return brings_back || (task->owed && (task->wish == BALANCER_SHIFT || !lane_of(task, leg)->in_vain));
 }
 
 int64_t trial_limit_ms(const struct balancers *balancers)
@@ -21,8 +25,10 @@ int64_t trial_limit_ms(const struct balancers *balancers)
 
 static bool await_trial(const struct task *task, struct leg *leg, int64_t now)
 {
-    int64_t at = dependency_allows_at(guard_of(task, leg)), latest = now + TRIAL_WAIT_MS;
-    if (!is_owed(task) || leg->waited)
+    struct lane *lane = lane_of(task, leg);
+    int64_t at = dependency_allows_at(lane->guard), latest = now + TRIAL_WAIT_MS;
+    lane->in_vain = lane->in_vain || leg->waited;
+    if (!waits(task, leg))
         return false;
     leg->waited = true;
     leg->again_ms = at < latest ? at : latest;
@@ -32,10 +38,11 @@ static bool await_trial(const struct task *task, struct leg *leg, int64_t now)
 static bool plan(const struct task *task, struct leg *leg, int64_t now)
 {
     struct retries *retries = &task->balancers->fleet->retries;
+    struct dependency *guard = lane_of(task, leg)->guard;
     int64_t delay_ms;
     if (leg->error.code != ERR_UNREACHABLE && leg->error.code != ERR_PROTOCOL)
         return false;
-    if (dependency_state(guard_of(task, leg)) != BREAKER_CLOSED)
+    if (dependency_state(guard) != BREAKER_CLOSED)
         return await_trial(task, leg, now);
     if (leg->tries++ == 0)
         leg->ends_ms = now + RELOAD_MS;
@@ -43,7 +50,7 @@ static bool plan(const struct task *task, struct leg *leg, int64_t now)
         leg->again_ms = now + delay_ms;
         return true;
     }
-    dependency_failed(guard_of(task, leg), &leg->error);
+    dependency_failed(guard, &leg->error);
     return false;
 }
 

@@ -51,6 +51,7 @@ struct lane {
     struct dependency *guard; /* its breaker */
     /* an error is told to the breaker only when the errors in a row, begun at silent_ms, have lasted for RELOAD_MS */
     bool silent;
+    bool in_vain; /* a trial that was waited for has failed, and nothing was answered since */
     int64_t silent_ms, began_ms, erred_ms;
     /* the type's own, of the errand under way */
     size_t at; /* the order that is at hand */

@@ -44,7 +44,7 @@ static void heard(struct lane *lane, const struct err *error)
 {
     int64_t now = loop_now_ms(lane->fleet->loop);
     if (is_answer(error)) {
-        lane->silent = false;
+        lane->silent = lane->in_vain = false;
         dependency_answered(lane->guard);
         return;
     }
