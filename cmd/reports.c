@@ -76,6 +76,32 @@ void journal_names_release(struct journal_names *names)
     arena_release(&names->arena);
 }
 
+const struct journal_name *journal_names_of_service(const struct journal_names *names, const char *service,
+                                                    const char *rollout)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i].service, service) == 0 &&
+            (!rollout || strcmp(names->items[i].rollout, rollout) == 0))
+            return &names->items[i];
+    return NULL;
+}
+
+static void add_path(struct strbuf *out, const struct journal_name *name)
+{
+    path_state(out);
+    strbuf_addf(out, "/%s/%s" SUFFIX, name->service, name->rollout);
+}
+
+int journal_read(struct past *out, const struct journal_name *name, struct err *err)
+{
+    struct strbuf path;
+    strbuf_init(&path, 4096);
+    add_path(&path, name);
+    int rc = past_read(out, path.text, err);
+    strbuf_release(&path);
+    return rc;
+}
+
 /* By a rollout's id, or by a service: its newest one. */
 static const struct journal_name *find(const struct journal_names *names, const char *wanted)
 {
@@ -147,8 +173,7 @@ static int report(const struct journal_name *name, const struct options *options
     struct past past;
     struct err err;
     strbuf_init(&path, 4096);
-    path_state(&path);
-    strbuf_addf(&path, "/%s/%s" SUFFIX, name->service, name->rollout);
+    add_path(&path, name);
     int code = EXIT_DONE;
     if (past_read(&past, path.text, &err) < 0)
         code = report_error(&err);

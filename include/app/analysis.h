@@ -6,7 +6,7 @@
  *
  * Sources: app/analysis_probe.c asks [health]'s URL through the nodes' connections, app/analysis_haproxy.c what HAProxy
  * counts, app/analysis_prometheus.c a Prometheus server, app/analysis_command.c a command on the runner. A source that all nodes share and that cannot be reached is asked once a round, not
- * once a node.
+ * once a node; a Prometheus server has a breaker (app/dependency.h), and while that is open is not asked at all.
  */
 #ifndef APP_ANALYSIS_H
 #define APP_ANALYSIS_H

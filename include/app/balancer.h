@@ -9,6 +9,12 @@
  *
  * While a node is out, each balancer is looked at once a second: one that has lost the state (its
  * reload) is told again.
+ *
+ * Each balancer on each of its nodes is a dependency with a breaker (app/dependency.h): one that is
+ * silent for longer than a reload takes costs that time once; until its trial nothing is sent to it, and
+ * who wants to take a node out is told so at once. What puts a node back into the traffic is never
+ * given up for that: it waits for the trial, at most a minute, and when that fails the node is known to
+ * be held out.
  */
 #ifndef APP_BALANCER_H
 #define APP_BALANCER_H
@@ -96,8 +102,9 @@ enum balancer_wish {
     BALANCER_SHIFT /* balancers_shift only */
 };
 /* One at a time for a member; `fn` comes once, from the loop, in bounded time: DONE_OK,
- * DONE_FAILED, DONE_TIMED_OUT or DONE_CANCELLED. */
-void balancers_start(struct balancers *balancers, size_t member, enum balancer_wish wish,
+ * DONE_FAILED, DONE_TIMED_OUT or DONE_CANCELLED. `owed`: an undo's; like BALANCER_IN it waits, once, for
+ * the trial of a breaker that is open. */
+void balancers_start(struct balancers *balancers, size_t member, enum balancer_wish wish, bool owed,
                      step_done_fn *fn, void *context);
 /* Ends an operation early: a node that was being taken out is put back where it can be, then its
  * callback comes with DONE_CANCELLED. */
@@ -109,14 +116,15 @@ void balancers_cancel(struct balancers *balancers, size_t member);
  * where it can be reached. One at a time, and none while a goal's member has an operation of its
  * own. `goals` are copied. The new state is watched like a node that is out. */
 void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
-                     step_done_fn *fn, void *context);
+                     bool owed, step_done_fn *fn, void *context);
 /* The same, and what goes out is emptied and shut as by BALANCER_OUT (DONE_TIMED_OUT: sessions were still open after drain_timeout). */
 void balancers_switch(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
-                      step_done_fn *fn, void *context);
+                      bool owed, step_done_fn *fn, void *context);
 /* Sets weights, in one exchange each, and reads them back. Nobody comes in or goes out: an old member that a balancer has
  * out stays out and has no part; an updated one that is out is a disagreement, DONE_FAILED. Else as balancers_shift. The
  * new weights are watched like a node that is out. `share` is copied. */
-void balancers_share(struct balancers *balancers, const struct traffic_share *share, step_done_fn *fn, void *context);
+void balancers_share(struct balancers *balancers, const struct traffic_share *share, bool owed, step_done_fn *fn,
+                     void *context);
 /* What the last share came to in the balancer where it is least, per mille: rounded to what weights can be, and no more
  * than the updated ones carry. */
 uint32_t balancers_share_reached(const struct balancers *balancers);

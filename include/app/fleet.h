@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/retries.h"
 #include "app/session.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -59,6 +60,7 @@ struct fleet {
     size_t front_count;
     struct dependencies *dependencies; /* app/dependency.h; NULL without a playbook */
     struct asking *asking; /* of fleet_ask, made once */
+    struct retries retries; /* of what is no node; nothing without a playbook */
     struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
     struct discoveries *discoveries; /* app/discovery.h; NULL likewise */
 };

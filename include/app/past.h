@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "app/breaker_list.h"
 #include "app/record.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -40,6 +41,9 @@ void past_release(struct past *past);
 /* The last word on node `node`, or NULL; and the run's end, or NULL when it did not end. */
 const struct record *past_outcome(const struct past *past, size_t node);
 const struct record *past_result(const struct past *past);
+
+/* The breakers as they were last; for breaker_list_release. */
+void past_breakers(const struct past *past, struct breaker_list *out);
 
 /* The lines as they stand in the file. */
 void past_print_json(const struct past *past, FILE *stream);

@@ -28,7 +28,7 @@ enum record_kind {
     RECORD_OUTPUT,   /* node, phase, text: one line that the node said (stderr, a hook, the unit's journal) */
     RECORD_OUTCOME,  /* node, outcome, release, text: what to do, or NULL */
     RECORD_NOTICE,   /* text: a warning or remark of the run; node may be set */
-    RECORD_BREAKER,  /* state: breaker_state_name; node, or phase: the dependency's name; text: why */
+    RECORD_BREAKER,  /* state: breaker_state_name; node, or phase: the dependency's name; cause; text: both in a sentence */
     RECORD_ANALYSIS, /* what an analysis found: `judged`, wave, text: judged_sentence */
     RECORD_RESULT,   /* result, exit_code, text: the last sentence */
     RECORD_KINDS
@@ -51,6 +51,7 @@ struct record {
     size_t node;        /* index into the roster; SIZE_MAX: none */
     const char *phase;  /* node_phase_name or a verb's own word; NULL: none */
     const char *state, *outcome, *result, *release, *text;
+    const char *cause; /* RECORD_BREAKER: the last error; NULL: none is known */
     size_t wave, wave_count;
     uint64_t done, total;
     bool healthy;

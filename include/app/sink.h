@@ -22,8 +22,8 @@ struct sink *sink_json_create(FILE *stream);
 /* The runner's journal: the same JSON lines appended to a file, on the disk after sinks_sync. Nothing is written after the first error, which
  * each further sync returns: what the journal does not hold must not happen. */
 struct sink *sink_journal_create(const char *path, struct err *err);
-/* The end of a run for people, on stdout: a table of nodes (name, outcome, release, what to do) and the result sentence. Only acts on
- * RECORD_OUTCOME with `final` and RECORD_RESULT. */
+/* The end of a run for people, on stdout: a table of nodes (name, outcome, release, what to do), what the analyses found, the breakers that
+ * opened, and the result sentence. Prints on RECORD_RESULT only. */
 struct sink *sink_summary_create(FILE *stream, bool color, enum verbosity verbosity);
 
 #endif

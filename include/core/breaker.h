@@ -35,6 +35,8 @@ int64_t breaker_allows_at(const struct breaker *breaker, const struct breaker_ru
                           int64_t now);
 void breaker_succeeded(struct breaker *breaker);
 void breaker_failed(struct breaker *breaker, const struct breaker_rules *rules, int64_t now);
+/* The call was given up, so that nothing is known of it: a trial may be made again at once. */
+void breaker_unheard(struct breaker *breaker, const struct breaker_rules *rules, int64_t now);
 /* Opens it whatever was counted: one error that cost so much time that no second one is wanted. */
 void breaker_trip(struct breaker *breaker, const struct breaker_rules *rules, int64_t now);
 

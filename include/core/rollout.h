@@ -170,7 +170,7 @@
  * - A step is repeated only after its action came back UNREACHABLE (same token: the node answers
  *   with what it recorded) or, for connect, preflight, lock, stage and commit, after FAILED with
  *   retryable set (fresh token); a hopeless connect never. Each wait is backoff.h; `max_retries`
- * bounds the sum.
+ * bounds the sum, with those that others have taken (event.others_retries).
  * - Every action has a deadline, its timeout_ms from when it was sent. When it passes without an
  *   answer the machine sends ACTION_CANCEL for it once; the answer must come within
  *   `cancel_grace_ms` (the engine's part: it answers UNREACHABLE by itself then). After that the
@@ -477,6 +477,7 @@ struct event {
                               * A probe that is DONE_FAILED: what runs there will not recover; its
                               * gate closes, or its bake ends, at once */
     bool leads;               /* STEP_LEADER, DONE_OK */
+    uint32_t others_retries;  /* of `max_retries`: taken so far by what is no node (balancers, discoveries) */
     /* STEP_PREFLIGHT, DONE_OK: */
     bool at_target;   /* current release is the target and committed */
     bool has_release; /* something is current; with touched or runs_target: there is a release to go

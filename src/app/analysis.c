@@ -22,6 +22,20 @@ static const struct analysis_asker *asker_of(enum analysis_source source)
     return askers[source];
 }
 
+/* Analyses that ask the same server share its breaker. */
+static int make_run(struct analysis_run *run, struct analyses *analyses, const struct analysis *rules)
+{
+    char name[ERR_MESSAGE_MAX];
+    run->analyses = analyses;
+    run->rules = rules;
+    run->asker = asker_of(rules->source);
+    if (rules->source != ANALYSIS_PROMETHEUS)
+        return 0;
+    snprintf(name, sizeof(name), "prometheus %s", rules->prometheus);
+    run->guard = dependency_named(analyses->fleet->dependencies, name);
+    return run->guard ? 0 : -1;
+}
+
 struct analyses *analyses_create(struct fleet *fleet, const char *rollout)
 {
     const struct playbook *playbook = fleet->playbook;
@@ -36,13 +50,13 @@ struct analyses *analyses_create(struct fleet *fleet, const char *rollout)
         free(analyses);
         return NULL;
     }
-    for (; analyses->count < playbook->analysis_count; analyses->count++) {
-        struct analysis_run *run = &analyses->runs[analyses->count];
-        run->analyses = analyses;
-        run->rules = &playbook->analyses[analyses->count];
-        run->asker = asker_of(run->rules->source);
-    }
-    return analyses;
+    int rc = 0;
+    for (; analyses->count < playbook->analysis_count && rc == 0; analyses->count++)
+        rc = make_run(&analyses->runs[analyses->count], analyses, &playbook->analyses[analyses->count]);
+    if (rc == 0)
+        return analyses;
+    analyses_free(analyses);
+    return NULL;
 }
 
 /* --- rounds --- */

@@ -3,6 +3,7 @@
 #define ANALYSIS_INTERNAL_H
 
 #include "app/analysis.h"
+#include "app/dependency.h"
 #include "io/http.h"
 
 enum side { SIDE_CANARY, SIDE_CONTROL, SIDES };
@@ -29,6 +30,7 @@ struct analysis_run {
     struct analyses *analyses;
     const struct analysis *rules;
     const struct analysis_asker *asker;
+    struct dependency *guard; /* the Prometheus server's breaker; NULL: another source */
     struct sample sides[SIDES];
     struct question *questions;
     size_t *order; /* in which they are asked: by lot each round, since who is asked first waits while the others are asked */

@@ -182,21 +182,44 @@ static int read_answer(double *out, const struct http_response *response, struct
     return rc;
 }
 
+/* An error of the query is an answer; one of the server is none. */
+static void tell_guard(struct dependency *guard, const struct http_response *response, const struct err *error)
+{
+    if (response->error)
+        dependency_failed(guard, response->error);
+    else if (response->status >= 500)
+        dependency_failed(guard, error);
+    else
+        dependency_answered(guard);
+}
+
 static void answered(void *context, const struct http_response *response)
 {
     struct question *question = context;
     struct err err;
-    double figure;
+    double figure = NAN;
     question->http = NULL;
-    if (read_answer(&figure, response, &err) < 0)
+    int rc = read_answer(&figure, response, &err);
+    tell_guard(question->run->guard, response, &err);
+    if (rc < 0)
         question_failed(question, &err);
     else
         question_answered(question, figure);
 }
 
+static int begin(struct question *question, const struct http_request *request, struct err *err)
+{
+    struct dependency *guard = question->run->guard;
+    if (dependency_ask(guard, err) < 0)
+        return err_prefix(err, "prometheus");
+    question->http = http_start(question->run->analyses->fleet->http, request, answered, question, err);
+    if (!question->http)
+        dependency_left(guard); /* it is not the server's fault */
+    return question->http ? 0 : err->code;
+}
+
 static int ask(struct question *question, struct err *err)
 {
-    struct fleet *fleet = question->run->analyses->fleet;
     struct strbuf url;
     strbuf_init(&url, 3 * QUERY_MAX);
     struct http_request request = {.verify_tls = true,
@@ -205,15 +228,16 @@ static int ask(struct question *question, struct err *err)
     int rc = build_url(&url, question, err);
     request.url = url.text;
     if (rc == 0)
-        question->http = http_start(fleet->http, &request, answered, question, err);
+        rc = begin(question, &request, err);
     strbuf_release(&url);
-    return question->http ? 0 : err->code;
+    return rc;
 }
 
 static void cancel(struct question *question)
 {
     http_cancel(question->http);
     question->http = NULL;
+    dependency_left(question->run->guard);
 }
 
 const struct analysis_asker analysis_prometheus = {

@@ -120,9 +120,10 @@ int balancers_create(struct balancers **out, struct fleet *fleet, struct err *er
     balancers->slots = slots_of(fleet->playbook);
     balancers->instances = fleet->count * balancers->slots;
     balancers->shares = fleet->playbook->strategy.kind == STRATEGY_CANARY;
-    for (size_t i = 0; i < fleet->front_count; i++)
-        lane_init(&lanes[i], fleet, &fleet->fronts[i]);
     *out = balancers;
+    for (size_t i = 0; i < fleet->front_count; i++)
+        if (lane_init(&lanes[i], fleet, &fleet->fronts[i]) < 0)
+            return err_set(err, ERR_MEMORY, "out of memory");
     if (!make_tasks(balancers))
         return err_set(err, ERR_MEMORY, "out of memory");
     return name_servers(balancers, err);
@@ -150,11 +151,11 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
 {
     switch (wish) {
     case BALANCER_OUT:
-        return drain_limit_ms(balancers) + ERRANDS_MS;
+        return drain_limit_ms(balancers) + ERRANDS_MS + trial_limit_ms(balancers);
     case BALANCER_IN:
-        return UP_WITHIN_MS + ERRANDS_MS + warmup_limit_ms(balancers);
+        return UP_WITHIN_MS + ERRANDS_MS + trial_limit_ms(balancers) + warmup_limit_ms(balancers);
     case BALANCER_SHIFT:
-        return LOOK_MS + UP_WITHIN_MS + drain_limit_ms(balancers) + ERRANDS_MS;
+        return LOOK_MS + UP_WITHIN_MS + drain_limit_ms(balancers) + ERRANDS_MS + trial_limit_ms(balancers);
     case BALANCER_LOOK:
         break;
     }
@@ -182,6 +183,8 @@ void task_start(struct task *task, enum balancer_wish wish, enum stage stage, st
     task->warm = 0;
     task->timed_out = false;
     task->stopped = false;
+    for (size_t i = 0; i < balancers->count; i++)
+        task->legs[i].waited = false;
     task->drain_ends_ms = loop_now_ms(balancers->fleet->loop) + drain_limit_ms(balancers);
     task->deadline =
         timer_start(balancers->fleet->loop, balancers_limit_ms(balancers, wish), out_of_time, task);
@@ -193,10 +196,11 @@ void task_start(struct task *task, enum balancer_wish wish, enum stage stage, st
         task_begin(task, stage);
 }
 
-void balancers_start(struct balancers *balancers, size_t member, enum balancer_wish wish,
+void balancers_start(struct balancers *balancers, size_t member, enum balancer_wish wish, bool owed,
                      step_done_fn *fn, void *context)
 {
     struct task *task = &balancers->tasks[member];
+    task->owed = owed;
     enum stage stage = wish != BALANCER_IN            ? STAGE_LOOK
                        : balancers->holds_out[member] ? STAGE_READY
                                                       : STAGE_NONE;
@@ -213,11 +217,12 @@ void balancers_look(struct balancers *balancers, step_done_fn *fn, void *context
 }
 
 static void shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
-                  bool empties, step_done_fn *fn, void *context)
+                  bool empties, bool owed, step_done_fn *fn, void *context)
 {
     struct task *task = &balancers->shift;
     task_rest(task);
     task->empties = empties;
+    task->owed = owed;
     task->shares = false;
     task->item_count = count < balancers->instances ? count : balancers->instances;
     for (size_t i = 0; i < task->item_count; i++)
@@ -230,26 +235,26 @@ static void shift(struct balancers *balancers, const struct traffic_goal *goals,
 }
 
 void balancers_shift(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
-                     step_done_fn *fn, void *context)
+                     bool owed, step_done_fn *fn, void *context)
 {
-    shift(balancers, goals, count, false, fn, context);
+    shift(balancers, goals, count, false, owed, fn, context);
 }
 
 void balancers_switch(struct balancers *balancers, const struct traffic_goal *goals, size_t count,
-                      step_done_fn *fn, void *context)
+                      bool owed, step_done_fn *fn, void *context)
 {
-    shift(balancers, goals, count, true, fn, context);
+    shift(balancers, goals, count, true, owed, fn, context);
 }
 
 static void stop(struct task *task)
 {
     bool changed = task->stage == STAGE_DRAIN || task->stage == STAGE_EMPTY ||
                    task->stage == STAGE_SHUT ||
-                   (task->wish == BALANCER_SHIFT && task->stage != STAGE_LOOK);
+                   (task->wish == BALANCER_SHIFT && task->stage != STAGE_LOOK && task->stage != STAGE_PUT_BACK);
     if (task->stage == STAGE_NONE || task->stopped)
         return;
     task->stopped = true;
-    if (task->stage == STAGE_PUT_BACK)
+    if (task->stage == STAGE_PUT_BACK && !task_waits_for_trial(task))
         return;
     task_forget_errands(task);
     if (changed)

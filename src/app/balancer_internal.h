@@ -5,6 +5,7 @@
 
 #include "app/balancer.h"
 #include "app/balancer_haproxy.h"
+#include "app/dependency.h"
 #include "io/loop.h"
 
 /* What is asked of one balancer at once. `done` NULL: nobody waits any more, it is carried out all the same. `error` NULL: the
@@ -16,6 +17,7 @@ struct errand {
     errand_done_fn *done;
     void *context;
     bool thorough; /* before a run: whatever can be wrong is looked for */
+    bool owed;     /* has waited for its trial: is sent whatever the breaker says */
     size_t count;
     struct traffic_order orders[];
 };
@@ -36,6 +38,7 @@ const struct balancer_type *balancer_type_of(const struct balancer *balancer);
 extern const struct balancer_type haproxy_type, nginx_type, command_type;
 
 #define EXCHANGE_MS 5000
+#define RELOAD_MS 6000 /* a reload of HAProxy takes the socket away for a moment */
 
 /* The way to one balancer: errands one after the other. */
 struct lane {
@@ -45,6 +48,11 @@ struct lane {
     struct errand *first; /* under way when `busy` */
     bool busy;
     struct timer *next;
+    struct dependency *guard; /* its breaker */
+    /* an error is told to the breaker only when the errors in a row, begun at silent_ms, have lasted for RELOAD_MS */
+    bool silent;
+    bool in_vain; /* a trial that was waited for has failed, and nothing was answered since */
+    int64_t silent_ms, began_ms, erred_ms;
     /* the type's own, of the errand under way */
     size_t at; /* the order that is at hand */
     struct ssh_channel *channel;
@@ -77,7 +85,8 @@ void lane_run_stop(struct lane *lane);
 /* Until a command on the runner, which was told to stop, has ended: seconds at most, by the loop. */
 void lane_run_wait(struct lane *lane);
 
-void lane_init(struct lane *lane, struct fleet *fleet, const struct front *front);
+/* -1 when out of memory. */
+int lane_init(struct lane *lane, struct fleet *fleet, const struct front *front);
 /* Forgets what is under way; no callback comes after. */
 void lane_release(struct lane *lane);
 /* An errand for `count` orders, to be filled in and sent; NULL when out of memory. */
@@ -129,6 +138,10 @@ struct leg {
     size_t front;
     struct err error;
     bool waiting; /* an errand is under way */
+    /* after an error: when it is asked again; until when, and how often, it was since the last answer */
+    int64_t again_ms, ends_ms;
+    uint32_t tries;
+    bool waited; /* for its breaker's trial: once an operation */
 };
 
 /* An operation over some instances; at rest when STAGE_NONE. */
@@ -143,7 +156,8 @@ struct task {
     bool timed_out, stopped;
     bool empties; /* a shift: what goes out is waited for, and shut */
     bool shares;  /* a shift: of weights only */
-    int64_t retry_ends_ms, drain_ends_ms, up_ends_ms;
+    bool owed;    /* an undo's: waits for the trial of a breaker that is open */
+    int64_t drain_ends_ms, up_ends_ms;
     struct timer *pause, *deadline;
     char sentence[ERR_MESSAGE_MAX];
     step_done_fn *fn;
@@ -175,6 +189,7 @@ struct balancers {
 
 #define LOOK_MS 25000
 #define UP_WITHIN_MS 30000
+#define TRIAL_WAIT_MS 60000 /* what is owed waits no longer for a trial */
 /* an operation's errands in all, without waiting for sessions or for a check */
 #define ERRANDS_MS 40000
 
@@ -207,12 +222,22 @@ void task_begin(struct task *task, enum stage stage);
 void task_end_soon(struct task *task);
 /* Ends with a result, or DONE_CANCELLED when it was stopped. */
 void task_end(struct task *task, enum done_status status, const char *sentence);
+/* Asks those that have failed and are due again, after a moment. */
+void task_ask_failed_in(struct task *task, int64_t delay_ms);
 /* Nobody waits for the task's errands any more; what has been sent is carried out. */
 void task_forget_errands(struct task *task);
 /* At rest, without its callback. */
 void task_rest(struct task *task);
 /* Tells every balancer once to undo what the task did; nobody waits for it. */
 void task_put_back_unheard(struct task *task);
+/* --- those that failed: balancer_again.c --- */
+
+/* What has failed is asked again later, within what is safe, or waits for its breaker's trial. False: the stage has failed. */
+bool task_ask_again(struct task *task);
+bool task_waits_for_trial(const struct task *task);
+/* The most that waiting for a trial adds. */
+int64_t trial_limit_ms(const struct balancers *balancers);
+
 /* Looks after what is held, from a second later on: balancer.c. */
 void balancers_watch(struct balancers *balancers);
 

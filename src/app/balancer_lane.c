@@ -1,15 +1,20 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "balancer_internal.h"
 
 static void run_next(struct lane *lane);
 
-void lane_init(struct lane *lane, struct fleet *fleet, const struct front *front)
+int lane_init(struct lane *lane, struct fleet *fleet, const struct front *front)
 {
+    char name[200];
+    snprintf(name, sizeof(name), "balancer %s on %s", front->balancer->name, front->where);
     *lane = (struct lane){
         .fleet = fleet, .front = front, .type = balancer_type_of(front->balancer)};
     strbuf_init(&lane->request, 256 * 1024);
     strbuf_init(&lane->answer, HAPROXY_ANSWER_MAX);
+    lane->guard = dependency_named(fleet->dependencies, name);
+    return lane->guard ? 0 : -1;
 }
 
 void lane_release(struct lane *lane)
@@ -28,16 +33,51 @@ void lane_release(struct lane *lane)
     strbuf_release(&lane->answer);
 }
 
-/* Told to whoever waits for the first errand; then the next one's turn. */
-void lane_finish(struct lane *lane, const struct err *error)
+/* --- what the breaker is told --- */
+
+static bool is_answer(const struct err *error)
+{
+    return !error || error->code == ERR_REFUSED || error->code == ERR_FAILED || error->code == ERR_INPUT;
+}
+
+/* What passes by itself is no error until it has lasted; then it has cost that long, as a time-out does. */
+static void heard(struct lane *lane, const struct err *error)
+{
+    int64_t now = loop_now_ms(lane->fleet->loop);
+    if (is_answer(error)) {
+        lane->silent = lane->in_vain = false;
+        dependency_answered(lane->guard);
+        return;
+    }
+    struct err cause = *error;
+    bool passing = error->code == ERR_UNREACHABLE || error->code == ERR_PROTOCOL;
+    if (!lane->silent || lane->began_ms - lane->erred_ms > RELOAD_MS)
+        lane->silent_ms = lane->began_ms;
+    lane->silent = true;
+    lane->erred_ms = now;
+    if (now - lane->silent_ms >= RELOAD_MS)
+        cause.code = ERR_TIMEOUT;
+    else if (passing && dependency_state(lane->guard) == BREAKER_CLOSED)
+        return;
+    dependency_failed(lane->guard, &cause);
+}
+
+/* Told to whoever waits for the first errand. */
+static void end_first(struct lane *lane, const struct err *error)
 {
     struct errand *errand = lane->first;
-    lane->type->stop(lane);
     lane->first = errand->next;
     lane->busy = false;
     if (errand->done)
         errand->done(errand->context, errand->orders, errand->count, error);
     free(errand);
+}
+
+void lane_finish(struct lane *lane, const struct err *error)
+{
+    lane->type->stop(lane);
+    heard(lane, error);
+    end_first(lane, error);
     run_next(lane);
 }
 
@@ -66,24 +106,28 @@ static void on_connected(void *context, const struct err *error)
     struct errand *last = lane->first;
     while (last->next)
         last = last->next;
-    bool more = true;
-    while (more) {
-        struct errand *errand = lane->first;
-        more = errand != last;
-        lane->first = errand->next;
-        if (errand->done)
-            errand->done(errand->context, errand->orders, errand->count, &reason);
-        free(errand);
+    heard(lane, &reason);
+    for (bool more = true; more;) {
+        more = lane->first != last;
+        end_first(lane, &reason);
     }
-    lane->busy = false;
     run_next(lane);
 }
 
 static void begin_first(void *context)
 {
     struct lane *lane = context;
+    struct err error;
     lane->next = NULL;
+    if (lane->first->owed) {
+        dependency_ask_owed(lane->guard);
+    } else if (dependency_ask(lane->guard, &error) < 0) {
+        end_first(lane, &error);
+        run_next(lane);
+        return;
+    }
     lane->busy = true;
+    lane->began_ms = loop_now_ms(lane->fleet->loop);
     if (!lane->front->session || session_is_connected(lane->front->session))
         on_connected(lane, NULL);
     else

@@ -62,7 +62,10 @@ static void replied(void *context, const struct reply *reply)
         lane->ran(lane, reply->output);
         return;
     }
-    said_no(lane, reply->status == REPLY_FAILED ? ERR_REFUSED : ERR_FAILED, reply->output, reply->sentence);
+    int code = reply->status == REPLY_FAILED    ? ERR_REFUSED
+               : reply->status == REPLY_TIMEOUT ? ERR_TIMEOUT
+                                                : ERR_FAILED;
+    said_no(lane, code, reply->output, reply->sentence);
 }
 
 static void run_there(struct lane *lane, const struct lane_command *command)
@@ -100,7 +103,7 @@ static void ended(void *context, const struct child_result *child)
     else if (child->status)
         snprintf(sentence, sizeof(sentence), "exit %d", child->status);
     if (*sentence)
-        said_no(lane, child->timed_out ? ERR_FAILED : ERR_REFUSED, output.text, sentence);
+        said_no(lane, child->timed_out ? ERR_TIMEOUT : ERR_REFUSED, output.text, sentence);
     else
         lane->ran(lane, output.text);
     strbuf_release(&output);

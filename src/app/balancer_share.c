@@ -102,13 +102,14 @@ int share_plan(struct task *task)
     return 0;
 }
 
-void balancers_share(struct balancers *balancers, const struct traffic_share *share, step_done_fn *fn,
+void balancers_share(struct balancers *balancers, const struct traffic_share *share, bool owed, step_done_fn *fn,
                      void *context)
 {
     struct task *task = &balancers->shift;
     task_rest(task);
     task->empties = false;
     task->shares = true;
+    task->owed = owed;
     task->item_count = 0;
     for (size_t i = 0; i < balancers->instances; i++)
         if (share->chosen[i])

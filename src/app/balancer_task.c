@@ -6,8 +6,6 @@
 #include "base/units.h"
 
 #define POLL_MS 100
-#define RETRY_MS 250
-#define RETRY_FOR_MS 6000 /* a reload of HAProxy takes the socket away for a moment */
 #define QUIET_LOOKS 2     /* a session chosen just before the drain counts a moment later */
 
 static int64_t now_ms(const struct task *task)
@@ -89,6 +87,8 @@ static void answered(void *context, const struct traffic_order *orders, size_t c
     err_clear(&leg->error);
     if (error)
         leg->error = *error;
+    else
+        leg->tries = 0;
     for (size_t i = 0; i < count; i++) {
         struct cell *cell = cell_at(task->balancers, leg->front, orders[i].instance);
         err_clear(&cell->error);
@@ -134,6 +134,7 @@ static void ask_front(struct task *task, size_t front)
                     balancers->holds_out[order.instance / balancers->slots] = true;
             }
     errand->count = count;
+    errand->owed = leg->waited;
     errand->thorough = task->wish == BALANCER_LOOK && errand->orders[0].instance == first_instance(balancers, front);
     err_clear(&leg->error);
     if (count == 0) {
@@ -145,12 +146,13 @@ static void ask_front(struct task *task, size_t front)
     lane_send(&balancers->lanes[front], errand);
 }
 
-/* Asks those that have no good answer yet, or all. */
+/* Asks those that have no good answer yet and are due, or all. */
 static void ask(struct task *task, bool only_failed)
 {
+    int64_t now = now_ms(task);
     task->waiting = 1; /* held until all are asked */
     for (size_t i = 0; i < task->balancers->count; i++)
-        if (!only_failed || task->legs[i].error.code)
+        if (!only_failed || (task->legs[i].error.code && task->legs[i].again_ms <= now))
             ask_front(task, i);
     if (--task->waiting == 0)
         advance(task);
@@ -159,9 +161,11 @@ static void ask(struct task *task, bool only_failed)
 void task_begin(struct task *task, enum stage stage)
 {
     task->stage = stage;
-    task->retry_ends_ms = now_ms(task) + RETRY_FOR_MS;
-    for (size_t i = 0; i < task->balancers->count; i++)
+    for (size_t i = 0; i < task->balancers->count; i++) {
         err_clear(&task->legs[i].error);
+        task->legs[i].tries = 0;
+        task->legs[i].again_ms = 0;
+    }
     ask(task, false);
 }
 
@@ -194,6 +198,11 @@ static void pause_then(struct task *task, int64_t delay_ms, timer_fn *fn)
     task->pause = timer_start(task->balancers->fleet->loop, delay_ms, fn, task);
     if (!task->pause)
         task_end(task, DONE_FAILED, "out of memory");
+}
+
+void task_ask_failed_in(struct task *task, int64_t delay_ms)
+{
+    pause_then(task, delay_ms, ask_failed);
 }
 
 /* --- what comes after what --- */
@@ -411,19 +420,6 @@ static void drained(struct task *task)
 
 /* --- failures --- */
 
-static bool may_retry(const struct task *task)
-{
-    int64_t now = now_ms(task);
-    if (now >= task->retry_ends_ms)
-        return false;
-    for (size_t i = 0; i < task->balancers->count; i++) {
-        int code = task->legs[i].error.code;
-        if (code && code != ERR_UNREACHABLE && code != ERR_PROTOCOL)
-            return false;
-    }
-    return true;
-}
-
 static void failed(struct task *task)
 {
     bool shifts = task->wish == BALANCER_SHIFT;
@@ -495,12 +491,11 @@ static void advance(struct task *task)
     bool trouble = false;
     for (size_t i = 0; i < task->balancers->count; i++)
         trouble = trouble || task->legs[i].error.code;
-    if (trouble && task->stage != STAGE_WATCH && task->stage != STAGE_REMIND && may_retry(task))
-        pause_then(task, RETRY_MS, ask_failed);
-    else if (trouble)
-        failed(task);
-    else
+    bool watches = task->stage == STAGE_WATCH || task->stage == STAGE_REMIND;
+    if (!trouble)
         go_on(task);
+    else if (watches || !task_ask_again(task))
+        failed(task);
 }
 
 static void nothing_to_do(void *context)

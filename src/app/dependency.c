@@ -78,8 +78,7 @@ static void tell_change(const struct dependency *dependency, enum breaker_state 
     const struct dependencies *all = dependency->all;
     enum breaker_state state = dependency->breaker.state;
     if (state != before && all->changed)
-        all->changed(all->context, dependency, state,
-                     state == BREAKER_OPEN ? dependency->cause.message : NULL);
+        all->changed(all->context, dependency, state, dependency->cause.message);
 }
 
 static int say_why_not(const struct dependency *dependency, int64_t at, struct err *err)
@@ -88,6 +87,16 @@ static int say_why_not(const struct dependency *dependency, int64_t at, struct e
     return err_set(err, ERR_UNREACHABLE, "not asked for another %s, its breaker is %s: %s",
                    duration_format(left, at - now_ms(dependency)),
                    breaker_state_name(dependency->breaker.state), dependency->cause.message);
+}
+
+enum breaker_state dependency_state(const struct dependency *dependency)
+{
+    return dependency->breaker.state;
+}
+
+int64_t dependency_allows_at(const struct dependency *dependency)
+{
+    return breaker_allows_at(&dependency->breaker, &dependency->all->rules, now_ms(dependency));
 }
 
 int dependency_ask(struct dependency *dependency, struct err *err)
@@ -99,6 +108,24 @@ int dependency_ask(struct dependency *dependency, struct err *err)
         return say_why_not(dependency, breaker_allows_at(&dependency->breaker, rules, now), err);
     tell_change(dependency, before);
     return 0;
+}
+
+void dependency_ask_owed(struct dependency *dependency)
+{
+    enum breaker_state before = dependency->breaker.state;
+    int64_t now = now_ms(dependency);
+    if (before == BREAKER_CLOSED)
+        return;
+    dependency->breaker.state = BREAKER_HALF_OPEN;
+    dependency->breaker.since = now;
+    tell_change(dependency, before);
+}
+
+void dependency_left(struct dependency *dependency)
+{
+    enum breaker_state before = dependency->breaker.state;
+    breaker_unheard(&dependency->breaker, &dependency->all->rules, now_ms(dependency));
+    tell_change(dependency, before);
 }
 
 void dependency_answered(struct dependency *dependency)

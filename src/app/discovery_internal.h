@@ -83,7 +83,8 @@ struct place {
     size_t sent;
     char digest[SHA256_HEX]; /* of the file as it was read; "-" when there was none */
     char tag[24];
-    int64_t ends_ms;
+    int64_t ends_ms; /* of the tries of a round */
+    uint32_t tries;  /* that failed in it */
     struct dependency *guard; /* its breaker */
     struct err error; /* the last failure; code 0: none */
     bool told, releasing;

@@ -4,8 +4,6 @@
 
 #include "discovery_internal.h"
 
-#define RETRY_MS 250
-
 static int64_t now_ms(const struct place *place)
 {
     return loop_now_ms(place->discoveries->fleet->loop);
@@ -180,18 +178,21 @@ static void again(void *context)
 
 static void failed(struct place *place, const struct err *error)
 {
+    struct fleet *fleet = place->discoveries->fleet;
     bool passing = error->code == ERR_UNREACHABLE || error->code == ERR_TIMEOUT || error->code == ERR_CANCELLED;
+    int64_t left_ms = place->ends_ms - now_ms(place), delay_ms;
     struct err kept = *error;
     char name[200];
     place->type->stop(place);
-    if (passing && now_ms(place) + RETRY_MS < place->ends_ms) {
-        place->soon = timer_start(place->discoveries->fleet->loop, RETRY_MS, again, place);
+    if (passing && dependency_state(place->guard) == BREAKER_CLOSED &&
+        retries_take(&fleet->retries, ++place->tries, left_ms, &delay_ms)) {
+        place->soon = timer_start(fleet->loop, delay_ms, again, place);
         if (place->soon)
             return;
     }
     place_name(place, name);
     if (passing) {
-        kept.code = ERR_TIMEOUT; /* its tries have taken that long */
+        kept.code = left_ms > 0 ? ERR_UNREACHABLE : ERR_TIMEOUT; /* its tries have taken that long */
         dependency_failed(place->guard, &kept);
     } else {
         dependency_answered(place->guard);
@@ -252,6 +253,7 @@ static void begin(void *context)
     while ((change = take_first(&newer)))
         append(&place->batch, change);
     place->ends_ms = now_ms(place) + place->discovery->etcd.timeout_ms;
+    place->tries = 0;
     place->stage = PLACE_READ;
     place->type->read(place);
 }

@@ -94,6 +94,7 @@ static void tell_machine(struct engine *engine, struct event *event)
     struct update update;
     struct err err;
     event->now_ms = loop_now_ms(engine->fleet->loop);
+    event->others_retries = engine->fleet->retries.others;
     rollout_step(engine->machine, event, &update);
     for (size_t i = 0; i < update.note_count; i++) {
         engine_report_note(engine, &update.notes[i]);

@@ -3,7 +3,7 @@
 void step_ask_balancers(struct worker *worker, enum balancer_wish wish, step_done_fn *fn)
 {
     worker->balancing = true;
-    balancers_start(worker->engine->fleet->balancers, worker->index, wish, fn, worker);
+    balancers_start(worker->engine->fleet->balancers, worker->index, wish, worker->action.undo, fn, worker);
 }
 
 /* A balancer that cannot be asked is found before anything is changed. */

@@ -51,6 +51,7 @@ struct worker {
     bool refused;          /* connected, but the node's program cannot work there: told at preflight */
     char sentence[SENTENCE_MAX]; /* why the last step or probe failed */
     char trouble[SENTENCE_MAX];  /* the first trouble's sentence */
+    const char *opened_by;       /* why its breaker opened last; NULL: it never did */
 };
 
 struct engine {

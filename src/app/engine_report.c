@@ -91,11 +91,12 @@ static void tell_breaker(struct engine *engine, size_t node, const char *name,
                             .node = node,
                             .phase = name,
                             .state = breaker_state_name(state),
+                            .cause = cause,
                             .text = text};
     if (state == BREAKER_OPEN)
         snprintf(text, sizeof(text), "%s%sbreaker open, left alone for %s: %s", name ? name : "",
                  name ? ": " : "", duration_format(left, engine->playbook->breaker.cool_down_ms),
-                 cause);
+                 cause ? cause : "");
     else
         snprintf(text, sizeof(text), "%s%sbreaker %s", name ? name : "", name ? ": " : "",
                  state == BREAKER_HALF_OPEN ? "half open: one trial" : "closed: it answers again");
@@ -104,8 +105,11 @@ static void tell_breaker(struct engine *engine, size_t node, const char *name,
 
 static void report_breaker(struct engine *engine, const struct note *note)
 {
-    tell_breaker(engine, note->node, NULL, (enum breaker_state)note->value,
-                 worker_of(engine, note->node)->sentence);
+    struct worker *worker = worker_of(engine, note->node);
+    enum breaker_state state = (enum breaker_state)note->value;
+    if (state == BREAKER_OPEN)
+        worker->opened_by = arena_strdup(&engine->arena, worker->sentence);
+    tell_breaker(engine, note->node, NULL, state, worker->opened_by);
 }
 
 void engine_dependency_changed(void *context, const struct dependency *dependency,
@@ -139,6 +143,7 @@ void engine_report_note(struct engine *engine, const struct note *note)
         record.text = worker->sentence;
         break;
     case NOTE_RETRY:
+        retries_taken_by_node(&engine->fleet->retries);
         record.kind = RECORD_RETRY;
         record.phase = step_name(worker->action.step);
         record.done = (uint64_t)note->delay_ms;

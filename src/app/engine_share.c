@@ -75,7 +75,7 @@ static void begin_preparing(struct engine *engine, bool undo)
         engine->chosen[i] &= !engine->updated[i]; /* what goes back gets no more than it has */
     engine->share_state = SHARE_GOING;
     engine->share_undoes = undo;
-    balancers_share(engine->fleet->balancers, &share, prepared, engine);
+    balancers_share(engine->fleet->balancers, &share, undo, prepared, engine);
 }
 
 void share_prepare(struct worker *worker, void (*then)(struct worker *worker))
@@ -142,5 +142,5 @@ void share_shift(struct worker *worker)
     struct traffic_share share = share_of_wave(engine, undo ? 0 : worker->action.share, false);
     engine->share_state = SHARE_SET;
     worker->balancing = true;
-    balancers_share(engine->fleet->balancers, &share, shared, worker);
+    balancers_share(engine->fleet->balancers, &share, undo, shared, worker);
 }

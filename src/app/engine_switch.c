@@ -137,7 +137,7 @@ void carry_shift(struct worker *worker)
     size_t count = sides_goals(sides, engine->fleet, !worker->action.undo, engine->goals);
     worker->balancing = true;
     engine->goal_count = count;
-    balancers_switch(engine->fleet->balancers, engine->goals, count, shifted, worker);
+    balancers_switch(engine->fleet->balancers, engine->goals, count, worker->action.undo, shifted, worker);
 }
 
 /* --- before an idle instance changes, and after the run --- */
@@ -173,7 +173,7 @@ void switch_prepare(struct worker *worker, void (*then)(struct worker *worker))
         return;
     engine->idle_state = IDLE_GOING;
     size_t count = sides_idle_goals(engine->settings->sides, engine->fleet, engine->goals);
-    balancers_switch(engine->fleet->balancers, engine->goals, count, prepared, engine);
+    balancers_switch(engine->fleet->balancers, engine->goals, count, false, prepared, engine);
 }
 
 void switch_stop_preparing(struct worker *worker)

@@ -220,6 +220,9 @@ static int add_dependencies(struct fleet *fleet, struct err *err)
         return 0;
     struct breaker_rules rules = {.failures = fleet->playbook->breaker.failures,
                                   .cool_down_ms = fleet->playbook->breaker.cool_down_ms};
+    const struct retry *retry = &fleet->playbook->retry;
+    struct backoff_rules backoff = {.base_ms = retry->base_ms, .max_ms = retry->max_ms};
+    retries_init(&fleet->retries, &backoff, retry->max_retries, clock_random());
     fleet->dependencies = dependencies_create(fleet->loop, &rules);
     return fleet->dependencies ? 0 : err_set(err, ERR_MEMORY, "out of memory");
 }

@@ -234,6 +234,7 @@ static void read_record(struct past *past, struct record *record, const json_t *
         .result = text_of(past, object, "result"),
         .release = text_of(past, object, "release"),
         .text = text_of(past, object, "text"),
+        .cause = text_of(past, object, "error"),
         .wave = wave ? (size_t)wave - 1 : 0,
         .wave_count = (size_t)number_of(object, "wave_count"),
         .done = (uint64_t)number_of(object, "done"),
@@ -324,6 +325,13 @@ const struct record *past_result(const struct past *past)
         if (past->records[i].record.kind == RECORD_RESULT)
             return &past->records[i].record;
     return NULL;
+}
+
+void past_breakers(const struct past *past, struct breaker_list *out)
+{
+    breaker_list_init(out);
+    for (size_t i = 0; i < past->count; i++)
+        breaker_list_note(out, &past->records[i].record);
 }
 
 void past_print_json(const struct past *past, FILE *stream)

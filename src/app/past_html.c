@@ -108,6 +108,29 @@ static void print_analyses(const struct past *past, FILE *stream)
     }
 }
 
+static void print_breakers(const struct past *past, FILE *stream)
+{
+    struct breaker_list list;
+    past_breakers(past, &list);
+    if (list.count)
+        fputs("<h2>Breakers</h2>\n<table>\n<tr><th>Of</th><th>State</th><th>Since</th><th>Last error</th></tr>\n", stream);
+    for (size_t i = 0; i < list.count; i++) {
+        struct strbuf since;
+        strbuf_init(&since, 64);
+        breaker_seen_since(&since, &list.items[i]);
+        fputs("<tr>", stream);
+        print_cell(stream, breaker_seen_name(&list.items[i]));
+        print_cell(stream, list.items[i].state);
+        print_cell(stream, since.text);
+        print_cell(stream, list.items[i].error);
+        fputs("</tr>\n", stream);
+        strbuf_release(&since);
+    }
+    if (list.count)
+        fputs("</table>\n", stream);
+    breaker_list_release(&list);
+}
+
 void past_print_html(const struct past *past, FILE *stream)
 {
     const struct record *result = past_result(past);
@@ -132,6 +155,7 @@ void past_print_html(const struct past *past, FILE *stream)
     }
     fputs("</p>\n", stream);
     print_nodes(past, stream);
+    print_breakers(past, stream);
     print_analyses(past, stream);
     print_events(past, stream);
     if (past->malformed)

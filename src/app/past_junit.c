@@ -100,6 +100,24 @@ static size_t count_judgements(const struct past *past, size_t counts[CASE_FAILE
     return total;
 }
 
+/* `breaker web3`, `breaker balancer lb on lb1`: how each was last. */
+static void print_breakers(const struct past *past, FILE *stream)
+{
+    struct breaker_list list;
+    past_breakers(past, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        struct strbuf name, text;
+        strbuf_init(&name, PAST_LINE_MAX);
+        strbuf_init(&text, PAST_LINE_MAX);
+        strbuf_addf(&name, "breaker %s", breaker_seen_name(&list.items[i]));
+        breaker_seen_text(&text, &list.items[i]);
+        print_property(stream, name.text, text.text);
+        strbuf_release(&name);
+        strbuf_release(&text);
+    }
+    breaker_list_release(&list);
+}
+
 void past_print_junit(const struct past *past, FILE *stream)
 {
     const struct record *result = past_result(past);
@@ -122,6 +140,7 @@ void past_print_junit(const struct past *past, FILE *stream)
     print_property(stream, "description", past->roster.description);
     print_property(stream, "result", result ? result->result : "did not end");
     print_property(stream, "sentence", result ? result->text : NULL);
+    print_breakers(past, stream);
     fputs("    </properties>\n", stream);
     for (size_t i = 0; i < past->roster.node_count; i++)
         print_case(past, i, stream);

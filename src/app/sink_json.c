@@ -166,6 +166,7 @@ char *record_json(const struct record *record)
     add_text(object, "outcome", record->outcome);
     add_text(object, "result", record->result);
     add_text(object, "release", record->release);
+    add_text(object, "error", record->cause);
     add_numbers(object, record);
     add_text(object, "text", record->text);
     char *line = json_dumps(object, JSON_COMPACT);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/breaker_list.h"
 #include "base/arena.h"
 #include "base/text.h"
 #include "sink_text.h"
@@ -31,6 +32,7 @@ struct summary {
     size_t row_count;
     struct finding *findings; /* the last of each analysis */
     size_t finding_count;
+    struct breaker_list breakers;
 };
 
 static const char *keep(struct summary *summary, const char *text)
@@ -164,11 +166,24 @@ static void keep_finding(struct summary *summary, const struct judged *judged)
     strbuf_release(&block);
 }
 
+static void print_breakers(const struct summary *summary)
+{
+    for (size_t i = 0; i < summary->breakers.count && summary->verbosity != QUIET; i++) {
+        const struct breaker_seen *seen = &summary->breakers.items[i];
+        struct strbuf line;
+        strbuf_init(&line, ROW_BYTES_MAX);
+        breaker_seen_text(&line, seen);
+        fprintf(summary->stream, "breaker of %s: %s\n", breaker_seen_name(seen), line.text);
+        strbuf_release(&line);
+    }
+}
+
 static void summary_record(struct sink *sink, const struct record *record)
 {
     struct summary *summary = (struct summary *)(void *)sink;
     if (record->kind == RECORD_OUTCOME && record->final)
         add_row(summary, record);
+    breaker_list_note(&summary->breakers, record);
     if (record->kind == RECORD_ANALYSIS && record->judged)
         keep_finding(summary, record->judged);
     if (record->kind != RECORD_RESULT)
@@ -178,6 +193,7 @@ static void summary_record(struct sink *sink, const struct record *record)
     print_table(summary);
     for (size_t i = 0; i < summary->finding_count; i++)
         fputs(summary->findings[i].block, summary->stream);
+    print_breakers(summary);
     fprintf(summary->stream, "%s%s%s\n", tone_on(tone, summary->color), text,
             tone_off(tone, summary->color));
     fflush(summary->stream);
@@ -186,6 +202,7 @@ static void summary_record(struct sink *sink, const struct record *record)
 static void summary_finish(struct sink *sink)
 {
     struct summary *summary = (struct summary *)(void *)sink;
+    breaker_list_release(&summary->breakers);
     arena_release(&summary->arena);
     free(summary);
 }
@@ -200,5 +217,6 @@ struct sink *sink_summary_create(FILE *stream, bool color, enum verbosity verbos
     summary->color = color;
     summary->verbosity = verbosity;
     arena_init(&summary->arena);
+    breaker_list_init(&summary->breakers);
     return &summary->sink;
 }

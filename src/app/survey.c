@@ -134,7 +134,7 @@ static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct 
     for (size_t i = 0; i < fleet->count; i++) {
         all[i] = (struct looking){survey, fleet, i, waiting, NULL};
         ++*waiting;
-        balancers_start(fleet->balancers, i, BALANCER_LOOK, looked, &all[i]);
+        balancers_start(fleet->balancers, i, BALANCER_LOOK, false, looked, &all[i]);
     }
     if (*waiting)
         loop_run(fleet->loop);

@@ -39,6 +39,14 @@ void breaker_trip(struct breaker *breaker, const struct breaker_rules *rules, in
     breaker->since = now;
 }
 
+void breaker_unheard(struct breaker *breaker, const struct breaker_rules *rules, int64_t now)
+{
+    if (breaker->state != BREAKER_HALF_OPEN)
+        return;
+    breaker->state = BREAKER_OPEN;
+    breaker->since = now - rules->cool_down_ms;
+}
+
 /* An error while it is open is of a call that was under way when it opened. */
 void breaker_failed(struct breaker *breaker, const struct breaker_rules *rules, int64_t now)
 {

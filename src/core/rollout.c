@@ -510,6 +510,7 @@ void rollout_step(struct rollout *rollout, const struct event *event, struct upd
     rollout->note_count = 0;
     if (event->now_ms > rollout->now)
         rollout->now = event->now_ms;
+    rollout->others_retries = event->others_retries;
     if (rollout->state != ROLLOUT_FINISHED) {
         take_event(rollout, event);
         if (rollout->started) {

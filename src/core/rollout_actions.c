@@ -193,12 +193,17 @@ static enum node_trouble trouble_of(enum done_status status)
     return troubles[status];
 }
 
+static bool retries_left(const struct rollout *rollout)
+{
+    return (uint64_t)rollout->retries + rollout->others_retries < rollout->config.max_retries;
+}
+
 /* Backs off before the next try; false when tries, or the rollout's retries, are used up. */
 static bool back_off(struct rollout *rollout, struct walker *walker, uint32_t *tries)
 {
     int64_t delay_ms;
 
-    if (++*tries >= rollout->config.attempts || walker->trial_failed || rollout->retries >= rollout->config.max_retries ||
+    if (++*tries >= rollout->config.attempts || walker->trial_failed || !retries_left(rollout) ||
         rollout_halted(rollout))
         return false;
     rollout->retries++;

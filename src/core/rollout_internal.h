@@ -148,7 +148,7 @@ struct rollout {
     int64_t now, progress_by, bake_until;
     size_t active, flying;
     uint32_t absent_count;
-    uint32_t out_count, failures, retries, ids, tokens;
+    uint32_t out_count, failures, retries, others_retries, ids, tokens;
     bool started, spent, interrupted, lease_lost, setup_refused, setup_unreachable;
 
     struct action *actions;

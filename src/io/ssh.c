@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/backoff.h"
 #include "ssh_internal.h"
-
-#define RETRY_FIRST_MS 250
-#define RETRY_MOST_MS 4000
 
 const char *ssh_phase_name(enum ssh_phase phase)
 {
@@ -93,14 +91,12 @@ void ssh_try_again(struct ssh *ssh, int64_t delay_ms)
     }
 }
 
-/* Doubling, with half of it by chance, so that those dropped together do not come back together. */
+/* By chance, so that those dropped together do not come back together. */
 static int64_t back_off_ms(struct ssh *ssh)
 {
-    int64_t most = RETRY_FIRST_MS;
-    for (uint32_t i = 1; i < ssh->tries && most < RETRY_MOST_MS; i++) {
-        most *= 2;
-    }
-    return most / 2 + (int64_t)random_below(&ssh->shared->random, (uint64_t)most / 2);
+    static const struct backoff_rules rules = {.base_ms = 250, .max_ms = 4000};
+
+    return backoff_delay_ms(&rules, ssh->tries - 1, &ssh->shared->random);
 }
 
 static bool step_handshake(struct ssh *ssh)

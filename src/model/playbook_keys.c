@@ -149,7 +149,7 @@ static const struct playbook_key keys[] = {
     {"retry", "max", KEY_DURATION, AT(retry.max_ms), 1, HOUR_MS, .fallback = "30s",
      .help = "the longest wait between tries"},
     {"retry", "max_retries", KEY_WHOLE, AT(retry.max_retries), 0, 1000000, .fallback = "100",
-     .help = "repeated tries of a whole rollout"},
+     .help = "repeated tries of a whole rollout, of nodes, balancers and discoveries together"},
     {"retry", "connect_timeout", KEY_DURATION, AT(retry.connect_timeout_ms), 100, HOUR_MS,
      .fallback = "10s", .help = "until a node must answer and let us in"},
     {"retry", "step_timeout", KEY_DURATION, AT(retry.step_timeout_ms), 100, DAY_MS,
@@ -161,7 +161,7 @@ static const struct playbook_key keys[] = {
     {"lock", "ttl", KEY_DURATION, AT(lock.ttl_ms), 5 * SECOND_MS, DAY_MS, .fallback = "60s",
      .help = "how long etcd waits for a silent runner before another may take over"},
     {"breaker", "failures", KEY_WHOLE, AT(breaker.failures), 0, 1000, .fallback = "5",
-     .help = "errors in a row after which a node is left alone; 0: never"},
+     .help = "errors in a row after which a node, a balancer, a discovery or a Prometheus is left alone; 0: never"},
     {"breaker", "cool_down", KEY_DURATION, AT(breaker.cool_down_ms), 1, DAY_MS, .fallback = "30s",
      .help = "for how long; then one trial decides"},
 

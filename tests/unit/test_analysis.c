@@ -381,6 +381,41 @@ static void a_server_out_of_reach_is_asked_once_a_round(void **state)
     end();
 }
 
+static bool is_left_alone(const struct judged *judged)
+{
+    return judged->trouble && strstr(judged->trouble, "not asked for another");
+}
+
+static void a_server_that_is_dead_costs_one_time_out_in_all_rounds(void **state)
+{
+    uint16_t port;
+    int listener = listen_silently(&port);
+    (void)state;
+    begin("[health]\ncommand = true\n[breaker]\ncool_down = 6h\n[analysis figure]\nsource = prometheus\n"
+          "prometheus = http://127.0.0.1:%u\nquery = figure{{node=\"{node}\"}}\n"
+          "timeout = 300ms\ninterval = 50ms\n",
+          port);
+    wait_until(is_left_alone);
+    sentence_has("its breaker is open: no answer from 127.0.0.1");
+    assert_int_equal(count_peers(listener), 1);
+    close(listener);
+    end();
+}
+
+static void a_server_that_refuses_is_left_alone_after_so_many_failures(void **state)
+{
+    uint16_t port;
+    int listener = listen_silently(&port);
+    (void)state;
+    close(listener);
+    begin("[health]\ncommand = true\n[breaker]\nfailures = 3\ncool_down = 6h\n[analysis figure]\n"
+          "source = prometheus\nprometheus = http://127.0.0.1:%u\nquery = figure\ncompare = no\nmax = 1\ninterval = 50ms\n",
+          port);
+    wait_until(is_left_alone);
+    sentence_has("its breaker is open: 127.0.0.1");
+    end();
+}
+
 /* --- several, and what is left to compare with --- */
 
 static void any_fail_fails_and_too_little_data_follows_its_policy(void **state)
@@ -450,6 +485,8 @@ int main(void)
         cmocka_unit_test(what_prometheus_says_is_told),
         cmocka_unit_test(a_value_that_could_end_a_string_is_refused),
         cmocka_unit_test(a_server_out_of_reach_is_asked_once_a_round),
+        cmocka_unit_test(a_server_that_is_dead_costs_one_time_out_in_all_rounds),
+        cmocka_unit_test(a_server_that_refuses_is_left_alone_after_so_many_failures),
         cmocka_unit_test(any_fail_fails_and_too_little_data_follows_its_policy),
         cmocka_unit_test(without_a_control_only_limits_are_looked_at),
     };

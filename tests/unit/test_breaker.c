@@ -56,6 +56,19 @@ static void one_trial_goes_through_at_a_time(void **state)
     assert_true(breaker_allows(&breaker, &rules, 2000)); /* nothing was heard of the first one */
 }
 
+static void a_trial_that_was_given_up_is_made_again(void **state)
+{
+    struct breaker breaker = opened_at(0), closed = {0};
+    (void)state;
+    assert_true(breaker_allows(&breaker, &rules, 1000));
+    breaker_unheard(&breaker, &rules, 1200);
+    assert_int_equal(breaker.state, BREAKER_OPEN);
+    assert_int_equal(breaker_allows_at(&breaker, &rules, 1200), 1200);
+    assert_true(breaker_allows(&breaker, &rules, 1200));
+    breaker_unheard(&closed, &rules, 0);
+    assert_int_equal(closed.state, BREAKER_CLOSED);
+}
+
 static void a_trial_that_succeeds_closes_it_and_one_that_fails_opens_it_again(void **state)
 {
     struct breaker good = opened_at(0), bad = opened_at(0);
@@ -133,6 +146,7 @@ int main(void)
         cmocka_unit_test(errors_in_a_row_open_it_and_a_success_forgets_them),
         cmocka_unit_test(nothing_goes_through_until_it_has_cooled_down),
         cmocka_unit_test(one_trial_goes_through_at_a_time),
+        cmocka_unit_test(a_trial_that_was_given_up_is_made_again),
         cmocka_unit_test(a_trial_that_succeeds_closes_it_and_one_that_fails_opens_it_again),
         cmocka_unit_test(late_errors_of_calls_under_way_do_not_put_the_trial_off),
         cmocka_unit_test(without_failures_it_never_opens),

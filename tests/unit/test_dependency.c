@@ -105,11 +105,39 @@ static void a_trial_that_is_answered_closes_it(void **state)
     loop_free(loop);
 }
 
+static void what_is_owed_is_a_trial_at_once_and_one_given_up_gives_way(void **state)
+{
+    const struct breaker_rules rules = {.failures = 1, .cool_down_ms = 3600000};
+    struct seen seen = {0};
+    struct loop *loop;
+    struct err err;
+    struct dependencies *all = made(&loop, &rules, &seen);
+    struct dependency *one = dependency_named(all, "registry r1");
+    (void)state;
+    dependency_ask_owed(one);
+    assert_int_equal(dependency_state(one), BREAKER_CLOSED);
+    fails(one, ERR_UNREACHABLE);
+    assert_int_equal(dependency_state(one), BREAKER_OPEN);
+    assert_true(dependency_allows_at(one) > loop_now_ms(loop));
+    dependency_ask_owed(one);
+    assert_int_equal(seen.state, BREAKER_HALF_OPEN);
+    assert_string_equal(seen.cause, "no answer within 5 s");
+    assert_int_equal(dependency_ask(one, &err), ERR_UNREACHABLE);
+    dependency_left(one);
+    assert_int_equal(seen.state, BREAKER_OPEN);
+    assert_int_equal(dependency_ask(one, &err), 0);
+    dependency_answered(one);
+    assert_int_equal(dependency_state(one), BREAKER_CLOSED);
+    dependencies_free(all);
+    loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_one_costs_one_time_out),
         cmocka_unit_test(one_that_says_no_is_asked_again_until_it_has_failed_often),
+        cmocka_unit_test(what_is_owed_is_a_trial_at_once_and_one_given_up_gives_way),
         cmocka_unit_test(a_trial_that_is_answered_closes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -363,6 +363,26 @@ static void a_node_that_is_not_there_changes_nothing(void **state)
     end(&run);
 }
 
+static void a_node_that_only_fails_is_left_alone_and_told_with_its_cause(void **state)
+{
+    (void)state;
+    struct run run;
+    struct node_options options = {.count = 2,
+                                   .playbook = CHECKS "[retry]\nbase = 50ms\nattempts = 9\n"
+                                                      "[breaker]\nfailures = 2\ncool_down = 100ms\n",
+                                   .dead_last = true};
+    begin_with(&run, &options);
+    struct package *one = release_of(&run, "one", NULL);
+    go(&run, one, "r1");
+    exits(&run, 69);
+    story_has(&run, "breaker n2 open breaker open, left alone for 100ms: connect ");
+    story_has(&run, "breaker n2 half open breaker half open: one trial");
+    assert_true(run.fixture.fleet->retries.nodes > 0);
+    assert_int_equal(run.fixture.fleet->retries.others, 0);
+    package_free(one);
+    end(&run);
+}
+
 static void a_node_that_somebody_locked_refuses(void **state)
 {
     (void)state;
@@ -617,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_hook_that_fails_takes_the_release_back),
         cmocka_unit_test(a_hook_on_the_runner_that_hangs_is_ended),
         cmocka_unit_test(a_node_that_is_not_there_changes_nothing),
+        cmocka_unit_test(a_node_that_only_fails_is_left_alone_and_told_with_its_cause),
         cmocka_unit_test(a_node_that_somebody_locked_refuses),
         cmocka_unit_test(an_interrupt_ends_what_runs_and_starts_nothing_new),
         cmocka_unit_test(a_second_interrupt_leaves_at_once),

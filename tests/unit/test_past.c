@@ -20,6 +20,9 @@
 #define OUTCOME(node, outcome)                                                                     \
     "{\"v\":1,\"elapsed_ms\":2000,\"event\":\"outcome\",\"final\":true,\"node\":\"" node           \
     "\",\"outcome\":\"" outcome "\"}\n"
+#define BREAKER(who, state)                                                                        \
+    "{\"v\":1,\"time\":\"2026-01-02T03:05:00.000Z\",\"elapsed_ms\":1700,\"event\":\"breaker\"," who     \
+    ",\"state\":\"" state "\",\"error\":\"<refused>\",\"text\":\"breaker\"}\n"
 #define RESULT                                                                                     \
     "{\"v\":1,\"elapsed_ms\":2500,\"event\":\"result\",\"result\":\"rolled back\","                \
     "\"exit_code\":1,\"text\":\"back\"}\n"
@@ -208,6 +211,27 @@ static void junit_has_a_case_a_node(void **state)
     prints(past_print_junit, "<skipped message=\"untouched\"/>");
 }
 
+static void breakers_are_as_they_were_last(void **state)
+{
+    struct breaker_list list;
+    (void)state;
+    assert_int_equal(read_text(START BREAKER("\"node\":\"web2\"", "open")
+                                   BREAKER("\"phase\":\"prometheus p\"", "open")
+                                       BREAKER("\"node\":\"web2\"", "closed") RESULT),
+                     0);
+    past_breakers(&past, &list);
+    assert_int_equal(list.count, 2);
+    assert_string_equal(list.items[0].node, "web2");
+    assert_null(list.items[0].dependency);
+    assert_string_equal(list.items[0].state, "closed");
+    assert_string_equal(list.items[1].dependency, "prometheus p");
+    assert_string_equal(list.items[1].error, "<refused>");
+    breaker_list_release(&list);
+    prints(past_print_junit, "<property name=\"breaker web2\" value=\"closed since 2026-01-02T03:05:00Z, last error: "
+                             "&lt;refused&gt;\"/>");
+    prints(past_print_html, "<tr><td>prometheus p</td><td>open</td><td>2026-01-02T03:05:00Z</td><td>&lt;refused&gt;</td></tr>");
+}
+
 static void a_rollout_that_did_not_end_has_failed(void **state)
 {
     (void)state;
@@ -247,6 +271,7 @@ int main(void)
         TEST(a_later_version_is_refused_by_its_number),
         TEST(an_over_long_line_is_left_out),
         TEST(junit_has_a_case_a_node),
+        TEST(breakers_are_as_they_were_last),
         TEST(a_rollout_that_did_not_end_has_failed),
         TEST(a_page_escapes_everything),
         TEST(json_is_the_lines_that_could_be_read),

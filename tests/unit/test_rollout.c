@@ -243,6 +243,33 @@ static void a_failed_try_that_may_be_repeated_gets_a_fresh_token(void **state)
     arena_release(&bench.arena);
 }
 
+/* Balancers and discoveries spend the same budget. */
+static void what_others_have_repeated_is_repeated_no_more(void **state)
+{
+    struct bench bench;
+    struct action connect;
+
+    (void)state;
+    bench_open(&bench, 1);
+    bench.config.attempts = 100;
+    bench.config.max_retries = 3;
+    bench_create(&bench);
+    send_event(&bench, (struct event){.kind = EVENT_START});
+    connect = only_action(&bench, STEP_CONNECT);
+    answer(&bench, &connect, DONE_UNREACHABLE);
+    assert_int_equal(bench.update.action_count, 0);
+    bench.now = rollout_next_tick_ms(bench.rollout);
+    send_event(&bench, (struct event){.kind = EVENT_TICK, .others_retries = 2});
+    connect = only_action(&bench, STEP_CONNECT);
+    send_event(&bench, (struct event){.kind = EVENT_DONE,
+                                      .node = connect.node,
+                                      .action_id = connect.id,
+                                      .status = DONE_UNREACHABLE,
+                                      .others_retries = 2});
+    assert_int_equal(rollout_result(bench.rollout), RESULT_UNREACHABLE);
+    arena_release(&bench.arena);
+}
+
 static void a_hopeless_connect_is_not_tried_again(void **state)
 {
     struct bench bench;
@@ -466,6 +493,7 @@ int main(void)
         cmocka_unit_test(answers_to_ended_unknown_and_foreign_actions_are_ignored),
         cmocka_unit_test(a_lost_answer_is_asked_for_with_the_same_token),
         cmocka_unit_test(a_failed_try_that_may_be_repeated_gets_a_fresh_token),
+        cmocka_unit_test(what_others_have_repeated_is_repeated_no_more),
         cmocka_unit_test(a_hopeless_connect_is_not_tried_again),
         cmocka_unit_test(a_step_is_cancelled_once_at_its_deadline),
         cmocka_unit_test(forks_bound_the_nodes_in_flight),

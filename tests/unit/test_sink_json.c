@@ -209,6 +209,34 @@ static void the_summary_is_a_table_and_a_sentence(void **state)
     free(text);
 }
 
+static void send_breaker(struct sink *sink, size_t node, const char *dependency, const char *breaker, const char *cause)
+{
+    struct record record = {.kind = RECORD_BREAKER, .roster = &roster, .node = node, .phase = dependency};
+    record.state = breaker;
+    record.cause = cause;
+    record.text = "in a sentence";
+    record.wall_ms = 1767323045000;
+    sink->record(sink, &record);
+}
+
+static void the_summary_has_each_breaker_as_it_was_last(void **state)
+{
+    (void)state;
+    FILE *stream = open_memstream(&text, &length);
+    struct sink *sink = sink_summary_create(stream, false, NORMAL);
+    send_breaker(sink, 1, NULL, "open", "no answer");
+    send_breaker(sink, SIZE_MAX, "balancer lb on lb1", "open", "refused");
+    send_breaker(sink, 1, NULL, "half open", "no answer");
+    send_breaker(sink, 1, NULL, "closed", NULL);
+    send_result(sink, 0, "done");
+    sink->finish(sink);
+    fclose(stream);
+    assert_string_equal(text, "breaker of web2: closed since 2026-01-02T03:04:05Z, last error: no answer\n"
+                              "breaker of balancer lb on lb1: open since 2026-01-02T03:04:05Z, last error: refused\n"
+                              "done\n");
+    free(text);
+}
+
 static void a_large_fleet_is_counted_and_the_troubled_are_named(void **state)
 {
     (void)state;
@@ -281,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_journal_that_cannot_be_opened_says_why),
         cmocka_unit_test(a_journal_that_cannot_be_written_keeps_its_error),
         cmocka_unit_test(the_summary_is_a_table_and_a_sentence),
+        cmocka_unit_test(the_summary_has_each_breaker_as_it_was_last),
         cmocka_unit_test(a_large_fleet_is_counted_and_the_troubled_are_named),
         cmocka_unit_test(too_many_sinks_are_finished_not_lost),
     };
