@@ -132,7 +132,6 @@ die_in() {
     echo "$2" >"$place/die_at"
     echo 0 >"$place/runner"
     # the number is there before it does anything
-    # shellcheck disable=SC2016
     { counted sh -c 'echo $$ >"$0"; exec "$@"' "$place/runner" "$program" "$verb" shop "${@:3}" -q >"$place/out" 2>"$place/err" </dev/null; } 2>/dev/null
     # shellcheck disable=SC2034
     killed=$?
