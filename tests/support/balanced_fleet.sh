@@ -148,7 +148,7 @@ end_nginx() {
     kill "$pid" 2>/dev/null || return 0
     while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
-wait_port() { local i; for i in {1..100}; do is_free 127.0.0.1 "$1" || return 0; sleep 0.05; done; fail "nothing listens on $1"; }
+wait_port() { for _ in {1..100}; do is_free 127.0.0.1 "$1" || return 0; sleep 0.05; done; fail "nothing listens on $1"; }
 
 # --- assertions: each ends the test
 
