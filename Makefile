@@ -27,7 +27,7 @@ BENCH_DEBIAN := $(DEMO_DEBIAN) time pdsh clustershell ansible-core
 
 # Asked once, at build time, so that nothing is left to find out at run time. The goals named here compile nothing
 # themselves: they install what is missing first, or need nothing.
-WITHOUT_COMPILER := help deps deps-bench clean demo test lab san fuzz valgrind bench uninstall
+WITHOUT_COMPILER := help deps deps-bench clean demo test zero-loss lab san fuzz valgrind bench uninstall
 ifneq ($(filter-out $(WITHOUT_COMPILER),$(or $(MAKECMDGOALS),all)),)
 MISSING := $(strip $(if $(shell command -v $(firstword $(CC))),,$(firstword $(CC)):$(firstword $(CC))) \
 	$(if $(shell command -v pkg-config),,pkg-config:pkg-config) \
@@ -172,6 +172,11 @@ bench:
 	@$(MAKE) -s $(PARALLEL) all bench-programs
 	@tests/bench/bench
 
+zero-loss:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN)
+	@$(MAKE) -s $(PARALLEL) all bench-programs
+	@REQUESTS=$(or $(REQUESTS),200000) tests/e2e/zero_loss
+
 lab:
 	@tests/checks/deps $(LAB_DEBIAN)
 	@tests/lab/lab up 6
@@ -214,6 +219,7 @@ help:
 # help: make valgrind        unit tests under valgrind
 # help: make fuzz SECONDS=60 fuzz each parser for that long (clang)
 # help: make bench           how much the client costs, beside bare libssh2, pdsh, clush and ansible
+# help: make zero-loss REQUESTS=200000  so many requests in each change behind each balancer: how many were lost
 # help: make lab             boot six real hosts on this machine (root); tests/lab/lab help
 # help: make install         binary, manual, completions (DESTDIR, PREFIX); make uninstall
 # help: make clean           remove what was built
@@ -221,6 +227,6 @@ help:
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
 .PHONY: all always unit property scenario simulator soak deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
-	bench bench-programs lab install uninstall clean help
+	bench bench-programs zero-loss lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -51,6 +51,7 @@ struct traffic_view {
     bool up; /* the balancer's own checks, when it has some, let it serve */
     uint64_t weight, sessions;
     uint64_t full_weight; /* what `weight` is when the server has its whole share */
+    uint64_t parts;       /* of both that are one of the configuration's weight; 0: they are that weight */
     struct traffic_counts counts;
 };
 

@@ -24,12 +24,20 @@
 /* Whether HAProxy can have a server or backend of this name, so that a request says what it means.
  */
 bool haproxy_is_name(const char *name);
-/* Appends one line: the orders, and a look at the servers after it. A weight is told in percent, at least
- * one. At most HAPROXY_ORDERS_MAX. */
-void haproxy_request(struct strbuf *out, const char *backend, const struct traffic_order *orders,
-                     size_t count);
-/* Fills in the orders' views. ERR_REFUSED: HAProxy says no (level, no such backend or server, a weight too small to have
- * that share); ERR_FAILED: the state is not what an order asked for; ERR_PROTOCOL: not an answer of
+/* Whether an order is about a weight, so that the request for it needs an answer to haproxy_look first. */
+bool haproxy_must_look(const struct traffic_order *orders, size_t count);
+/* Appends one line that asks for the weights of the whole backend. */
+void haproxy_look(struct strbuf *out, const char *backend);
+/* Appends one line: the orders, and a look at the servers after it. At most HAPROXY_ORDERS_MAX.
+ *
+ * Weights are absolute, 0 to 256. While a server keeps a part of its weight, all of its backend are a multiple of the configured
+ * ones, so that `weight 1` has small parts too and proportions stay; when no one does, they are the configured ones. `look` is
+ * what haproxy_look was answered, not read without a weight. ERR_REFUSED and ERR_PROTOCOL as haproxy_answer; ERR_REFUSED too
+ * when the line would be longer than HAProxy takes. */
+int haproxy_request(struct strbuf *out, const char *backend, const struct traffic_order *orders,
+                    size_t count, const char *look, size_t look_length, struct err *err);
+/* Fills in the orders' views. ERR_REFUSED: HAProxy says no (level, no such backend or server);
+ * ERR_FAILED: a state or a weight is not what an order asked for; ERR_PROTOCOL: not an answer of
  * HAProxy's, or cut off. */
 int haproxy_answer(struct traffic_order *orders, size_t count, const char *backend, const char *text,
                    size_t length, struct err *err);

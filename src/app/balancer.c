@@ -375,8 +375,9 @@ static void describe(const struct balancers *balancers, size_t front, size_t ins
     if (cell->error.code)
         strbuf_adds(out, cell->error.message);
     else
-        strbuf_addf(out, "%s%s, weight %" PRIu64 ", %" PRIu64 " session%s",
-                    traffic_state_name(view->state), view->up ? "" : " (down)", view->weight,
+        strbuf_addf(out, "%s%s, weight %.6g, %" PRIu64 " session%s",
+                    traffic_state_name(view->state), view->up ? "" : " (down)",
+                    (double)view->weight / (double)(view->parts ? view->parts : 1),
                     view->sessions, view->sessions == 1 ? "" : "s");
 }
 

@@ -9,41 +9,18 @@
 #include "base/units.h"
 
 #define COLUMNS_MAX 256
-#define ADMIN_MAINT                                                                                \
-    0x67u /* forced, inherited, by the configuration, no address (two kinds): SRV_ADMF_*MAINT */
+/* forced, inherited, no address (two kinds): SRV_ADMF_MAINT. Not 4, which tells for ever that it began `disabled` */
+#define ADMIN_MAINT 0x63u
 #define ADMIN_DRAIN 0x18u /* forced, inherited: SRV_ADMF_*DRAIN */
+#define WEIGHT_MOST 256u
+#define SCALE_MOST 100u
+#define LINE_MOST 15000 /* bytes; HAProxy takes 16 KiB */
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-"
 
 bool haproxy_is_name(const char *name)
 {
     size_t length = strspn(name, NAME_BYTES);
     return length > 0 && length <= 255 && !name[length];
-}
-
-static uint32_t percent_of(uint32_t weight)
-{
-    uint32_t percent = (weight + 5) / 10;
-    return percent ? percent : 1;
-}
-
-void haproxy_request(struct strbuf *out, const char *backend, const struct traffic_order *orders,
-                     size_t count)
-{
-    static const char *const states[] = {
-        [ORDER_DRAIN] = "drain", [ORDER_MAINT] = "maint", [ORDER_READY] = "ready"};
-    strbuf_adds(out, "show cli level; ");
-    for (size_t i = 0; i < count; i++) {
-        const struct traffic_order *order = &orders[i];
-        if (order->command == ORDER_LOOK)
-            continue;
-        if (order->weight != WEIGHT_KEEP)
-            strbuf_addf(out, "set server %s/%s weight %u%%; ", backend, order->server,
-                        percent_of(order->weight));
-        strbuf_addf(out, "set server %s/%s state %s; ", backend, order->server,
-                    states[order->command]);
-    }
-    /* 4: servers only; -1: all of them */
-    strbuf_addf(out, "show servers state %s; show stat %s 4 -1\n", backend, backend);
 }
 
 /* --- lines and columns --- */
@@ -164,50 +141,157 @@ static bool read_numbers(const struct table_shape *shape, const struct columns *
     return true;
 }
 
-/* Reads the rows of the table whose heading was found, each into those orders that are about its
- * server. */
-static enum find read_rows(const struct table_shape *shape, const struct line *heading,
-                           const char **at, const char *end, const char *backend,
-                           struct traffic_order *orders, size_t count,
-                           void (*store)(struct traffic_view *view, const uint64_t *numbers),
-                           bool found[HAPROXY_ORDERS_MAX])
-{
-    struct line fields[COLUMNS_MAX], line;
+/* The rows of one backend in the table whose heading was found. */
+struct rows {
+    const struct table_shape *shape;
     struct columns columns;
+    const char *backend, *at, *end;
+    /* of the row at hand */
+    struct line server;
     uint64_t numbers[NUMBERS_MAX];
-    size_t left = count;
-    read_heading(&columns, shape, heading);
-    for (const char *row = *at; left && next_line(&row, end, &line) && *line.text != '#'; *at = row) {
-        size_t width = split(&line, shape->separator, fields);
-        if (columns.backend >= width || columns.server >= width ||
-            !line_is(&fields[columns.backend], backend))
-            continue;
-        for (size_t i = 0; i < count; i++) {
-            if (found[i] || !line_is(&fields[columns.server], orders[i].server))
-                continue;
-            if (!read_numbers(shape, &columns, fields, width, numbers))
-                return FIND_MALFORMED;
-            store(&orders[i].view, numbers);
-            found[i] = true;
-            left--;
-        }
-    }
-    return left ? FIND_NO_ROW : FIND_FOUND;
+    bool sound; /* each number that must be there is one */
+};
+
+static void rows_begin(struct rows *rows, const struct table_shape *shape, const struct line *heading,
+                       const char *at, const char *end, const char *backend)
+{
+    *rows = (struct rows){.shape = shape, .backend = backend, .at = at, .end = end};
+    read_heading(&rows->columns, shape, heading);
 }
 
-static void store_state(struct traffic_view *view, const uint64_t *numbers)
+static bool rows_next(struct rows *rows)
 {
+    struct line fields[COLUMNS_MAX], line;
+    for (const char *row = rows->at; next_line(&row, rows->end, &line) && *line.text != '#'; rows->at = row) {
+        size_t width = split(&line, rows->shape->separator, fields);
+        if (rows->columns.backend >= width || rows->columns.server >= width ||
+            !line_is(&fields[rows->columns.backend], rows->backend))
+            continue;
+        rows->server = fields[rows->columns.server];
+        rows->sound = read_numbers(rows->shape, &rows->columns, fields, width, rows->numbers);
+        rows->at = row;
+        return true;
+    }
+    return false;
+}
+
+/* --- weights --- */
+
+/* A backend's weights are raised while a server has a share that its configured weight has not: all of them are `factor` times the
+ * configured ones then, so that their proportions stay. */
+struct scale {
+    uint64_t factor;
+    bool raised;
+};
+
+/* One of configured weight 0 is left alone. */
+static bool is_weighed(const struct rows *rows)
+{
+    return rows->sound && rows->numbers[STATE_FULL_WEIGHT] > 0 &&
+           rows->numbers[STATE_FULL_WEIGHT] <= WEIGHT_MOST && rows->numbers[STATE_WEIGHT] <= WEIGHT_MOST;
+}
+
+static struct scale read_scale(struct rows rows)
+{
+    struct scale out = {.factor = SCALE_MOST};
+    bool any = false;
+    while (rows_next(&rows)) {
+        uint64_t full = rows.numbers[STATE_FULL_WEIGHT];
+        if (!is_weighed(&rows))
+            continue;
+        any = true;
+        if (full * out.factor > WEIGHT_MOST)
+            out.factor = WEIGHT_MOST / full;
+        out.raised = out.raised || rows.numbers[STATE_WEIGHT] > full;
+    }
+    if (!any)
+        out.factor = 1;
+    return out;
+}
+
+/* A row's weight in parts of one of the configuration's. */
+static uint64_t weight_in_parts(const struct rows *row, const struct scale *scale)
+{
+    uint64_t weight = row->numbers[STATE_WEIGHT];
+    if (scale->raised || !is_weighed(row))
+        return weight;
+    return weight * scale->factor < WEIGHT_MOST ? weight * scale->factor : WEIGHT_MOST;
+}
+
+static const struct traffic_order *order_of(const struct line *server, const struct traffic_order *orders,
+                                            size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (line_is(server, orders[i].server) && orders[i].command != ORDER_LOOK && orders[i].weight != WEIGHT_KEEP)
+            return &orders[i];
+    return NULL;
+}
+
+/* What it is to have, in those parts. */
+static uint64_t wanted_parts(const struct rows *row, const struct scale *scale, const struct traffic_order *order)
+{
+    uint64_t full = row->numbers[STATE_FULL_WEIGHT] * scale->factor, parts;
+    if (!order || !is_weighed(row))
+        return weight_in_parts(row, scale);
+    parts = (full * order->weight + WEIGHT_FULL / 2) / WEIGHT_FULL;
+    return parts ? parts : 1;
+}
+
+/* Whether what is wanted needs the parts. A look finds raised weights by one that is above the configured one. */
+static bool must_raise(struct rows rows, const struct scale *scale, const struct traffic_order *orders, size_t count)
+{
+    bool broken = false, seen = false;
+    while (rows_next(&rows)) {
+        uint64_t parts = wanted_parts(&rows, scale, order_of(&rows.server, orders, count));
+        if (!is_weighed(&rows))
+            continue;
+        broken = broken || parts % scale->factor != 0;
+        seen = seen || parts > rows.numbers[STATE_FULL_WEIGHT];
+    }
+    return broken && seen;
+}
+
+static uint64_t weight_to_tell(uint64_t parts, const struct scale *scale, bool raised)
+{
+    uint64_t weight = raised ? parts : (parts + scale->factor / 2) / scale->factor;
+    return parts && !weight ? 1 : weight;
+}
+
+/* Each that is told grows first, then the others shrink: there is never less than there was. */
+static void add_weights(struct strbuf *out, const struct rows *all, const struct traffic_order *orders, size_t count)
+{
+    struct scale scale = read_scale(*all);
+    bool raised = must_raise(*all, &scale, orders, count);
+    for (int shrinks = 0; shrinks < 2; shrinks++)
+        for (struct rows rows = *all; rows_next(&rows);) {
+            const struct traffic_order *order = order_of(&rows.server, orders, count);
+            uint64_t weight = weight_to_tell(wanted_parts(&rows, &scale, order), &scale, raised);
+            if (is_weighed(&rows) && (weight <= rows.numbers[STATE_WEIGHT]) == shrinks &&
+                (order || raised || scale.raised))
+                strbuf_addf(out, "set server %s/%.*s weight %" PRIu64 "; ", rows.backend, (int)rows.server.length,
+                            rows.server.text, weight);
+        }
+}
+
+/* --- the two tables, row by row --- */
+
+static void store_state(struct traffic_view *view, const struct rows *row, const struct scale *scale)
+{
+    const uint64_t *numbers = row->numbers;
     view->state = numbers[STATE_ADMIN] & ADMIN_MAINT   ? TRAFFIC_MAINT
                   : numbers[STATE_ADMIN] & ADMIN_DRAIN ? TRAFFIC_DRAIN
                                                        : TRAFFIC_READY;
     /* starting (slow start), running */
     view->up = numbers[STATE_OPERATIONAL] == 1 || numbers[STATE_OPERATIONAL] == 2;
-    view->weight = numbers[STATE_WEIGHT];
-    view->full_weight = numbers[STATE_FULL_WEIGHT];
+    view->weight = weight_in_parts(row, scale);
+    view->full_weight = is_weighed(row) ? numbers[STATE_FULL_WEIGHT] * scale->factor : 0;
+    view->parts = scale->factor;
 }
 
-static void store_stats(struct traffic_view *view, const uint64_t *numbers)
+static void store_stats(struct traffic_view *view, const struct rows *row, const struct scale *scale)
 {
+    const uint64_t *numbers = row->numbers;
+    (void)scale;
     view->sessions = numbers[STAT_CURRENT] > UINT32_MAX || numbers[STAT_QUEUED] > UINT32_MAX
                          ? UINT64_MAX
                          : numbers[STAT_CURRENT] + numbers[STAT_QUEUED];
@@ -221,6 +305,25 @@ static void store_stats(struct traffic_view *view, const uint64_t *numbers)
         .response_ms = numbers[STAT_RESPONSE_MS],
         .total_ms = numbers[STAT_TOTAL_MS],
     };
+}
+
+/* Each row into those orders that are about its server. */
+static enum find read_rows(struct rows rows, struct traffic_order *orders, size_t count,
+                           void (*store)(struct traffic_view *view, const struct rows *row, const struct scale *scale),
+                           const struct scale *scale, bool found[HAPROXY_ORDERS_MAX])
+{
+    size_t left = count;
+    while (left && rows_next(&rows))
+        for (size_t i = 0; i < count; i++) {
+            if (found[i] || !line_is(&rows.server, orders[i].server))
+                continue;
+            if (!rows.sound)
+                return FIND_MALFORMED;
+            store(&orders[i].view, &rows, scale);
+            found[i] = true;
+            left--;
+        }
+    return left ? FIND_NO_ROW : FIND_FOUND;
 }
 
 /* Goes to the table's heading, and keeps the first line that stood before it: HAProxy's answers to
@@ -290,18 +393,21 @@ static int compare(const struct traffic_order *order, const char *backend, struc
         return err_set(err, ERR_FAILED, "server %s/%s was set to %s and is in %s", backend,
                        order->server, traffic_state_name(wanted[order->command]),
                        traffic_state_name(view->state));
-    if (order->weight == WEIGHT_KEEP)
-        return 0;
-    uint64_t weight = view->full_weight * percent_of(order->weight) / 100;
-    if (weight == 0)
-        return err_set(err, ERR_REFUSED,
-                       "server %s/%s has weight %" PRIu64 " in HAProxy's configuration, of which "
-                       "there is no %u%%; give each server `weight 100` there",
-                       backend, order->server, view->full_weight, percent_of(order->weight));
-    if (view->weight != weight)
-        return err_set(err, ERR_FAILED,
-                       "server %s/%s was set to weight %" PRIu64 " and has %" PRIu64, backend,
-                       order->server, weight, view->weight);
+    return 0;
+}
+
+/* Whether every server has the weight that it would be told again. */
+static int compare_weights(const struct rows *all, const struct traffic_order *orders, size_t count, struct err *err)
+{
+    struct scale scale = read_scale(*all);
+    bool raised = must_raise(*all, &scale, orders, count);
+    for (struct rows rows = *all; rows_next(&rows);) {
+        const struct traffic_order *order = order_of(&rows.server, orders, count);
+        uint64_t weight = weight_to_tell(wanted_parts(&rows, &scale, order), &scale, raised);
+        if (order && is_weighed(&rows) && weight != rows.numbers[STATE_WEIGHT])
+            return err_set(err, ERR_FAILED, "server %s/%s was set to weight %" PRIu64 " and has %" PRIu64,
+                           rows.backend, order->server, weight, rows.numbers[STATE_WEIGHT]);
+    }
     return 0;
 }
 
@@ -320,12 +426,17 @@ int haproxy_answer(struct traffic_order *orders, size_t count, const char *backe
     const char *at = text, *end = text + length;
     bool found[HAPROXY_ORDERS_MAX] = {false}, counted[HAPROXY_ORDERS_MAX] = {false}, writes = false;
     struct line heading, said = {NULL, 0}, ignored = {NULL, 0};
+    struct scale scale = {.factor = 1};
+    struct rows states = {0}, stats;
     int rc = check_level(&at, end, err);
     if (rc < 0)
         return rc;
     enum find find = find_table(&states_shape, &at, end, &heading, &said);
-    if (find == FIND_FOUND)
-        find = read_rows(&states_shape, &heading, &at, end, backend, orders, count, store_state, found);
+    if (find == FIND_FOUND) {
+        rows_begin(&states, &states_shape, &heading, at, end, backend);
+        scale = read_scale(states);
+        find = read_rows(states, orders, count, store_state, &scale, found);
+    }
     if (find != FIND_FOUND)
         return missing(find, &said, backend, first_missing(orders, count, found), err);
     for (size_t i = 0; i < count; i++)
@@ -333,12 +444,64 @@ int haproxy_answer(struct traffic_order *orders, size_t count, const char *backe
     if (said.text && writes)
         return told(&said, err);
     find = find_table(&stats_shape, &at, end, &heading, &ignored);
-    if (find == FIND_FOUND)
-        find = read_rows(&stats_shape, &heading, &at, end, backend, orders, count, store_stats, counted);
+    if (find == FIND_FOUND) {
+        rows_begin(&stats, &stats_shape, &heading, at, end, backend);
+        find = read_rows(stats, orders, count, store_stats, NULL, counted);
+    }
     if (find != FIND_FOUND)
         return missing(FIND_MALFORMED, &said, backend, "", err);
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = orders[i].view.sessions == UINT64_MAX ? missing(FIND_MALFORMED, &said, backend, "", err)
                                                    : compare(&orders[i], backend, err);
+    return rc < 0 ? rc : compare_weights(&states, orders, count, err);
+}
+
+/* --- what is said --- */
+
+bool haproxy_must_look(const struct traffic_order *orders, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (orders[i].command != ORDER_LOOK && orders[i].weight != WEIGHT_KEEP)
+            return true;
+    return false;
+}
+
+void haproxy_look(struct strbuf *out, const char *backend)
+{
+    strbuf_addf(out, "show cli level; show servers state %s\n", backend);
+}
+
+static int weigh(struct strbuf *out, const char *backend, const struct traffic_order *orders, size_t count,
+                 const char *text, size_t length, struct err *err)
+{
+    const char *at = text, *end = text + length;
+    struct line heading, said = {NULL, 0};
+    struct rows rows;
+    int rc = check_level(&at, end, err);
+    if (rc < 0)
+        return rc;
+    enum find find = find_table(&states_shape, &at, end, &heading, &said);
+    if (find != FIND_FOUND)
+        return missing(find, &said, backend, "", err);
+    rows_begin(&rows, &states_shape, &heading, at, end, backend);
+    add_weights(out, &rows, orders, count);
+    return 0;
+}
+
+int haproxy_request(struct strbuf *out, const char *backend, const struct traffic_order *orders,
+                    size_t count, const char *look, size_t look_length, struct err *err)
+{
+    static const char *const states[] = {
+        [ORDER_DRAIN] = "drain", [ORDER_MAINT] = "maint", [ORDER_READY] = "ready"};
+    strbuf_adds(out, "show cli level; ");
+    int rc = haproxy_must_look(orders, count) ? weigh(out, backend, orders, count, look, look_length, err) : 0;
+    for (size_t i = 0; i < count; i++)
+        if (orders[i].command != ORDER_LOOK)
+            strbuf_addf(out, "set server %s/%s state %s; ", backend, orders[i].server, states[orders[i].command]);
+    if (rc == 0 && haproxy_must_look(orders, count) && (out->overflowed || out->length > LINE_MOST))
+        rc = err_set(err, ERR_REFUSED,
+                     "backend %s has too many servers for their weights to be changed at once; give it fewer", backend);
+    /* 4: servers only; -1: all of them */
+    strbuf_addf(out, "show servers state %s; show stat %s 4 -1\n", backend, backend);
     return rc;
 }

@@ -3,6 +3,9 @@
 
 static void exchange(struct lane *lane);
 
+/* A weight is told after a look at those of its whole backend. */
+enum { STEP_WEIGHTS, STEP_ORDERS };
+
 static void stop(struct lane *lane)
 {
     if (lane->channel)
@@ -19,12 +22,18 @@ static size_t chunk_of(const struct lane *lane)
     return left < HAPROXY_ORDERS_MAX ? left : HAPROXY_ORDERS_MAX;
 }
 
+static void tell(struct lane *lane);
+
 static void read_answer(struct lane *lane)
 {
     struct err error = {0};
     size_t count = chunk_of(lane);
     if (lane->answer.overflowed) {
         lane_fail(lane, ERR_PROTOCOL, "the answer is too long for a stats socket");
+        return;
+    }
+    if (lane->step == STEP_WEIGHTS) {
+        tell(lane);
         return;
     }
     if (haproxy_answer(&lane->first->orders[lane->at], count, lane->front->balancer->backend,
@@ -102,14 +111,11 @@ static void relay(struct lane *lane)
                    });
 }
 
-static void exchange(struct lane *lane)
+static void converse(struct lane *lane)
 {
     static const struct ssh_channel_events events = {.received = on_received, .closed = on_closed};
     const struct balancer *balancer = lane->front->balancer;
     strbuf_reset(&lane->answer);
-    strbuf_reset(&lane->request);
-    haproxy_request(&lane->request, balancer->backend, &lane->first->orders[lane->at],
-                    chunk_of(lane));
     if (!balancer->host) {
         relay(lane);
         return;
@@ -123,6 +129,30 @@ static void exchange(struct lane *lane)
     }
     /* far below what a channel takes at once; HAProxy closes by itself after its answers */
     ssh_channel_write(lane->channel, lane->request.text, lane->request.length);
+}
+
+static void tell(struct lane *lane)
+{
+    struct err error = {0};
+    lane->step = STEP_ORDERS;
+    strbuf_reset(&lane->request);
+    if (haproxy_request(&lane->request, lane->front->balancer->backend, &lane->first->orders[lane->at],
+                        chunk_of(lane), lane->answer.text, lane->answer.length, &error) < 0)
+        lane_finish(lane, &error);
+    else
+        converse(lane);
+}
+
+static void exchange(struct lane *lane)
+{
+    if (!haproxy_must_look(&lane->first->orders[lane->at], chunk_of(lane))) {
+        tell(lane);
+        return;
+    }
+    lane->step = STEP_WEIGHTS;
+    strbuf_reset(&lane->request);
+    haproxy_look(&lane->request, lane->front->balancer->backend);
+    converse(lane);
 }
 
 const struct balancer_type haproxy_type = {

@@ -214,8 +214,6 @@ void task_start(struct task *task, enum balancer_wish wish, enum stage stage, st
 /* What each item keeps of its weight, after a look. Below 0: it cannot be, and the task's sentence says why. */
 int share_plan(struct task *task);
 bool share_is_ordinary(const struct task *task);
-/* Found before anything changes, with the task's sentence: a server has no small share of its weight. */
-bool share_is_too_coarse(struct task *task);
 /* Asks every balancer what the stage asks; what comes after follows from the answers. */
 void task_begin(struct task *task, enum stage stage);
 /* Ends with DONE_OK a moment later. */

@@ -1,13 +1,10 @@
 /* Shares of the traffic: what weight each server keeps, balancer by balancer, from how the balancer has them. */
 #include "core/share.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "balancer_internal.h"
-
-#define FULL_WEIGHT_MIN 100 /* of HAProxy, whose weights are told in percent of it */
 
 static const struct balancer *balancer_of(const struct balancers *balancers, size_t front)
 {
@@ -147,27 +144,6 @@ void balancers_enter(struct balancers *balancers, size_t member, const struct tr
     task->items[0].in = true;
     task->items[0].weight = WEIGHT_BY_SHARE;
     task_start(task, BALANCER_IN, STAGE_READY, fn, context);
-}
-
-/* --- before anything changes --- */
-
-bool share_is_too_coarse(struct task *task)
-{
-    struct balancers *balancers = task->balancers;
-    for (size_t front = 0; balancers->shares && front < balancers->count; front++)
-        for (size_t i = 0; i < task->item_count; i++) {
-            const struct cell *cell = cell_at(balancers, front, task->items[i].instance);
-            char why[200];
-            if (balancer_of(balancers, front)->kind != BALANCER_HAPROXY || cell->view.full_weight >= FULL_WEIGHT_MIN)
-                continue;
-            snprintf(why, sizeof(why),
-                     "has weight %" PRIu64 ", of which a canary has no small share; give each server `weight 100` in "
-                     "HAProxy's configuration",
-                     cell->view.full_weight);
-            no_share(task, front, cell, why);
-            return true;
-        }
-    return false;
 }
 
 /* --- as the balancers have it --- */

@@ -283,37 +283,11 @@ int64_t drain_limit_ms(const struct balancers *balancers)
     return longest;
 }
 
-/* Found before anything changes: a warm-up's first step of which the server's weight has no share. */
-static bool tell_no_share(struct task *task)
-{
-    for (size_t front = 0; front < task->balancers->count; front++) {
-        const struct balancer *balancer = task->balancers->fleet->fronts[front].balancer;
-        for (size_t i = 0; i < task->item_count && balancer->warmup_count; i++) {
-            const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
-            char name[200];
-            if (balancer->kind != BALANCER_HAPROXY || !cell->server ||
-                cell->view.full_weight * balancer->warmup[0].weight / WEIGHT_FULL > 0)
-                continue;
-            name_front(name, task, front);
-            snprintf(task->sentence, sizeof(task->sentence),
-                     "%s: server %.100s has weight %" PRIu64 ", of which `warmup` has no %u%%; give "
-                     "each server `weight 100` in HAProxy's configuration",
-                     name, cell->server, cell->view.full_weight, balancer->warmup[0].weight / 10);
-            return true;
-        }
-    }
-    return false;
-}
-
 static void looked(struct task *task)
 {
     EACH_CELL(task, i, cell)
     cell->found = cell->view;
     settle_members(task);
-    if (task->wish == BALANCER_LOOK && (tell_no_share(task) || share_is_too_coarse(task))) {
-        task_end(task, DONE_FAILED, task->sentence);
-        return;
-    }
     if (task->wish == BALANCER_OUT)
         task_begin(task, STAGE_DRAIN);
     else if (task->shares && share_plan(task) < 0)

@@ -181,6 +181,8 @@ static void broken_answers_are_bounded(void **state)
     free(wide);
 }
 
+#define WEIGHED "1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight\n"
+
 static void a_request_is_one_line_that_ends_with_a_look(void **state)
 {
     struct traffic_order orders[] = {
@@ -188,44 +190,150 @@ static void a_request_is_one_line_that_ends_with_a_look(void **state)
         {.command = ORDER_DRAIN, .weight = WEIGHT_KEEP, .server = "node1"},
         {.command = ORDER_LOOK, .weight = WEIGHT_KEEP, .server = "node3"},
     };
+    static const char look[] = "admin\n\n" WEIGHED "3 shop node2 2 1 100 100\n3 shop node1 2 0 100 100\n\n";
     struct strbuf text;
+    struct err err = {0};
     (void)state;
     strbuf_init(&text, 4096);
-    haproxy_request(&text, "shop", orders, 3);
-    assert_string_equal(text.text, "show cli level; set server shop/node2 weight 5%; "
+    assert_true(haproxy_must_look(orders, 3));
+    assert_int_equal(haproxy_request(&text, "shop", orders, 3, look, strlen(look), &err), 0);
+    assert_string_equal(text.text, "show cli level; set server shop/node1 weight 200; "
+                                   "set server shop/node2 weight 11; "
                                    "set server shop/node2 state ready; "
                                    "set server shop/node1 state drain; "
                                    "show servers state shop; show stat shop 4 -1\n");
     strbuf_reset(&text);
-    haproxy_request(&text, "shop", &orders[2], 1);
+    assert_false(haproxy_must_look(&orders[1], 2));
+    assert_int_equal(haproxy_request(&text, "shop", &orders[2], 1, NULL, 0, &err), 0);
     assert_null(strstr(text.text, "set "));
     strbuf_release(&text);
 }
 
-#define WEIGHED "1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight\n"
+/* Whether a look that says `rows` has server a told so much of its weight, and what all are told then. */
+static void is_told(const char *rows, uint32_t weight, const char *wanted)
+{
+    struct traffic_order order = {.command = ORDER_READY, .weight = weight, .server = "a"};
+    struct strbuf text;
+    struct err err = {0};
+    char look[600];
+    snprintf(look, sizeof(look), "admin\n\n" WEIGHED "%s\n", rows);
+    strbuf_init(&text, 4096);
+    assert_int_equal(haproxy_request(&text, "shop", &order, 1, look, strlen(look), &err), 0);
+    char *end = strstr(text.text, "set server shop/a state ready;");
+    assert_non_null(end);
+    *end = '\0';
+    assert_string_equal(text.text + strlen("show cli level; "), wanted);
+    strbuf_release(&text);
+}
 
-/* Weights are read back; one of which there is no such share is refused with a word. */
-static void a_weight_is_a_share_of_the_full_one(void **state)
+static void weights_are_raised_while_one_has_a_part_and_configured_again_after(void **state)
+{
+    (void)state;
+    is_told("3 shop a 2 0 1 1\n3 shop b 2 0 1 1\n", 158,
+            "set server shop/a weight 16; set server shop/b weight 100; ");
+    is_told("3 shop a 2 0 16 1\n3 shop b 2 0 100 1\n", WEIGHT_FULL,
+            "set server shop/a weight 1; set server shop/b weight 1; ");
+    /* another one keeps its part */
+    is_told("3 shop a 2 0 16 1\n3 shop b 2 0 100 1\n3 shop c 2 0 20 1\n", WEIGHT_FULL,
+            "set server shop/a weight 100; set server shop/b weight 100; set server shop/c weight 20; ");
+    is_told("3 shop a 2 0 1 1\n3 shop b 2 0 1 1\n", WEIGHT_FULL, "set server shop/a weight 1; ");
+}
+
+static void configured_proportions_are_kept(void **state)
+{
+    (void)state;
+    is_told("3 shop a 2 0 100 100\n3 shop b 2 0 50 50\n", 55,
+            "set server shop/b weight 100; set server shop/a weight 11; ");
+    is_told("3 shop a 2 0 11 100\n3 shop b 2 0 100 50\n", WEIGHT_FULL,
+            "set server shop/a weight 100; set server shop/b weight 50; ");
+    /* what somebody set by hand is neither lost nor more than HAProxy takes */
+    is_told("3 shop a 2 0 100 100\n3 shop b 2 0 25 50\n", 55,
+            "set server shop/a weight 6; ");
+    is_told("3 shop a 2 0 256 256\n3 shop b 2 0 10 10\n", 55, "set server shop/a weight 14; ");
+    is_told("3 shop a 2 0 0 0\n3 shop b 2 0 10 10\n", 55, "");
+    /* nobody has its whole weight: the nearest of the configured one */
+    is_told("3 shop a 2 0 100 100\n", 55, "set server shop/a weight 6; ");
+}
+
+static void a_backend_whose_weights_are_no_line_is_refused(void **state)
+{
+    struct traffic_order order = {.command = ORDER_READY, .weight = 50, .server = "server1"};
+    struct strbuf look, text;
+    struct err err = {0};
+    (void)state;
+    strbuf_init(&look, 1 << 20);
+    strbuf_init(&text, 1 << 20);
+    strbuf_adds(&look, "admin\n\n" WEIGHED);
+    for (int i = 0; i < 1000; i++)
+        strbuf_addf(&look, "3 shop server%d 2 0 1 1\n", i);
+    assert_int_equal(haproxy_request(&text, "shop", &order, 1, look.text, look.length, &err), ERR_REFUSED);
+    assert_non_null(strstr(err.message, "too many servers"));
+    /* ordinary weights are told to those that the order is about */
+    order.weight = WEIGHT_FULL;
+    strbuf_reset(&text);
+    assert_int_equal(haproxy_request(&text, "shop", &order, 1, look.text, look.length, &err), 0);
+    assert_int_equal(haproxy_request(&text, "shop", &order, 1, "user\n", 5, &err), ERR_REFUSED);
+    assert_int_equal(haproxy_request(&text, "shop", &order, 1, "", 0, &err), ERR_PROTOCOL);
+    strbuf_release(&look);
+    strbuf_release(&text);
+}
+
+static int answered(struct traffic_order *order, const char *rows, struct err *err)
+{
+    char text[600];
+    snprintf(text, sizeof(text), "admin\n\n" WEIGHED "%s\n" STATS "shop,a,0,0,0,0\n", rows);
+    memset(err, 0, sizeof(*err));
+    return haproxy_answer(order, 1, "shop", text, strlen(text), err);
+}
+
+/* A reload in between gives the configured weights back. */
+static void weights_are_read_back(void **state)
 {
     static const struct {
-        const char *row;
+        const char *rows;
         int code;
         const char *sentence;
     } cases[] = {
+        {"3 shop a 2 0 5 1\n3 shop b 2 0 100 1\n", 0, ""},
+        {"3 shop a 2 0 5 100\n3 shop b 2 0 50 50\n", 0, ""},
         {"3 shop a 2 0 5 100\n", 0, ""},
-        {"3 shop a 2 0 10 200\n", 0, ""},
+        {"3 shop a 2 0 1 1\n3 shop b 2 0 1 1\n", ERR_FAILED, "was set to weight 5 and has 1"},
         {"3 shop a 2 0 100 100\n", ERR_FAILED, "was set to weight 5 and has 100"},
-        {"3 shop a 2 0 0 1\n", ERR_REFUSED, "give each server `weight 100` there"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct traffic_order order = {.command = ORDER_READY, .weight = 50, .server = "a"};
-        struct err err = {0};
-        char text[600];
-        snprintf(text, sizeof(text), "admin\n\n" WEIGHED "%s\n" STATS "shop,a,0,0,0,0\n", cases[i].row);
-        assert_int_equal(haproxy_answer(&order, 1, "shop", text, strlen(text), &err), cases[i].code);
+        struct err err;
+        assert_int_equal(answered(&order, cases[i].rows, &err), cases[i].code);
         assert_true(!err.code || strstr(err.message, cases[i].sentence));
     }
+}
+
+/* So that looks before and after weights were raised compare. */
+static void a_view_has_the_same_weight_raised_or_not(void **state)
+{
+    struct traffic_order order = {.command = ORDER_LOOK, .server = "a"};
+    struct err err;
+    (void)state;
+    for (int raised = 0; raised < 2; raised++) {
+        const char *rows = raised ? "3 shop a 2 0 100 1\n3 shop b 2 0 5 1\n" : "3 shop a 2 0 1 1\n3 shop b 2 0 1 1\n";
+        assert_int_equal(answered(&order, rows, &err), 0);
+        assert_int_equal(order.view.weight, 100);
+        assert_int_equal(order.view.full_weight, 100);
+        assert_int_equal(order.view.parts, 100);
+    }
+}
+
+/* HAProxy tells for ever that a server began disabled. */
+static void a_server_that_began_disabled_can_be_in(void **state)
+{
+    struct traffic_order order = {.command = ORDER_READY, .weight = WEIGHT_KEEP, .server = "a"};
+    struct err err;
+    (void)state;
+    assert_int_equal(answered(&order, "3 shop a 2 4 1 1\n", &err), 0);
+    assert_int_equal(order.view.state, TRAFFIC_READY);
+    assert_int_equal(answered(&order, "3 shop a 2 5 1 1\n", &err), ERR_FAILED);
+    assert_int_equal(order.view.state, TRAFFIC_MAINT);
 }
 
 static void all_servers_are_read_from_one_answer_with_what_was_counted(void **state)
@@ -240,8 +348,8 @@ static void all_servers_are_read_from_one_answer_with_what_was_counted(void **st
     assert_int_equal(haproxy_answer(orders, 2, "shop", text, strlen(text), &err), 0);
     assert_int_equal(orders[0].view.state, TRAFFIC_MAINT);
     assert_int_equal(orders[0].view.counts.status_5xx, 0);
-    assert_int_equal(orders[1].view.weight, 50);
-    assert_int_equal(orders[1].view.full_weight, 100);
+    assert_int_equal(orders[1].view.weight, 100);
+    assert_int_equal(orders[1].view.full_weight, 200);
     const struct traffic_counts *counts = &orders[1].view.counts;
     assert_true(counts->counted);
     assert_int_equal(counts->sessions, 700);
@@ -274,7 +382,12 @@ int main(void)
         cmocka_unit_test(an_answer_cut_anywhere_is_never_taken),
         cmocka_unit_test(broken_answers_are_bounded),
         cmocka_unit_test(a_request_is_one_line_that_ends_with_a_look),
-        cmocka_unit_test(a_weight_is_a_share_of_the_full_one),
+        cmocka_unit_test(weights_are_raised_while_one_has_a_part_and_configured_again_after),
+        cmocka_unit_test(configured_proportions_are_kept),
+        cmocka_unit_test(a_backend_whose_weights_are_no_line_is_refused),
+        cmocka_unit_test(weights_are_read_back),
+        cmocka_unit_test(a_view_has_the_same_weight_raised_or_not),
+        cmocka_unit_test(a_server_that_began_disabled_can_be_in),
         cmocka_unit_test(all_servers_are_read_from_one_answer_with_what_was_counted),
         cmocka_unit_test(names_that_would_say_more_are_none),
     };
