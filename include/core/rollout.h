@@ -45,6 +45,7 @@
  *   has passed gate and enable there. A node unhealthy before (or without a release) counts as out
  *   from the start, so changing it costs nothing. One that fell in its bake is out. A node that
  *   could not be reached at setup is not counted.
+ * - Who is out is counted by weight. A node that is heavier than `max_unavailable` goes out when nobody else is.
  * - Within a wave, nodes that are out already go first. When only nodes that were out before, in
  *   later waves, keep the present wave from starting, they join it.
  * - A node let in whose first drain or activate would be one too many, because others fell
@@ -393,7 +394,8 @@ struct rollout_config {
                           * contract are pending */
     uint32_t share;           /* what the target has at the start, as the balancers tell */
     const size_t *lock_order; /* borrowed; every node once, the same for all runners; NULL: by index */
-    uint32_t max_unavailable; /* resolved, at least 1 */
+    const uint32_t *weights;  /* of the nodes, borrowed; NULL: 1 each */
+    uint32_t max_unavailable; /* resolved, of the sum of weights; at least 1 */
     uint32_t quorum;       /* healthy nodes that we leave in any case; 0: none */
     bool asks_leader;      /* who leads goes last */
     bool waits_ready;      /* a changed node must have caught up */

@@ -368,8 +368,6 @@ static int make_machine(struct engine *engine, struct err *err)
     const struct playbook *playbook = engine->playbook;
     const struct health *health = &playbook->health;
     size_t count = engine->fleet->count;
-    uint32_t unavailable =
-        amount_of(strategy_max_unavailable(playbook), (uint32_t)count);
     const size_t *lock_order = engine_lock_order(engine, err);
     if (!lock_order)
         return err->code;
@@ -382,7 +380,8 @@ static int make_machine(struct engine *engine, struct err *err)
         .waves_passed = engine->settings->waves_passed,
         .share = share_before(engine),
         .lock_order = lock_order,
-        .max_unavailable = unavailable ? unavailable : 1,
+        .weights = engine->weights,
+        .max_unavailable = engine->max_unavailable,
         .quorum = strategy_quorum(playbook, (uint32_t)count),
         .asks_leader = playbook->strategy.order == ORDER_REPLICAS_FIRST,
         .waits_ready = playbook->strategy.ready_after != NULL,
@@ -507,6 +506,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
         (rc = make_hooks(engine, err)) < 0 || (rc = make_migrations(engine, err)) < 0 || (rc = engine_make_sides(engine, err)) < 0 ||
         (rc = engine_make_shares(engine, err)) < 0 ||
+        (rc = engine_make_capacity(engine, err)) < 0 ||
         (rc = make_machine(engine, err)) < 0)
         goto out;
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};

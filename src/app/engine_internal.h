@@ -77,6 +77,8 @@ struct engine {
     enum { SHARE_SET, SHARE_GOING, SHARE_SAFE, SHARE_LEVEL } share_state;
     bool share_undoes;        /* the way under way is an undo's */
     bool *updated, *chosen;   /* of a share, one a node */
+    uint32_t *weights;        /* of max_unavailable, one a node: 1 each when it counts nodes */
+    uint32_t weight_sum, max_unavailable;
     struct roster roster;
     bool lease_lost;       /* the machine was told: nothing goes out any more, not even the second half of an action */
     struct event *events;  /* a ring of what is still to be told to the machine */
@@ -122,6 +124,10 @@ void engine_add_side(const struct worker *worker, struct event *event);
 /* A canary behind balancers: engine_share.c. */
 bool engine_shares(const struct engine *engine);
 int engine_make_shares(struct engine *engine, struct err *err);
+/* What may be out of service: engine_capacity.c. By the nodes' weights when it is a percentage and they differ. */
+int engine_make_capacity(struct engine *engine, struct err *err);
+/* The part of the fleet, of `full`, that serves at worst. */
+uint32_t engine_promised(const struct engine *engine, uint32_t full);
 /* Ends heartbeats, deliveries, probes of a worker. */
 void engine_worker_release(struct worker *worker);
 /* Last lines of the service's journal, as output records. */

@@ -4,7 +4,6 @@
 #include "base/strbuf.h"
 #include "core/share.h"
 #include "engine_step.h"
-#include "model/strategy.h"
 
 #define NAMES_MAX 400
 
@@ -21,15 +20,6 @@ int engine_make_shares(struct engine *engine, struct err *err)
     return engine->updated && engine->chosen ? 0 : err_set(err, ERR_MEMORY, "out of memory");
 }
 
-/* Per mille of the fleet that serves at worst. */
-static uint32_t promised(const struct engine *engine)
-{
-    uint32_t count = (uint32_t)engine->fleet->count;
-    uint32_t out = amount_of(strategy_max_unavailable(engine->playbook), count);
-    out = out ? out : 1;
-    return out < count ? (uint32_t)((uint64_t)(count - out) * WEIGHT_FULL / count) : 0;
-}
-
 /* In an undo whoever was touched and is not back yet counts as updated still. */
 static struct traffic_share share_of_wave(struct engine *engine, uint32_t share, bool undo)
 {
@@ -44,7 +34,7 @@ static struct traffic_share share_of_wave(struct engine *engine, uint32_t share,
                                       !balancers_holds_out(engine->fleet->balancers, i));
     }
     return (struct traffic_share){.share = share,
-                                  .promised = promised(engine),
+                                  .promised = engine_promised(engine, WEIGHT_FULL),
                                   .updated = engine->updated,
                                   .chosen = engine->chosen};
 }

@@ -1,12 +1,29 @@
 #include "rollout_internal.h"
 
+static uint64_t weight_of(const struct rollout *rollout, const struct walker *walker)
+{
+    return rollout->config.weights && !mutant(MUTANT_WEIGHTS_IGNORED) ? rollout->config.weights[walker->node] : 1;
+}
+
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
 {
-    if (out && !walker->out)
+    if (out && !walker->out) {
         rollout->out_count++;
-    if (!out && walker->out)
+        rollout->out_weight += weight_of(rollout, walker);
+    }
+    if (!out && walker->out) {
         rollout->out_count--;
+        rollout->out_weight -= weight_of(rollout, walker);
+    }
     walker->out = out;
+}
+
+/* Beside `others` that are out. A node that is heavier than max_unavailable goes out alone. */
+static bool weight_fits(const struct rollout *rollout, const struct walker *walker, uint64_t others)
+{
+    uint64_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
+
+    return others == 0 || others + weight_of(rollout, walker) <= limit;
 }
 
 /* In service, or at least not out because of us, while `out` more are out. */
@@ -47,10 +64,8 @@ void capacity_set_absent(struct rollout *rollout, struct walker *walker)
 
 bool capacity_allows(const struct rollout *rollout, const struct walker *walker)
 {
-    uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
-
     return walker->out || rollout->config.switches ||
-           (rollout->out_count < limit && quorum_stands(rollout, 1));
+           (weight_fits(rollout, walker, rollout->out_weight) && quorum_stands(rollout, 1));
 }
 
 bool capacity_forks_left(const struct rollout *rollout)
@@ -61,11 +76,11 @@ bool capacity_forks_left(const struct rollout *rollout)
 bool capacity_park(struct rollout *rollout, struct walker *walker)
 {
     bool alone_in_undo = walker->track == TRACK_UNDO && rollout->active == 1;
-    uint32_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
+    uint64_t others = rollout->out_weight - (walker->out ? weight_of(rollout, walker) : 0);
 
     if (rollout->config.switches || !walker->serves)
         return false;
-    if (quorum_stands(rollout, 0) && (rollout->out_count <= limit || alone_in_undo))
+    if (quorum_stands(rollout, 0) && (weight_fits(rollout, walker, others) || alone_in_undo))
         return false;
     walker->parked = true;
     walker->work = walker->track == TRACK_CHANGE;

@@ -148,6 +148,7 @@ struct rollout {
     int64_t now, progress_by, bake_until;
     size_t active, flying;
     uint32_t absent_count;
+    uint64_t out_weight;
     uint32_t out_count, failures, retries, others_retries, ids, tokens;
     bool started, spent, interrupted, lease_lost, setup_refused, setup_unreachable;
 
@@ -302,6 +303,7 @@ enum mutant {
     MUTANT_NONE,
     MUTANT_NO_CANCEL,
     MUTANT_ONE_TOO_MANY_OUT,
+    MUTANT_WEIGHTS_IGNORED,
     MUTANT_SPENT_GOES_ON,
     MUTANT_UNDO_OLDEST_FIRST,
     MUTANT_UNDO_WITHOUT_GATE,

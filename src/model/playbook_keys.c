@@ -74,7 +74,7 @@ static const struct playbook_key keys[] = {
     {"strategy", "batch", KEY_AMOUNTS, AT(strategy.batch), .fallback = "1, 25%",
      .help = "nodes of each wave; the last one repeats"},
     {"strategy", "max_unavailable", KEY_AMOUNT, AT(strategy.max_unavailable), .fallback = "25%",
-     .help = "most nodes out of service at a time, sick ones included"},
+     .help = "most nodes out of service at a time, sick ones included; a percent is of their weights"},
     {"strategy", "spread", KEY_VARIABLE, AT(strategy.spread),
      .help = "one value of this inventory variable at a time, e.g. zone"},
     {"strategy", "bake", KEY_DURATION, AT(strategy.bake_ms), 0, 7 * DAY_MS, .fallback = "10s",

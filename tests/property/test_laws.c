@@ -160,6 +160,20 @@ static void choose_natures(struct world_plan *plan, struct random *random)
     }
 }
 
+/* Some fleets weigh their nodes; what may be out is a part of the sum then. */
+static void choose_weights(struct world_plan *plan, struct random *random)
+{
+    uint32_t sum = 0;
+
+    plan->weighs = chance(random, 20);
+    for (size_t i = 0; i < plan->node_count; i++) {
+        plan->natures[i].weight = (uint32_t)random_below(random, chance(random, 10) ? 1 : 256);
+        sum += plan->natures[i].weight;
+    }
+    if (plan->weighs)
+        plan->config.max_unavailable = (uint32_t)between(random, 1, sum > 1 ? sum : 1);
+}
+
 static void choose_hooks(struct world_plan *plan, struct random *random)
 {
     plan->hook_count = chance(random, 50) ? 0 : (size_t)between(random, 1, 5);
@@ -265,6 +279,7 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     choose_shares(plan, &random);
     choose_health(plan, &random);
     choose_natures(plan, &random);
+    choose_weights(plan, &random);
     choose_hooks(plan, &random);
     choose_migrations(plan, &random);
     choose_faults(plan, &random);

@@ -378,6 +378,16 @@ static void command_begun(struct world_plan *plan, struct words *words)
         plan->natures[node_of(plan, word)].begun = true;
 }
 
+/* max_unavailable is of the sum then; who is not named weighs 100. */
+static void command_weights(struct world_plan *plan, struct words *words)
+{
+    const char *word;
+
+    plan->weighs = true;
+    for (size_t i = 0; i < WORLD_NODES_MAX; i++)
+        plan->natures[i].weight = (word = next_word(words)) != NULL ? (uint32_t)count_of(word) : 100;
+}
+
 static const struct command {
     const char *name;
     void (*run)(struct world_plan *plan, struct words *words);
@@ -386,7 +396,7 @@ static const struct command {
     {"timeout", command_timeout}, {"zone", command_zone},           {"node", command_node},
     {"hook", command_hook},       {"fault", command_fault},         {"at", command_at},
     {"tell", command_tell},       {"migration", command_migration},
-    {"rule", command_rule},       {"passed", command_passed}, {"begun", command_begun},
+    {"rule", command_rule},       {"passed", command_passed}, {"begun", command_begun}, {"weights", command_weights},
 };
 
 static void cut_words(struct words *words, char *line)

@@ -28,9 +28,12 @@ static void read_inventory(struct node_fixture *fixture, const struct node_optio
         const struct sshd *sshd = fixture->sshds[i];
         const struct sshd *any = sshd ? sshd : fixture->sshds[0];
         strbuf_addf(
-            &text, "n%zu address=127.0.0.1 port=%u user=%s key=%s host_key=%s number=%zu %s\n",
+            &text, "n%zu address=127.0.0.1 port=%u user=%s key=%s host_key=%s number=%zu %s",
             i + 1, sshd ? sshd->port : port_unused(), any->user, any->key,
             sshd_fingerprint(any, "ed25519"), i + 1, options->variables ? options->variables : "");
+        if (options->weights[i])
+            strbuf_addf(&text, " weight=%u", options->weights[i]);
+        strbuf_addc(&text, '\n');
     }
     parsed_inventory(&fixture->inventory, text.text, text.length);
     if (fixture->inventory.code)

@@ -23,6 +23,7 @@ struct node_options {
     const char *playbook; /* what follows `[service]` with name, hosts and root; NULL: a start and a
                              check that do nothing */
     const char *variables; /* further words of each node's line, e.g. `weight=1` */
+    unsigned weights[FIXTURE_NODES_MAX]; /* 0: none is said */
     const char *sshd;      /* further lines of sshd_config, for all */
     bool dead_last;        /* the last node's port has no listener */
 };

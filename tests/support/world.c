@@ -637,6 +637,10 @@ static int create(struct world *world, struct err *err)
     world->config.migration_count = plan->migration_count;
     for (size_t i = 0; i < plan->node_count; i++)
         zones[i] = plan->natures[i].zone;
+    for (size_t i = 0; i < plan->node_count; i++)
+        world->weights[i] = plan->weighs ? plan->natures[i].weight : 1;
+    if (plan->weighs)
+        world->config.weights = world->weights;
     if (plan->rule_count > 0) {
         world->config.rules = plan->rules;
         result = waves_by_share(&world->config.waves, plan->node_count, NULL, plan->rules,

@@ -79,6 +79,7 @@ struct nature {
     int64_t falls_after_ms;            /* the target falls so long after its activation; 0: never */
     uint32_t flap_percent;             /* of the probes that are wrong */
     const char *zone;
+    uint32_t weight; /* with weighs */
 };
 
 struct world_plan {
@@ -87,6 +88,7 @@ struct world_plan {
     struct amount batch[WORLD_BATCH_MAX];
     size_t batch_count;
     bool spread;
+    bool weighs;
     struct wave_rule rules[WORLD_RULES_MAX]; /* canary, or blue-green with config.switches */
     size_t rule_count;                       /* 0: batches */
     struct nature natures[WORLD_NODES_MAX];
@@ -175,6 +177,7 @@ struct world {
     const struct world_plan *plan;
     struct rollout *rollout;
     struct rollout_config config;
+    uint32_t weights[WORLD_NODES_MAX];
     struct arena arena;
     struct random random;
     struct strbuf *story; /* NULL: not told */

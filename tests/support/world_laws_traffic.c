@@ -2,9 +2,10 @@
 
 /* What serves: laws 2 and 7, the quorum, who leads, who has caught up, the shares. */
 
-static size_t count_out(const struct world *world, size_t besides, bool *recovering)
+/* Their weights. */
+static uint64_t sum_out(const struct world *world, size_t besides, bool *recovering)
 {
-    size_t count = 0;
+    uint64_t sum = 0;
 
     *recovering = false;
     for (size_t i = 0; i < world->config.node_count; i++) {
@@ -16,29 +17,30 @@ static size_t count_out(const struct world *world, size_t besides, bool *recover
         if (!ledger->touched &&
             (outcome == NODE_SKIPPED || outcome == NODE_UNREACHABLE || outcome == NODE_REFUSED))
             continue;
-        count++;
+        sum += world->weights[i];
         if ((ledger->changed || ledger->undone) && !ledger->settled)
             *recovering = true;
     }
-    return count;
+    return sum;
 }
 
-/* 2. Never more than max_unavailable nodes are out of service because of us; a node unhealthy
+/* 2. Never more than max_unavailable of the weights are out of service because of us; a node unhealthy
  * before counts as out. */
 void law_2_capacity(struct world *world, const struct action *action)
 {
     struct ledger *ledger = ledger_of(world, action->node);
     bool recovering;
-    size_t others;
+    uint64_t others, own;
 
     if (!touches(action) || ledger->out || world->config.switches)
         return;
-    others = count_out(world, action->node, &recovering);
+    others = sum_out(world, action->node, &recovering);
+    own = world->weights[action->node];
     ledger->out = true;
-    if (others + 1 <= world->config.max_unavailable || (action->undo && !recovering))
+    if (others == 0 || others + own <= world->config.max_unavailable || (action->undo && !recovering))
         return;
-    law_broken(world, "law 2", "web%zu goes out while %zu are out, %u allowed", action->node + 1,
-               others, world->config.max_unavailable);
+    law_broken(world, "law 2", "web%zu goes out, a weight of %llu, while %llu are out, %u allowed", action->node + 1,
+               (unsigned long long)own, (unsigned long long)others, world->config.max_unavailable);
 }
 
 /* Never fewer members than the quorum because of us. */

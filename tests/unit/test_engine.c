@@ -12,13 +12,14 @@
 
 #define QUICK_MS 20000
 /* A whole playbook, quick; hooks are added to it. */
-#define CHECKS                                                                                     \
+#define CHECKS_WITH(OUT)                                                                           \
     "start = \"$DEPLOYCTL_ROOT/current/start\"\n"                                                  \
-    "[strategy]\nbatch = 1, 2\nbake = 100ms\nmax_unavailable = 2\n"                                \
+    "[strategy]\nbatch = 1, 2\nbake = 100ms\nmax_unavailable = " OUT "\n"                          \
     "[health]\ncommand = test ! -e \"$DEPLOYCTL_ROOT/current/bad\" || { echo it is bad; exit 1; "  \
     "}\n"                                                                                          \
     "interval = 100ms\ntimeout = 1500ms\nrise = 1\nmin_healthy_time = 100ms\n"                     \
     "healthy_deadline = 1500ms\nprogress_deadline = 60s\n"
+#define CHECKS CHECKS_WITH("2")
 #define QUICK                                                                                      \
     CHECKS "[retry]\nbase = 50ms\nattempts = 2\nconnect_timeout = 5s\nstep_timeout = 10s\n"
 #define IMPATIENT                                                                                  \
@@ -208,6 +209,25 @@ static void two_releases_go_to_three_nodes(void **state)
     assert_string_equal(started, "one\ntwo");
     free(started);
     nobody_is_locked(&run);
+    package_free(one);
+    package_free(two);
+    end(&run);
+}
+
+static void a_percentage_that_may_be_out_is_of_the_weights(void **state)
+{
+    (void)state;
+    struct run run;
+    struct node_options options = {.count = 4,
+                                   .weights = {50, 200, 50, 50},
+                                   .playbook = CHECKS_WITH("50%") "[retry]\nconnect_timeout = 5s\n"};
+    begin_with(&run, &options);
+    struct package *one = release_of(&run, "one", NULL), *two = release_of(&run, "two", NULL);
+    go(&run, one, "r1");
+    go(&run, two, "r2");
+    exits(&run, 0);
+    story_has(&run, "outcome n2 updated\n");
+    assert_true(strstr(run.story.text, "outcome n2 updated\n") < strstr(run.story.text, "phase n3 activate"));
     package_free(one);
     package_free(two);
     end(&run);
@@ -630,6 +650,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_releases_go_to_three_nodes),
+        cmocka_unit_test(a_percentage_that_may_be_out_is_of_the_weights),
         cmocka_unit_test(a_release_that_fails_goes_back),
         cmocka_unit_test(a_first_release_that_fails_leaves_no_release),
         cmocka_unit_test(a_start_that_fails_shows_what_it_said),
