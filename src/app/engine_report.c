@@ -39,7 +39,9 @@ static void report_trouble(struct engine *engine, const struct note *note)
                  known_trouble(worker, note));
     else
         snprintf(text, sizeof(text), "%s", known_trouble(worker, note));
-    snprintf(worker->trouble, sizeof(worker->trouble), "%.*s", SENTENCE_MAX - 1, text);
+    /* a lock that could not be given back is not what became of the node */
+    if (worker->action.step != STEP_RELEASE || !worker->trouble[0])
+        snprintf(worker->trouble, sizeof(worker->trouble), "%.*s", SENTENCE_MAX - 1, text);
     struct record record = {
         .kind = RECORD_TROUBLE, .node = note->node, .phase = gate ? "gate" : phase, .text = text};
     engine_record(engine, &record);

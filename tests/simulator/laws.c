@@ -236,6 +236,16 @@ static void law_6_one_at_a_time(struct run *run, size_t node, uint64_t connectio
                        asked->verb);
 }
 
+/* What a node is in the end follows from what it was asked to do, not from how it was taken leave of. */
+static bool tells_the_class(const char *verb)
+{
+    static const char *const others[] = {"renew", "cancel", "open", "failed", "finish"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (is(verb, others[i]))
+            return false;
+    return true;
+}
+
 void laws_asked(void *context, struct runner *runner, struct model_node *node, uint64_t connection,
                 const struct model_request *request)
 {
@@ -266,7 +276,7 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
         law_8_journal(run, index, verb);
     }
     remember(world, connection, request, forward);
-    if (!is(verb, "renew") && !is(verb, "cancel")) {
+    if (tells_the_class(verb)) {
         run->seen[index].silent = true;
         run->seen[index].last_connection = connection;
         run->seen[index].last_id = request->id;
