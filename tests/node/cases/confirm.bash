@@ -21,7 +21,7 @@ journal_says() { grep -q "$1" "$root/.deployctl/journal"; }
 
 test_an_unconfirmed_release_is_put_back() {
     two_releases a
-    armed 2
+    armed 4
     must ok facts
     case $(value_of confirm) in "armed "[012]" r2 r1") ;; *) fail "$reply" ;; esac
     eventually timer_is_over
@@ -41,7 +41,7 @@ test_an_unconfirmed_release_is_put_back() {
 
 test_a_confirmed_release_stays_and_its_watcher_is_gone() {
     two_releases a
-    armed 2
+    armed 4
     read -r pid _ <<<"$(watcher)"
     must refused confirm fence "$fence" release r2
     case $sentence in *"use a new one"*) ;; *) fail "$sentence" ;; esac
@@ -49,7 +49,7 @@ test_a_confirmed_release_stays_and_its_watcher_is_gone() {
     must ok confirm fence "$fence" release r2
     must ok confirm fence "$fence" release r2
     eventually group_is_gone "$pid"
-    sleep 2.5
+    sleep 5
     current_is r2 || fail "it was put back"
     expect starts "$(tail -n 1 "$work/starts")" "r2 r2"
     must ok facts
@@ -59,7 +59,7 @@ test_a_confirmed_release_stays_and_its_watcher_is_gone() {
 
 test_the_timer_outlives_the_program_and_everything_below_it() {
     two_releases a
-    armed 2
+    armed 4
     kill -KILL $(descendants "$node_pid") "$node_pid"
     eventually timer_is_over
     current_is r1 || fail "it was not put back"
@@ -81,14 +81,14 @@ test_a_late_timer_that_was_confirmed_does_nothing() {
 
 test_an_activation_of_a_newer_generation_ends_the_timer() {
     two_releases a
-    armed 2
+    armed 4
     read -r pid _ <<<"$(watcher)"
     must ok unlock fence "$fence"
     open_node b start "echo \"\$DEPLOYCTL_RELEASE\" >>'$work/starts'"
     must ok lock rollout newer holder someone ttl 60
     must ok activate fence 2 release r2 env DEPLOYCTL_RELEASE=newer
     eventually group_is_gone "$pid"
-    sleep 2.5
+    sleep 5
     current_is r2 || fail "the older timer put it back"
     expect starts "$(tail -n 1 "$work/starts")" newer
     must ok confirm fence 2 release r2
@@ -96,11 +96,11 @@ test_an_activation_of_a_newer_generation_ends_the_timer() {
 
 test_a_timer_waits_while_a_newer_generation_holds_the_lock() {
     two_releases a
-    armed 1
+    armed 3
     must ok unlock fence "$fence"
     open_node b
     must ok lock rollout newer holder someone ttl 60
-    sleep 3
+    sleep 5
     current_is r2 || fail "it wrote beside the newer generation"
     must ok unlock fence 2
     eventually timer_is_over
@@ -110,7 +110,7 @@ test_a_timer_waits_while_a_newer_generation_holds_the_lock() {
 test_without_a_release_before_the_service_is_stopped() {
     locked_node a start "echo start >>'$work/starts'" stop "echo stop >>'$work/starts'"
     deliver r1
-    must ok activate fence "$fence" release r1 previous - confirm 1
+    must ok activate fence "$fence" release r1 previous - confirm 3
     eventually timer_is_over
     [ ! -e "$root/current" ] || fail "something is current"
     expect starts "$(tr '\n' ' ' <"$work/starts")" "start stop "
@@ -120,17 +120,17 @@ test_without_a_release_before_the_service_is_stopped() {
 
 test_undoing_by_hand_ends_the_timer() {
     two_releases a
-    armed 2
+    armed 4
     must ok activate fence "$fence" release r1 env DEPLOYCTL_RELEASE=r1
     starts=$(wc -l <"$work/starts")
-    sleep 2.5
+    sleep 5
     expect "starts after the undo" "$(wc -l <"$work/starts")" "$starts"
     [ -z "$(ls "$root"/.deployctl/confirm/*.done 2>/dev/null)" ] || fail "it fired"
 }
 
 test_a_step_still_running_when_the_timer_is_due_is_ended_first() {
     two_releases a
-    armed 1
+    armed 3
     send run fence "$fence" command "echo \$\$ >'$work/pid'; sleep 300"
     await
     expect status "$status" failed
@@ -144,7 +144,7 @@ test_an_activation_waits_for_a_timer_that_has_begun() {
     deliver r1
     deliver r2
     must ok activate fence "$fence" release r1 env DEPLOYCTL_RELEASE=r1
-    armed 1
+    armed 3
     : >"$work/starts"
     eventually grep -q 'begin r1' "$work/starts"
     must ok activate fence "$fence" release r2 env DEPLOYCTL_RELEASE=r2
@@ -170,7 +170,7 @@ test_what_a_reboot_did_to_a_timer_is_told() {
 
 test_settle_tells_that_the_timer_put_a_release_back() {
     two_releases a
-    armed 1
+    armed 3
     eventually timer_is_over
     open_node b
     must ok settle fence "$fence"
