@@ -3,7 +3,7 @@
  * time, one request at a time on each, without a pause.
  *
  * load ADDRESS PORT KEPT NEW [LEAST]     until SIGTERM, and on until there were LEAST requests; SIGUSR1: what comes now is
- * "during". Prints
+ * "during", which is told when there was some. Prints
  *
  *     keep-alive: 123456 requests, 0 failures, 3 resent, p99 1.2 ms before, 1.9 ms during
  *     new connections: ...
@@ -249,10 +249,12 @@ int main(int count, char **words)
         turn(all);
     for (size_t i = 0; i < 2; i++) {
         const struct kind *kind = &kinds[i];
-        printf("%s: %llu requests, %llu failures%s%s, %llu resent, p99 %.2f ms before, %.2f ms during\n", kind->name,
+        printf("%s: %llu requests, %llu failures%s%s, %llu resent, p99 %.2f ms", kind->name,
                (unsigned long long)kind->requests, (unsigned long long)kind->failures,
-               kind->failures ? ": " : "", kind->first_failure, (unsigned long long)kind->resent,
-               p99(kind, 0), p99(kind, 1));
+               kind->failures ? ": " : "", kind->first_failure, (unsigned long long)kind->resent, p99(kind, 0));
+        if (kind->counts[1])
+            printf(" before, %.2f ms during", p99(kind, 1));
+        putchar('\n');
     }
     return kinds[0].failures || kinds[1].failures;
 }
