@@ -78,18 +78,18 @@ void strbuf_addc(struct strbuf *buffer, char byte)
 
 void strbuf_addf_va(struct strbuf *buffer, const char *format, va_list arguments)
 {
+    char small[256];
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(small, sizeof(small), format, arguments);
     if (length > 0 && !buffer->overflowed) {
-        char small[256];
         char *text = (size_t)length < sizeof(small) ? small : malloc((size_t)length + 1);
-        if (text) {
+        if (text && text != small)
             vsnprintf(text, (size_t)length + 1, format, again);
+        if (text)
             strbuf_add(buffer, text, (size_t)length);
-        } else {
+        else
             buffer->overflowed = true;
-        }
         if (text != small)
             free(text);
     }
