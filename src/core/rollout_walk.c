@@ -247,7 +247,8 @@ void walker_begin(struct rollout *rollout, struct walker *walker, enum track_kin
     walker->at = 0;
     walker->hook = 0;
     forget_step(walker);
-    walker->unseen = !walker->connected;
+    /* who is updated already has passed its gate before, and has no other */
+    walker->unseen = !walker->connected || (walker->unseen && walker->outcome == NODE_UPDATED);
     walker->parked = false;
     walker_resume(rollout, walker);
 }

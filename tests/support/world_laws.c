@@ -279,7 +279,7 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
             ledger->out = false;
         break;
     case STEP_CONFIRM:
-        if (ok && !world->config.balanced && !ledger->unheard)
+        if (ok && !world->config.balanced && !world->config.waits_ready && !ledger->unheard)
             ledger->out = false;
         break;
     case STEP_ACTIVATE:
