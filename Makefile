@@ -109,11 +109,12 @@ $(BUILD)/simulator/%: tests/simulator/%.c $(SIMULATOR_OBJECTS) $(LIBRARY) $(BUIL
 	$(call show,cc,$<)$(COMPILE) -MMD -MP -MF $@.d $(LDFLAGS) -Wl,--allow-multiple-definition \
 		-o $@ $< $(SIMULATOR_OBJECTS) $(LIBRARY) $(LINK_LIBRARIES)
 
+sum_programs = tests/checks/sum -j $(shell nproc) -by tests/checks/program
 unit: $(unit_programs)
 property: $(property_programs)
 scenario: $(scenario_programs)
 unit property scenario:
-	@tests/checks/programs $($@_programs)
+	@$(sum_programs) $($@_programs)
 
 simulator: $(simulator_programs)
 	@tests/simulator/worlds
@@ -148,12 +149,12 @@ SAN_FLAGS = BUILD=build/san CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 san:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN)
 	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) all programs
-	@tests/checks/programs $(test_programs:$(BUILD)/%=build/san/%)
+	@$(sum_programs) $(test_programs:$(BUILD)/%=build/san/%)
 
 valgrind:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) valgrind
 	@$(MAKE) -s $(PARALLEL) programs
-	@tests/checks/programs --valgrind $(unit_programs)
+	@tests/checks/sum -j $(shell nproc) -by "tests/checks/program --valgrind" $(unit_programs)
 
 FUZZ_FLAGS = BUILD=build/fuzz CC=clang CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
