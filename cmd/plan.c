@@ -273,7 +273,7 @@ int verb_plan(const struct options *options)
     if (!code)
         code = run_leaders(&run);
     if (!code)
-        code = run_sides(&run, false);
+        code = run_sides(&run, SIDES_FOR_NEW);
     if (!code)
         code = run_data(&run);
     if (!code)

@@ -71,7 +71,7 @@ static void print_sides(const struct run *run)
     struct err err;
     if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
         return;
-    if (sides_read(&sides, run->fleet, &run->survey, &err) < 0)
+    if (sides_read(&sides, run->fleet, &run->survey, NULL, &err) < 0)
         printf("live: unknown: %s\n", err.message);
     else if (sides.begun)
         printf("live: %s; a rollout to %s has begun and did not end\n",
@@ -136,7 +136,7 @@ static const char *live_side(const struct run *run)
     struct sides sides;
     struct err err;
     if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN ||
-        sides_read(&sides, run->fleet, &run->survey, &err) < 0)
+        sides_read(&sides, run->fleet, &run->survey, NULL, &err) < 0)
         return NULL;
     size_t live = sides.begun && sides.switching ? sides.target : sides.live;
     return live == SLOTS ? NULL : slot_name(live);

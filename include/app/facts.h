@@ -48,12 +48,20 @@ struct slot_fact {
     uint64_t left_s;
 };
 
+/* What a commit has changed. */
+struct commit_fact {
+    const char *release, *rollout;
+    const char *before; /* the release committed before it; NULL: none */
+    bool rollback;      /* by a rollback */
+    bool retracts;      /* taking it back has begun, and perhaps not ended */
+};
+
 struct facts {
     struct arena arena;
     const char *current;  /* release id; NULL: none */
     bool current_good;    /* committed */
     const char *previous; /* where a rollback would go; NULL: nowhere */
-    const char *committed; /* `RELEASE ROLLOUT KIND BEFORE|-`: the last commit, when it can be taken back; else NULL */
+    struct commit_fact committed; /* the last commit, when it can be taken back; else its release is NULL */
     const char *chain;     /* the run that locked the node last, and those that it went on with; NULL: none */
     uint64_t disk_free, disk_total, inodes_free;
     bool writable;
@@ -109,8 +117,8 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
 const char *facts_release_before(const struct facts *facts);
 
 /* The current release was committed by one of the runs in `chain` (ids, a blank between; NULL: none): true, and what was committed before it
- * (NULL: nothing), allocated with the facts. */
-bool facts_take_back(struct facts *facts, const char *chain, const char **before);
+ * (NULL: nothing). */
+bool facts_take_back(const struct facts *facts, const char *chain, const char **before);
 
 /* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. Releases are ordered by their ids, which
  * begin with a time. */

@@ -423,6 +423,8 @@ static int make_machine(struct engine *engine, struct err *err)
     set_timeouts(&config, playbook);
     if (engine->settings->kind != RUN_ABORT) /* reads all of the release that it goes, or would go, back to */
         config.timeout_ms[STEP_PREFLIGHT] += playbook->retry.step_timeout_ms;
+    if (config.unwinds && engine->settings->sides && engine->settings->sides->committed) /* starts what was live before */
+        config.timeout_ms[STEP_LOCK] += playbook->retry.step_timeout_ms;
     set_balancer_timeouts(&config, engine->fleet->balancers);
     add_discovery_timeouts(&config, engine->fleet->discoveries);
     return rollout_create(&engine->machine, &config, &engine->arena, err);

@@ -25,7 +25,6 @@ static const struct fact_key fact_keys[] = {
     {"current", FACT_TEXT, offsetof(struct facts, current)},
     {"current_good", FACT_YES, offsetof(struct facts, current_good)},
     {"previous", FACT_TEXT, offsetof(struct facts, previous)},
-    {"committed", FACT_TEXT, offsetof(struct facts, committed)},
     {"chain", FACT_TEXT, offsetof(struct facts, chain)},
     {"disk_free", FACT_NUMBER, offsetof(struct facts, disk_free)},
     {"disk_total", FACT_NUMBER, offsetof(struct facts, disk_total)},
@@ -154,6 +153,21 @@ static void read_ended(struct facts *facts, const char *text)
     facts->ended_result = arena_strdup(&facts->arena, result + strspn(result, " "));
 }
 
+/* `RELEASE ROLLOUT KIND BEFORE|- [retracts]`. */
+static void read_committed(struct facts *facts, const char *text)
+{
+    char release[65], rollout[65], kind[16], before[65], more[16] = "";
+    if (sscanf(text, "%64s %64s %15s %64s %15s", release, rollout, kind, before, more) < 4)
+        return;
+    facts->committed = (struct commit_fact){
+        .release = arena_strdup(&facts->arena, release),
+        .rollout = arena_strdup(&facts->arena, rollout),
+        .before = strcmp(before, "-") == 0 ? NULL : arena_strdup(&facts->arena, before),
+        .rollback = strcmp(kind, "rollback") == 0,
+        .retracts = strcmp(more, "retracts") == 0,
+    };
+}
+
 /* `NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|-`. */
 static int read_slot(struct facts *facts, const char *text, struct err *err)
 {
@@ -186,6 +200,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
             rc = read_migration(out, value->value, err);
         else if (strcmp(value->key, "slot") == 0)
             rc = read_slot(out, value->value, err);
+        else if (strcmp(value->key, "committed") == 0)
+            read_committed(out, value->value);
         else if (strcmp(value->key, "open_rollout") == 0)
             read_open(out, value->value);
         else if (strcmp(value->key, "ended_rollout") == 0)
@@ -252,15 +268,16 @@ const char *facts_release_before(const struct facts *facts)
     return half_done ? facts->previous : facts->current;
 }
 
-bool facts_take_back(struct facts *facts, const char *chain, const char **before)
+bool facts_take_back(const struct facts *facts, const char *chain, const char **before)
 {
-    char release[65], rollout[65], was[65];
-    if (!chain || !facts->current || !facts->current_good || !facts->committed ||
-        sscanf(facts->committed, "%64s %64s %*64s %64s", release, rollout, was) != 3 ||
-        strcmp(release, facts->current) != 0 || strcmp(release, was) == 0 || !text_has_word(chain, rollout))
+    const struct commit_fact *commit = &facts->committed;
+    if (!chain || !commit->release || !commit->rollout || !text_has_word(chain, commit->rollout) ||
+        (commit->before && strcmp(commit->release, commit->before) == 0))
         return false;
-    *before = strcmp(was, "-") == 0 ? NULL : arena_strdup(&facts->arena, was);
-    return true;
+    bool stands = facts->current && facts->current_good && strcmp(commit->release, facts->current) == 0;
+    if (stands || commit->retracts)
+        *before = commit->before;
+    return stands || commit->retracts;
 }
 
 const struct migration_fact *facts_crossed(const struct facts *facts, const char *release)

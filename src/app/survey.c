@@ -286,9 +286,8 @@ static void last_commit(const struct survey *survey, const char *release, char o
 {
     out[0] = '\0';
     for (size_t i = 0; i < survey->count; i++) {
-        char rollout[65];
-        if (is_at(&survey->nodes[i], release) && survey->nodes[i].facts.committed &&
-            sscanf(survey->nodes[i].facts.committed, "%*64s %64s", rollout) == 1 && strcmp(rollout, out) > 0)
+        const char *rollout = survey->nodes[i].facts.committed.rollout;
+        if (is_at(&survey->nodes[i], release) && rollout && strcmp(rollout, out) > 0)
             snprintf(out, 65, "%s", rollout);
     }
 }
@@ -376,7 +375,7 @@ void survey_chain(const struct survey *survey, const struct open_run *open, char
 void survey_undo_targets(const struct survey *survey, const char *chain, const char **out)
 {
     for (size_t i = 0; i < survey->count; i++) {
-        struct facts *facts = &survey->nodes[i].facts;
+        const struct facts *facts = &survey->nodes[i].facts;
         out[i] = NULL;
         if (survey->nodes[i].answered && !facts_take_back(facts, chain, &out[i]))
             out[i] = facts_release_before(facts);
