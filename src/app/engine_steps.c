@@ -142,6 +142,16 @@ static void old_release_looked_into(void *context, const struct reply *reply)
     step_end(worker, DONE_FAILED, sentence);
 }
 
+/* It runs the target, committed and healthy, and only has to come back into the traffic: after its gate, without a restart. */
+static bool stands_already(const struct worker *worker)
+{
+    const struct facts *facts = &worker->facts;
+    struct node_view view;
+    rollout_node(worker->engine->machine, worker->index, &view);
+    return !worker->action.undo && !view.unhealthy_before && facts->current && facts->current_good && worker->target &&
+           strcmp(facts->current, worker->target) == 0;
+}
+
 static void carry_activate(struct worker *worker)
 {
     bool switches = worker->engine->settings->sides != NULL;
@@ -152,6 +162,8 @@ static void carry_activate(struct worker *worker)
         put_back(worker);
     else if (switches)
         switch_prepare(worker, send_activate);
+    else if (stands_already(worker))
+        step_end(worker, DONE_OK, "");
     else
         send_activate(worker);
 }
@@ -211,7 +223,8 @@ static void give_back(struct worker *worker)
     struct err err;
     step_stop_heartbeat(worker);
     rollout_node(worker->engine->machine, worker->index, &view);
-    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target && !was_good(worker)) {
+    bool same = worker->previous && worker->target && strcmp(worker->previous, worker->target) == 0;
+    if (view.outcome == NODE_RESTORED && worker->target && !same && !was_good(worker)) {
         struct session *session = step_begin_change(worker, "failed");
         session_add(session, "release", worker->target);
         session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);
