@@ -24,12 +24,14 @@
 
 static void name_rollout(struct run *run)
 {
-    time_t now = (time_t)(clock_wall_ms() / 1000);
+    int64_t now_ms = clock_wall_ms();
+    time_t now = (time_t)(now_ms / 1000);
     struct tm utc;
     char stamp[20];
     gmtime_r(&now, &utc);
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(run->rollout, sizeof(run->rollout), "%s-%04x", stamp, (unsigned)(clock_random() & 0xffff));
+    /* grows within the second, too */
+    snprintf(run->rollout, sizeof(run->rollout), "%s-%03x%04x", stamp, (unsigned)(now_ms % 1000), (unsigned)(clock_random() & 0xffff));
 }
 
 /* user@host, and the CI job when there is one: what a colleague needs to know who holds the lock. */

@@ -39,7 +39,7 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     strbuf_release(&timer);
     if (surveyed_is_stale(node, fleet_release) && facts->current && !facts->open_rollout)
         strbuf_addf(out, "%s%s: most nodes are at %s", out->length ? "; " : "",
-                    strcmp(facts->current, fleet_release) > 0 ? "ahead" : "stale", fleet_release);
+                    facts_release_order(facts, facts->current, fleet_release) > 0 ? "ahead" : "stale", fleet_release);
     if (facts->lock_holder)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",

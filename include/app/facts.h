@@ -21,6 +21,7 @@ const char *release_state_name(enum release_state state);
 struct release_fact {
     const char *id;
     enum release_state state;
+    uint64_t since_s; /* of its last commit, when it is good; else 0 */
 };
 
 /* What a node's record says of a migration. */
@@ -36,6 +37,7 @@ struct migration_fact {
     enum migration_record record;
     const char *release; /* that brought it */
     enum change_kind kind;
+    uint64_t since_s; /* of its record */
 };
 
 /* One slot of the node. */
@@ -120,8 +122,11 @@ const char *facts_release_before(const struct facts *facts);
  * (NULL: nothing). */
 bool facts_take_back(const struct facts *facts, const char *chain, const char **before);
 
-/* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. Releases are ordered by their ids, which
- * begin with a time. */
+/* Which release is the earlier one, as strcmp says it: by the times that their ids begin with, in the same second by what this node has committed
+ * when. One that it has not committed is later than one that it has. */
+int facts_release_order(const struct facts *facts, const char *release, const char *other);
+/* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. In order as above; a release of the
+ * same second as one that is not good here is from before its migration when it was good by then. */
 const struct migration_fact *facts_crossed(const struct facts *facts, const char *release);
 
 #endif

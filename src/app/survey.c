@@ -319,18 +319,30 @@ bool surveyed_is_stale(const struct surveyed *node, const char *fleet_release)
     return fleet_release && node->answered && !is_at(node, fleet_release);
 }
 
+/* Which open run is the later one: who went on with the other, whatever their runners' clocks say; else by their ids, which begin with the time. */
+static int run_order(const struct facts *facts, const struct facts *other)
+{
+    int order = strcmp(facts->open_rollout, other->open_rollout);
+    if (order != 0 && facts->chain && text_has_word(facts->chain, other->open_rollout))
+        return 1;
+    if (order != 0 && other->chain && text_has_word(other->chain, facts->open_rollout))
+        return -1;
+    return order;
+}
+
 struct open_run survey_open_run(const struct survey *survey)
 {
     struct open_run open = {.rollout = NULL};
+    const struct facts *last = NULL;
     for (size_t i = 0; i < survey->count; i++) {
         const struct facts *facts = &survey->nodes[i].facts;
         if (!survey->nodes[i].answered || !facts->open_rollout)
             continue;
-        /* Ids begin with the time, so the later run is the one that was going on last. */
-        int order = open.rollout ? strcmp(facts->open_rollout, open.rollout) : 1;
+        int order = last ? run_order(facts, last) : 1;
         if (order < 0)
             open.other = facts->open_rollout;
         if (order > 0) {
+            last = facts;
             open.other = open.rollout;
             open.rollout = facts->open_rollout;
             open.release = facts->open_release;

@@ -508,7 +508,7 @@ write_migration() {
 read_migration() {
     migration_state=none migration_release=- migration_kind=-
     [ -s "$state/migrations/$1" ] || return 0
-    read -r _ _ migration_release migration_kind migration_state _ <"$state/migrations/$1"
+    read -r _ migration_epoch migration_release migration_kind migration_state _ <"$state/migrations/$1"
     case $migration_state in
     done | failed | undone) return 0 ;;
     running) ;;
@@ -579,7 +579,9 @@ facts_of_migrations() {
         name=${migration_file##*/}
         is_name "$name" || continue
         read_migration "$name"
-        [ "$migration_state" = none ] || value migration "$name $migration_state $migration_release $migration_kind"
+        [ "$migration_state" != none ] || continue
+        value migration "$name $migration_state $migration_release $migration_kind"
+        value since "migration $name $migration_epoch"
     done
 }
 
@@ -2217,6 +2219,7 @@ facts_of_releases() {
     list_releases | sort -n >"$tmp/releases"
     while read -r _ listed release_state; do
         value release "$listed $release_state"
+        [ "$release_state" != good ] || ! first_line "$state/good/$listed" || value since "release $listed ${line#* }"
     done <"$tmp/releases"
     ! read_before || value committed "$before_release $before_rollout $before_kind $before_was${before_retracts:+ retracts}"
     ! first_line "$state/chain" || value chain "$line"

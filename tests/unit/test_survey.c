@@ -167,6 +167,14 @@ static void an_undo_takes_back_what_the_runs_of_its_chain_committed(void **state
         arena_init(&nodes[i].facts.arena);
     survey_chain(&survey, &open, chain);
     assert_string_equal(chain, "y x");
+    /* who went on with the other is the later one, also by a clock that is behind */
+    nodes[2].facts.open_rollout = "z";
+    nodes[0].facts.chain = "y z x";
+    open = survey_open_run(&survey);
+    assert_string_equal(open.rollout, "y");
+    assert_string_equal(open.other, "z");
+    nodes[2].facts.open_rollout = NULL;
+    nodes[0].facts.chain = "y x";
     survey_undo_targets(&survey, chain, targets);
     assert_string_equal(targets[0], "a");
     assert_string_equal(targets[1], "a");
