@@ -8,16 +8,6 @@
 
 #define NO_LIMIT_MS INT64_C(86400000)
 
-static bool some_commit_goes(const struct run *run)
-{
-    for (size_t i = 0; i < run->survey.count; i++) {
-        const char *before;
-        if (run->survey.nodes[i].answered && facts_take_back(&run->survey.nodes[i].facts, run->chain, &before))
-            return true;
-    }
-    return false;
-}
-
 static int undo(struct run *run, const struct open_run *open)
 {
     char text[160];
@@ -25,13 +15,7 @@ static int undo(struct run *run, const struct open_run *open)
     if (code)
         return code;
     survey_undo_targets(&run->survey, run->chain, run->targets);
-    code = run_sides(run, true);
-    if (!code && run->has_sides && (run->sides.committed || some_commit_goes(run))) {
-        fprintf(stderr, "deployctl: the switch is done, and some nodes have committed it: `deployctl resume %s` ends "
-                        "it, then `deployctl rollback %s` goes back\n",
-                run->options->arguments[0], run->options->arguments[0]);
-        code = EXIT_REFUSED;
-    }
+    code = run_sides(run, SIDES_FOR_UNDO);
     if (!code)
         code = run_check_targets(run, run->targets);
     if (code)

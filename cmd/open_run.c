@@ -24,7 +24,7 @@ static bool half_committed(const struct run *run, const struct open_run *open)
 {
     bool some = false, all = true;
     for (size_t i = 0; i < run->survey.count; i++) {
-        struct facts *facts = &run->survey.nodes[i].facts;
+        const struct facts *facts = &run->survey.nodes[i].facts;
         const char *before;
         bool committed = run->survey.nodes[i].answered && facts_take_back(facts, run->chain, &before) &&
                          open->release && strcmp(facts->current, open->release) == 0;
@@ -58,7 +58,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
     char text[160];
     int code = run_goes_on(run, open);
     if (!code)
-        code = run_sides(run, true);
+        code = run_sides(run, open->kind == RUN_ABORT ? SIDES_FOR_UNDO : SIDES_FOR_RESUME);
     if (code)
         return code;
     if (open->kind == RUN_ROLLOUT && open->release)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/balancer.h"
 #include "app/delivery.h"
 #include "app/table.h"
 #include "base/units.h"
@@ -10,7 +11,7 @@
 #include "shares.h"
 
 struct planned {
-    const char *change; /* none, update, first, finish, unknown */
+    const char *change; /* none, enable, update, first, finish, unknown */
     struct err refusal; /* code 0: nothing stands in the way */
     char note[ERR_MESSAGE_MAX + 1100];
 };
@@ -26,6 +27,14 @@ static const char *change_of(const struct surveyed *node, const char *target)
     return "update";
 }
 
+/* Who has the release already and is left out comes in after its gate. */
+static bool comes_in(const struct run *run, size_t index)
+{
+    const struct facts *facts = &run->survey.nodes[index].facts;
+    return run->fleet->balancers && !run->has_sides && facts->current_good &&
+           strcmp(facts->current, run->targets[index]) == 0 && balancers_holds_out(run->fleet->balancers, index);
+}
+
 static void judge(const struct run *run, size_t index, struct planned *out)
 {
     const struct surveyed *node = &run->survey.nodes[index];
@@ -37,6 +46,8 @@ static void judge(const struct run *run, size_t index, struct planned *out)
         out->refusal = node->error;
         return;
     }
+    if (comes_in(run, index))
+        out->change = "enable";
     bool there = facts_has(&node->facts, run->targets[index], &state) && state != RELEASE_INCOMPLETE;
     bool become = service->become || run->fleet->members[index].node->connection.become;
     uint64_t needed = there ? 0 : delivery_needs_bytes(run->package);
@@ -52,7 +63,7 @@ static void judge(const struct run *run, size_t index, struct planned *out)
 /* Where this node would go back to, after this rollout or in it; NULL: nowhere. */
 static const char *rollback_to(const struct surveyed *node, const char *change)
 {
-    bool stays = strcmp(change, "none") == 0 || strcmp(change, "finish") == 0;
+    bool stays = strcmp(change, "none") == 0 || strcmp(change, "enable") == 0 || strcmp(change, "finish") == 0;
     return stays || !node->facts.current_good ? node->facts.previous : node->facts.current;
 }
 
@@ -273,7 +284,7 @@ int verb_plan(const struct options *options)
     if (!code)
         code = run_leaders(&run);
     if (!code)
-        code = run_sides(&run, false);
+        code = run_sides(&run, SIDES_FOR_NEW);
     if (!code)
         code = run_data(&run);
     if (!code)

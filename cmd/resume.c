@@ -1,7 +1,19 @@
 #include <stdio.h>
 
+#include "app/balancer.h"
 #include "app/shares.h"
 #include "open_run.h"
+
+/* Without an open run nothing is changed; who waits for one more word is named. */
+static void name_left_out(const struct run *run)
+{
+    const struct balancers *balancers = run->fleet->balancers;
+    bool sides = run->inputs.playbook.strategy.kind == STRATEGY_BLUE_GREEN;
+    for (size_t i = 0; balancers && !sides && i < run->fleet->count; i++)
+        if (run->survey.nodes[i].answered && run->survey.nodes[i].facts.current_good && balancers_holds_out(balancers, i))
+            fprintf(stderr, "deployctl: %s is out of the balancers' traffic; `deployctl rollout %s` puts it in after its gate\n",
+                    run->fleet->members[i].node->name, run->options->arguments[0]);
+}
 
 static int resume(struct run *run)
 {
@@ -13,6 +25,7 @@ static int resume(struct run *run)
     if (code)
         return code;
     if (!open.rollout) {
+        name_left_out(run);
         printf("nothing to resume: no rollout of %s is open\n", run->inputs.playbook.service.name);
         return EXIT_DONE;
     }

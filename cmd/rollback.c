@@ -64,7 +64,7 @@ static int rollback(struct run *run)
     if (!code)
         code = run_named_release(run, &to);
     if (!code)
-        code = run_sides(run, false);
+        code = run_sides(run, SIDES_FOR_NEW);
     if (!code) {
         choose_targets(run, to);
         code = run_require_plan(run);

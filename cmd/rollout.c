@@ -59,7 +59,7 @@ static int rollout(struct run *run)
     if (!code)
         code = run_leaders(run);
     if (!code)
-        code = run_sides(run, false);
+        code = run_sides(run, SIDES_FOR_NEW);
     if (!code)
         code = run_require_plan(run);
     if (!code && data)

@@ -24,12 +24,14 @@
 
 static void name_rollout(struct run *run)
 {
-    time_t now = (time_t)(clock_wall_ms() / 1000);
+    int64_t now_ms = clock_wall_ms();
+    time_t now = (time_t)(now_ms / 1000);
     struct tm utc;
     char stamp[20];
     gmtime_r(&now, &utc);
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(run->rollout, sizeof(run->rollout), "%s-%04x", stamp, (unsigned)(clock_random() & 0xffff));
+    /* grows within the second, too */
+    snprintf(run->rollout, sizeof(run->rollout), "%s-%03x%04x", stamp, (unsigned)(now_ms % 1000), (unsigned)(clock_random() & 0xffff));
 }
 
 /* user@host, and the CI job when there is one: what a colleague needs to know who holds the lock. */
@@ -247,12 +249,12 @@ int run_leaders(struct run *run)
 
 /* --- the sides of a blue-green service --- */
 
-static int check_begun(const struct run *run, bool resumes, struct err *err)
+static int check_begun(const struct run *run, enum sides_for what, struct err *err)
 {
     const char *service = run->inputs.playbook.service.name;
     if (run->options->limit)
         return err_set(err, ERR_REFUSED, "blue-green switches the whole service; leave --limit out");
-    if (run->sides.begun && !resumes)
+    if (run->sides.begun && what == SIDES_FOR_NEW)
         return err_set(err, ERR_REFUSED,
                        "%s has what an earlier rollout began and did not end; `deployctl resume %s` goes on, "
                        "`deployctl abort %s` undoes it",
@@ -260,7 +262,7 @@ static int check_begun(const struct run *run, bool resumes, struct err *err)
     return 0;
 }
 
-int run_sides(struct run *run, bool resumes)
+int run_sides(struct run *run, enum sides_for what)
 {
     struct err err;
     if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
@@ -270,7 +272,8 @@ int run_sides(struct run *run, bool resumes)
         return code;
     if (survey_unanswered(&run->survey))
         return run_unreached(run);
-    if (sides_read(&run->sides, run->fleet, &run->survey, &err) < 0 || check_begun(run, resumes, &err) < 0)
+    const char *chain = what == SIDES_FOR_UNDO ? run->chain : NULL;
+    if (sides_read(&run->sides, run->fleet, &run->survey, chain, &err) < 0 || check_begun(run, what, &err) < 0)
         return report_error(&err);
     run->has_sides = true;
     if (run->sides.switching)

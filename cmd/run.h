@@ -64,9 +64,10 @@ int run_unreached(const struct run *run);
 int run_check_quorum(const struct run *run);
 /* With order = replicas-first: asks who leads, and puts it last. Surveys when that was not done. 0, or an exit code. */
 int run_leaders(struct run *run);
-/* Blue-green: which side is live and which one changes, as the balancers say; surveys when that was not done. `resumes`: goes on with, or undoes,
- * what an earlier run has begun. Nothing to do for another strategy. 0, or an exit code after saying why. */
-int run_sides(struct run *run, bool resumes);
+/* Blue-green: which side is live and which one changes, as the balancers say; surveys when that was not done. To go on with, or to undo, what an
+ * earlier run has begun comes after run_goes_on. Nothing to do for another strategy. 0, or an exit code after saying why. */
+enum sides_for { SIDES_FOR_NEW, SIDES_FOR_RESUME, SIDES_FOR_UNDO };
+int run_sides(struct run *run, enum sides_for what);
 /* Where the data stands; surveys when that was not done. Then run_go runs what is pending. */
 int run_data(struct run *run);
 /* 0, or 4 after saying why the pending migrations cannot be run. */

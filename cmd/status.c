@@ -39,7 +39,7 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     strbuf_release(&timer);
     if (surveyed_is_stale(node, fleet_release) && facts->current && !facts->open_rollout)
         strbuf_addf(out, "%s%s: most nodes are at %s", out->length ? "; " : "",
-                    strcmp(facts->current, fleet_release) > 0 ? "ahead" : "stale", fleet_release);
+                    facts_release_order(facts, facts->current, fleet_release) > 0 ? "ahead" : "stale", fleet_release);
     if (facts->lock_holder)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",
@@ -71,7 +71,7 @@ static void print_sides(const struct run *run)
     struct err err;
     if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
         return;
-    if (sides_read(&sides, run->fleet, &run->survey, &err) < 0)
+    if (sides_read(&sides, run->fleet, &run->survey, NULL, &err) < 0)
         printf("live: unknown: %s\n", err.message);
     else if (sides.begun)
         printf("live: %s; a rollout to %s has begun and did not end\n",
@@ -136,7 +136,7 @@ static const char *live_side(const struct run *run)
     struct sides sides;
     struct err err;
     if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN ||
-        sides_read(&sides, run->fleet, &run->survey, &err) < 0)
+        sides_read(&sides, run->fleet, &run->survey, NULL, &err) < 0)
         return NULL;
     size_t live = sides.begun && sides.switching ? sides.target : sides.live;
     return live == SLOTS ? NULL : slot_name(live);

@@ -21,6 +21,7 @@ const char *release_state_name(enum release_state state);
 struct release_fact {
     const char *id;
     enum release_state state;
+    uint64_t since_s; /* of its last commit, when it is good; else 0 */
 };
 
 /* What a node's record says of a migration. */
@@ -36,6 +37,7 @@ struct migration_fact {
     enum migration_record record;
     const char *release; /* that brought it */
     enum change_kind kind;
+    uint64_t since_s; /* of its record */
 };
 
 /* One slot of the node. */
@@ -48,12 +50,20 @@ struct slot_fact {
     uint64_t left_s;
 };
 
+/* What a commit has changed. */
+struct commit_fact {
+    const char *release, *rollout;
+    const char *before; /* the release committed before it; NULL: none */
+    bool rollback;      /* by a rollback */
+    bool retracts;      /* taking it back has begun, and perhaps not ended */
+};
+
 struct facts {
     struct arena arena;
     const char *current;  /* release id; NULL: none */
     bool current_good;    /* committed */
     const char *previous; /* where a rollback would go; NULL: nowhere */
-    const char *committed; /* `RELEASE ROLLOUT KIND BEFORE|-`: the last commit, when it can be taken back; else NULL */
+    struct commit_fact committed; /* the last commit, when it can be taken back; else its release is NULL */
     const char *chain;     /* the run that locked the node last, and those that it went on with; NULL: none */
     uint64_t disk_free, disk_total, inodes_free;
     bool writable;
@@ -109,11 +119,14 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
 const char *facts_release_before(const struct facts *facts);
 
 /* The current release was committed by one of the runs in `chain` (ids, a blank between; NULL: none): true, and what was committed before it
- * (NULL: nothing), allocated with the facts. */
-bool facts_take_back(struct facts *facts, const char *chain, const char **before);
+ * (NULL: nothing). */
+bool facts_take_back(const struct facts *facts, const char *chain, const char **before);
 
-/* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. Releases are ordered by their ids, which
- * begin with a time. */
+/* Which release is the earlier one, as strcmp says it: by the times that their ids begin with, in the same second by what this node has committed
+ * when. One that it has not committed is later than one that it has. */
+int facts_release_order(const struct facts *facts, const char *release, const char *other);
+/* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. In order as above; a release of the
+ * same second as one that is not good here is from before its migration when it was good by then. */
 const struct migration_fact *facts_crossed(const struct facts *facts, const char *release);
 
 #endif

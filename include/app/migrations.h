@@ -57,7 +57,7 @@ int data_plan_check(const struct data_plan *plan, const struct fleet *fleet, con
                     bool limited, struct err *err);
 
 /* ERR_REFUSED, naming the migration, when a node would come to, or stay on, a release from before an irreversible migration that was run, or of which
- * nobody knows. `targets`: a release a member; NULL entries, and nodes that did not answer, are passed over. Releases are ordered by their ids. */
+ * nobody knows. `targets`: a release a member; NULL entries, and nodes that did not answer, are passed over. */
 int data_check_targets(const struct fleet *fleet, const struct survey *survey, const char *const *targets,
                        struct err *err);
 

@@ -19,14 +19,15 @@
 struct sides {
     size_t live;     /* the slot that serves; SLOTS: nothing does yet */
     size_t target;   /* the slot that a run changes, and switches to */
-    bool begun;      /* an earlier run has activated something in it that is not committed */
+    bool begun;      /* an earlier run has activated something in it that is not committed, or is and goes back */
     bool switching;  /* and the balancers may send it traffic */
-    bool committed;  /* some node has committed what runs there, another has not */
+    bool committed;  /* some node has committed what goes back */
     const struct survey *survey;
 };
 
-/* ERR_REFUSED when the balancers do not agree on one live side, and nothing tells which run began to switch. */
-int sides_read(struct sides *out, const struct fleet *fleet, const struct survey *survey, struct err *err);
+/* `chain`: the runs whose commits go back, ids with a blank between; NULL: none do. ERR_REFUSED when the balancers do not agree on one live side,
+ * and nothing tells which run began to switch. */
+int sides_read(struct sides *out, const struct fleet *fleet, const struct survey *survey, const char *chain, struct err *err);
 
 /* The member's instance of the side; SLOTS when it has none there. */
 size_t sides_slot(const struct member *member, size_t side);

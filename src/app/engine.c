@@ -124,13 +124,18 @@ static void turn(void *context)
         plan_tick(engine);
 }
 
+static bool is_held_out(const struct worker *worker)
+{
+    const struct balancers *balancers = worker->engine->fleet->balancers;
+    return balancers && balancers_holds_out(balancers, worker->index);
+}
+
 /* An earlier run, which this one undoes, goes on with or replaces, has changed the node. */
 static bool was_changed_before(const struct worker *worker)
 {
     const struct engine *engine = worker->engine;
     bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
-    bool held_out = engine->fleet->balancers && balancers_holds_out(engine->fleet->balancers, worker->index);
-    return over && worker->facts.current && (!worker->facts.current_good || held_out || worker->takes_back);
+    return over && worker->facts.current && (!worker->facts.current_good || is_held_out(worker) || worker->takes_back);
 }
 
 static void add_facts(const struct worker *worker, struct event *event)
@@ -138,9 +143,11 @@ static void add_facts(const struct worker *worker, struct event *event)
     const struct engine *engine = worker->engine;
     const char *current = worker->facts.current;
     bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
+    bool at_target = runs_target && worker->facts.current_good;
     event->touched = was_changed_before(worker);
-    event->at_target = runs_target && worker->facts.current_good;
-    event->stays = engine->settings->only_stale && event->at_target;
+    /* who is there and left out of the traffic still has to come in */
+    event->at_target = at_target && !is_held_out(worker);
+    event->stays = engine->settings->only_stale && at_target;
     event->runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
     event->has_release = event->touched || event->runs_target || engine->settings->kind == RUN_ABORT
                              ? worker->previous != NULL
@@ -423,6 +430,8 @@ static int make_machine(struct engine *engine, struct err *err)
     set_timeouts(&config, playbook);
     if (engine->settings->kind != RUN_ABORT) /* reads all of the release that it goes, or would go, back to */
         config.timeout_ms[STEP_PREFLIGHT] += playbook->retry.step_timeout_ms;
+    if (config.unwinds && engine->settings->sides && engine->settings->sides->committed) /* starts what was live before */
+        config.timeout_ms[STEP_LOCK] += playbook->retry.step_timeout_ms;
     set_balancer_timeouts(&config, engine->fleet->balancers);
     add_discovery_timeouts(&config, engine->fleet->discoveries);
     return rollout_create(&engine->machine, &config, &engine->arena, err);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "app/service_lock.h"
+#include "app/sides.h"
 #include "engine_step.h"
 
 #define LOCK_TTL_S 60
@@ -11,7 +12,9 @@ static void settled(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
     engine_tell_reverted(worker, reply);
-    step_replied(worker, reply);
+    bool fine = !reply->error && reply->status == REPLY_OK;
+    if (!fine || worker->action.step != STEP_LOCK || !switch_keep_live(worker))
+        step_replied(worker, reply);
 }
 
 static void settle(struct worker *worker)
@@ -184,7 +187,8 @@ static bool takes_commit_back(struct worker *worker)
 {
     const struct engine_settings *settings = worker->engine->settings;
     bool undoes = settings->kind == RUN_ABORT || settings->half_committed;
-    return undoes && !settings->sides && facts_take_back(&worker->facts, settings->chain, &worker->previous);
+    bool goes = !settings->sides || (settings->sides->begun && sides_changes(settings->sides, worker->member));
+    return undoes && goes && facts_take_back(&worker->facts, settings->chain, &worker->previous);
 }
 
 static void facts_came(void *context, const struct reply *reply)

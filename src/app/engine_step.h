@@ -78,6 +78,9 @@ void switch_stop_preparing(struct worker *worker);
 const char *switch_slot(const struct worker *worker);
 /* What the probe at hand is about. */
 struct prober *switch_prober(struct worker *worker);
+/* In an abort that takes commits back: what was live before runs on, whatever timer would end it, or runs again. False: there is nothing to do,
+ * and no answer comes. */
+bool switch_keep_live(struct worker *worker);
 /* What is no longer live is stopped later: asks for that, then goes on with `then`. */
 void switch_keep_old(struct worker *worker, void (*then)(struct worker *worker));
 /* What an earlier run has activated here; `current` without slots. */

@@ -51,16 +51,6 @@ static void activated(void *context, const struct reply *reply)
     step_replied(worker, reply);
 }
 
-/* Blue-green: what was activated in the idle slot is stopped, and its link restored. */
-static void send_stop(struct worker *worker)
-{
-    struct session *session = step_begin_change(worker, "stop");
-    session_add(session, "slot", switch_slot(worker));
-    session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
-    node_environment(worker->member, &worker->words, step_env, session);
-    step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
-}
-
 /* An action of several requests ends between two of them. */
 static bool ends_without_lease(struct worker *worker)
 {
@@ -83,6 +73,24 @@ static void send_activate(struct worker *worker)
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
 }
 
+/* Blue-green: what was activated in the idle slot is stopped, and its link restored. */
+static void send_stop(struct worker *worker)
+{
+    struct session *session = step_begin_change(worker, "stop");
+    session_add(session, "slot", switch_slot(worker));
+    session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
+    node_environment(worker->member, &worker->words, step_env, session);
+    step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
+}
+
+static void send_undo(struct worker *worker)
+{
+    if (worker->engine->settings->sides)
+        send_stop(worker);
+    else
+        send_activate(worker);
+}
+
 static void retracted(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -91,14 +99,15 @@ static void retracted(void *context, const struct reply *reply)
     if (reply->error || reply->status != REPLY_OK)
         step_replied(worker, reply);
     else if (!ends_without_lease(worker))
-        send_activate(worker);
+        send_undo(worker);
 }
 
 /* From then on the node is one that is half done: whoever finds it so undoes it. */
 static void send_retract(struct worker *worker)
 {
     struct session *session = step_begin_keyed(worker, "retract", "retract");
-    session_add(session, "release", worker->target);
+    session_add(session, "release", worker->facts.committed.release);
+    session_add(session, "slot", switch_slot(worker));
     step_submit(worker, QUICK_TIMEOUT_MS, retracted);
 }
 
@@ -107,7 +116,7 @@ static void put_back(struct worker *worker)
     if (worker->takes_back)
         send_retract(worker);
     else
-        send_activate(worker);
+        send_undo(worker);
 }
 
 /* Never to what was altered or half deleted meanwhile: such a node needs care. */
@@ -133,17 +142,28 @@ static void old_release_looked_into(void *context, const struct reply *reply)
     step_end(worker, DONE_FAILED, sentence);
 }
 
+/* It runs the target, committed and healthy, and only has to come back into the traffic: after its gate, without a restart. */
+static bool stands_already(const struct worker *worker)
+{
+    const struct facts *facts = &worker->facts;
+    struct node_view view;
+    rollout_node(worker->engine->machine, worker->index, &view);
+    return !worker->action.undo && !view.unhealthy_before && facts->current && facts->current_good && worker->target &&
+           strcmp(facts->current, worker->target) == 0;
+}
+
 static void carry_activate(struct worker *worker)
 {
     bool switches = worker->engine->settings->sides != NULL;
-    if (switches && worker->action.undo)
-        send_stop(worker);
-    else if (switches)
-        switch_prepare(worker, send_activate);
-    else if (worker->action.undo && step_release_of(worker, &worker->action))
+    bool looks = !switches && step_release_of(worker, &worker->action);
+    if (worker->action.undo && looks)
         step_look_into(worker, worker->previous, old_release_looked_into);
     else if (worker->action.undo)
         put_back(worker);
+    else if (switches)
+        switch_prepare(worker, send_activate);
+    else if (stands_already(worker))
+        step_end(worker, DONE_OK, "");
     else
         send_activate(worker);
 }
@@ -192,7 +212,7 @@ static bool was_good(const struct worker *worker)
     if (worker->engine->settings->kind != RUN_ABORT || !worker->has_facts)
         return false;
     if (worker->takes_back)
-        return strstr(facts->committed, " rollback ") != NULL;
+        return facts->committed.rollback;
     return facts_has(facts, worker->target, &state) && state == RELEASE_GOOD;
 }
 
@@ -203,7 +223,8 @@ static void give_back(struct worker *worker)
     struct err err;
     step_stop_heartbeat(worker);
     rollout_node(worker->engine->machine, worker->index, &view);
-    if (view.outcome == NODE_RESTORED && worker->target && worker->previous != worker->target && !was_good(worker)) {
+    bool same = worker->previous && worker->target && strcmp(worker->previous, worker->target) == 0;
+    if (view.outcome == NODE_RESTORED && worker->target && !same && !was_good(worker)) {
         struct session *session = step_begin_change(worker, "failed");
         session_add(session, "release", worker->target);
         session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);

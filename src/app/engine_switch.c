@@ -18,7 +18,9 @@ static int make_old(struct worker *worker, struct err *err)
     size_t partner = sides_partner(sides, engine->fleet, worker->index);
     if (partner == SIZE_MAX)
         return 0;
-    worker->old_words = (struct node_words){.release = sides->survey->nodes[partner].facts.current,
+    const struct facts *facts = &sides->survey->nodes[partner].facts;
+    const char *linked = facts->slots[sides->live].release;
+    worker->old_words = (struct node_words){.release = linked ? linked : facts->current,
                                             .slot = slot_name(sides->live),
                                             .rollout = engine->settings->rollout};
     worker->old_prober = prober_create(engine->fleet, partner, &worker->old_words);
@@ -74,7 +76,7 @@ void engine_add_side(const struct worker *worker, struct event *event)
     bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
     event->stays = !sides_changes(sides, worker->member);
     event->has_release = sides->live != SLOTS;
-    event->touched = over && slot->uncommitted && !event->stays;
+    event->touched = (over && slot->uncommitted && !event->stays) || worker->takes_back;
     event->at_target =
         !sides->begun && !event->stays && sides_live_at(sides, engine->fleet, worker->target);
     bool links = slot->release && worker->target && strcmp(slot->release, worker->target) == 0;
@@ -138,6 +140,42 @@ void carry_shift(struct worker *worker)
     worker->balancing = true;
     engine->goal_count = count;
     balancers_switch(engine->fleet->balancers, engine->goals, count, worker->action.undo, shifted, worker);
+}
+
+/* --- what was live before a commit that is taken back --- */
+
+static void runs_on(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    if (!worker->busy)
+        return;
+    if (reply->error) {
+        step_replied(worker, reply);
+        return;
+    }
+    /* its gate says what that means */
+    if (reply->status != REPLY_OK)
+        engine_notice(worker->engine, worker->index, "what served before does not run: %s", reply->sentence);
+    step_end(worker, DONE_OK, "");
+}
+
+bool switch_keep_live(struct worker *worker)
+{
+    const struct engine *engine = worker->engine;
+    const struct sides *sides = sides_of(worker);
+    bool back = sides && engine->settings->kind == RUN_ABORT && sides->committed && sides->live != SLOTS;
+    if (!back || sides_slot(worker->member, sides->live) == SLOTS)
+        return false;
+    const struct slot_fact *slot = &worker->facts.slots[sides->live];
+    if (!slot->release || (slot->running && !slot->timed))
+        return false;
+    const struct node_words words = {
+        .release = slot->release, .slot = slot_name(sides->live), .rollout = engine->settings->rollout};
+    struct session *session = step_begin_keyed(worker, "keep_old", "keep");
+    session_add(session, "slot", words.slot);
+    node_environment(worker->member, &words, step_env, session);
+    step_submit(worker, worker->action.timeout_ms, runs_on);
+    return true;
 }
 
 /* --- before an idle instance changes, and after the run --- */

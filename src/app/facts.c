@@ -25,7 +25,6 @@ static const struct fact_key fact_keys[] = {
     {"current", FACT_TEXT, offsetof(struct facts, current)},
     {"current_good", FACT_YES, offsetof(struct facts, current_good)},
     {"previous", FACT_TEXT, offsetof(struct facts, previous)},
-    {"committed", FACT_TEXT, offsetof(struct facts, committed)},
     {"chain", FACT_TEXT, offsetof(struct facts, chain)},
     {"disk_free", FACT_NUMBER, offsetof(struct facts, disk_free)},
     {"disk_total", FACT_NUMBER, offsetof(struct facts, disk_total)},
@@ -110,6 +109,22 @@ static int read_migration(struct facts *facts, const char *text, struct err *err
     return 0;
 }
 
+/* `release ID SECONDS` or `migration NAME SECONDS`, after the line about it. */
+static int read_since(struct facts *facts, const char *text, struct err *err)
+{
+    char kind[16], name[65], seconds[21];
+    uint64_t since = 0;
+    if (sscanf(text, "%15s %64s %20s", kind, name, seconds) != 3 || whole_parse(&since, seconds, 0, UINT64_MAX, NULL) < 0)
+        return err_set(err, ERR_PROTOCOL, "facts: since: malformed value");
+    for (size_t i = 0; strcmp(kind, "release") == 0 && i < facts->release_count; i++)
+        if (strcmp(facts->releases[i].id, name) == 0)
+            facts->releases[i].since_s = since;
+    for (size_t i = 0; strcmp(kind, "migration") == 0 && i < facts->migration_count; i++)
+        if (strcmp(facts->migrations[i].name, name) == 0)
+            facts->migrations[i].since_s = since;
+    return 0;
+}
+
 /* The step of a held run is `held_after_2_of_4_waves`. */
 static void read_held(struct facts *facts)
 {
@@ -154,6 +169,21 @@ static void read_ended(struct facts *facts, const char *text)
     facts->ended_result = arena_strdup(&facts->arena, result + strspn(result, " "));
 }
 
+/* `RELEASE ROLLOUT KIND BEFORE|- [retracts]`. */
+static void read_committed(struct facts *facts, const char *text)
+{
+    char release[65], rollout[65], kind[16], before[65], more[16] = "";
+    if (sscanf(text, "%64s %64s %15s %64s %15s", release, rollout, kind, before, more) < 4)
+        return;
+    facts->committed = (struct commit_fact){
+        .release = arena_strdup(&facts->arena, release),
+        .rollout = arena_strdup(&facts->arena, rollout),
+        .before = strcmp(before, "-") == 0 ? NULL : arena_strdup(&facts->arena, before),
+        .rollback = strcmp(kind, "rollback") == 0,
+        .retracts = strcmp(more, "retracts") == 0,
+    };
+}
+
 /* `NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|-`. */
 static int read_slot(struct facts *facts, const char *text, struct err *err)
 {
@@ -184,8 +214,12 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
             rc = read_release(out, value->value, err);
         else if (strcmp(value->key, "migration") == 0)
             rc = read_migration(out, value->value, err);
+        else if (strcmp(value->key, "since") == 0)
+            rc = read_since(out, value->value, err);
         else if (strcmp(value->key, "slot") == 0)
             rc = read_slot(out, value->value, err);
+        else if (strcmp(value->key, "committed") == 0)
+            read_committed(out, value->value);
         else if (strcmp(value->key, "open_rollout") == 0)
             read_open(out, value->value);
         else if (strcmp(value->key, "ended_rollout") == 0)
@@ -252,15 +286,53 @@ const char *facts_release_before(const struct facts *facts)
     return half_done ? facts->previous : facts->current;
 }
 
-bool facts_take_back(struct facts *facts, const char *chain, const char **before)
+bool facts_take_back(const struct facts *facts, const char *chain, const char **before)
 {
-    char release[65], rollout[65], was[65];
-    if (!chain || !facts->current || !facts->current_good || !facts->committed ||
-        sscanf(facts->committed, "%64s %64s %*64s %64s", release, rollout, was) != 3 ||
-        strcmp(release, facts->current) != 0 || strcmp(release, was) == 0 || !text_has_word(chain, rollout))
+    const struct commit_fact *commit = &facts->committed;
+    if (!chain || !commit->release || !commit->rollout || !text_has_word(chain, commit->rollout) ||
+        (commit->before && strcmp(commit->release, commit->before) == 0))
         return false;
-    *before = strcmp(was, "-") == 0 ? NULL : arena_strdup(&facts->arena, was);
-    return true;
+    bool stands = facts->current && facts->current_good && strcmp(commit->release, facts->current) == 0;
+    if (stands || commit->retracts)
+        *before = commit->before;
+    return stands || commit->retracts;
+}
+
+/* --- which release is the earlier one --- */
+
+/* Ids begin with the time of their source. */
+static bool of_one_second(const char *release, const char *other)
+{
+    size_t length = strcspn(release, "-");
+    return release[length] == '-' && strncmp(release, other, length + 1) == 0;
+}
+
+/* NULL: it is not good here. */
+static const struct release_fact *good_one(const struct facts *facts, const char *release)
+{
+    for (size_t i = 0; i < facts->release_count; i++)
+        if (facts->releases[i].state == RELEASE_GOOD && strcmp(facts->releases[i].id, release) == 0)
+            return &facts->releases[i];
+    return NULL;
+}
+
+int facts_release_order(const struct facts *facts, const char *release, const char *other)
+{
+    int order = strcmp(release, other);
+    const struct release_fact *one = good_one(facts, release), *two = good_one(facts, other);
+    if (order == 0 || !of_one_second(release, other) || (!one && !two))
+        return order;
+    if (one && two)
+        return one < two ? -1 : 1; /* they are listed so */
+    return one ? -1 : 1;
+}
+
+static bool is_before(const struct facts *facts, const char *release, const struct migration_fact *fact)
+{
+    const struct release_fact *own = good_one(facts, release);
+    if (!of_one_second(release, fact->release) || good_one(facts, fact->release))
+        return facts_release_order(facts, release, fact->release) < 0;
+    return own && strcmp(release, fact->release) != 0 && own->since_s <= fact->since_s;
 }
 
 const struct migration_fact *facts_crossed(const struct facts *facts, const char *release)
@@ -269,7 +341,7 @@ const struct migration_fact *facts_crossed(const struct facts *facts, const char
         const struct migration_fact *fact = &facts->migrations[i];
         bool ran = fact->record == RECORDED_DONE || fact->record == RECORDED_UNKNOWN ||
                    fact->record == RECORDED_RUNNING;
-        if (ran && fact->kind == CHANGE_IRREVERSIBLE && strcmp(release, fact->release) < 0)
+        if (ran && fact->kind == CHANGE_IRREVERSIBLE && is_before(facts, release, fact))
             return fact;
     }
     return NULL;

@@ -66,27 +66,55 @@ static bool disagree(const struct fleet *fleet, size_t side)
     return false;
 }
 
-/* What an earlier run has left: the slot in which something is not committed. */
-static void read_begun(struct sides *sides, const struct fleet *fleet)
+static void begun_in(struct sides *sides, size_t slot)
+{
+    sides->begun = true;
+    sides->target = slot;
+}
+
+/* The slot that the last commit here made live, when it goes back; else SLOTS. */
+static size_t slot_to_take_back(const struct facts *facts, const char *chain)
+{
+    const char *before, *live = facts_take_back(facts, chain, &before) ? facts_live_slot(facts) : NULL;
+    size_t slot = 0;
+    while (slot < SLOTS && (!live || strcmp(live, slot_name(slot)) != 0))
+        slot++;
+    return slot;
+}
+
+/* What an earlier run has left: the slot in which something is not committed, or is and goes back. */
+static void read_begun(struct sides *sides, const struct fleet *fleet, const char *chain)
 {
     for (size_t i = 0; i < fleet->count; i++) {
         const struct facts *facts = &sides->survey->nodes[i].facts;
-        for (size_t slot = 0; sides->survey->nodes[i].answered && slot < SLOTS; slot++)
-            if (facts->slots[slot].uncommitted) {
-                sides->begun = true;
-                sides->target = slot;
-            }
+        if (!sides->survey->nodes[i].answered)
+            continue;
+        size_t slot = slot_to_take_back(facts, chain);
+        sides->committed |= slot != SLOTS;
+        if (slot != SLOTS && !sides->begun)
+            begun_in(sides, slot);
+        for (slot = 0; slot < SLOTS; slot++)
+            if (facts->slots[slot].uncommitted)
+                begun_in(sides, slot);
     }
-    for (size_t i = 0; i < fleet->count && sides->begun; i++) {
-        const struct facts *facts = &sides->survey->nodes[i].facts;
-        const char *live = facts->live_slot;
-        const struct slot_fact *slot = &facts->slots[sides->target];
-        size_t length = strlen(slot_name(sides->target));
-        bool ours = live && strncmp(live, slot_name(sides->target), length) == 0 && live[length] == ' ';
-        if (sides->survey->nodes[i].answered && slot->known && !slot->uncommitted && ours && facts->open_rollout &&
-            sides_slot(&fleet->members[i], sides->target) != SLOTS && playbook_has_slots(fleet->playbook))
-            sides->committed = true;
-    }
+}
+
+/* Whether anything served before what has begun. */
+static bool has_before(const struct sides *sides, const struct facts *facts, const char *chain)
+{
+    const struct slot_fact *other = &facts->slots[1 - sides->target];
+    const char *before;
+    if (!other->known || other->release)
+        return other->release != NULL;
+    return facts_take_back(facts, chain, &before) ? before != NULL : facts->current != NULL;
+}
+
+static bool anything_before(const struct sides *sides, const char *chain)
+{
+    for (size_t i = 0; i < sides->survey->count; i++)
+        if (sides->survey->nodes[i].answered && has_before(sides, &sides->survey->nodes[i].facts, chain))
+            return true;
+    return false;
 }
 
 static bool anything_current(const struct survey *survey)
@@ -105,16 +133,16 @@ static int refuse(struct err *err, const char *what)
                    what);
 }
 
-int sides_read(struct sides *out, const struct fleet *fleet, const struct survey *survey, struct err *err)
+int sides_read(struct sides *out, const struct fleet *fleet, const struct survey *survey, const char *chain, struct err *err)
 {
     *out = (struct sides){.live = SLOTS, .target = SLOT_BLUE, .survey = survey};
     struct standing standings[SLOTS] = {standing_of(fleet, SLOT_BLUE), standing_of(fleet, SLOT_GREEN)};
     for (size_t i = 0; i < survey->count; i++)
         if (survey->nodes[i].traffic_error.code)
             return err_set(err, ERR_REFUSED, "%s", survey->nodes[i].traffic_error.message);
-    read_begun(out, fleet);
+    read_begun(out, fleet, chain);
     if (out->begun) {
-        out->live = anything_current(survey) ? 1 - out->target : SLOTS;
+        out->live = anything_before(out, chain) ? 1 - out->target : SLOTS;
         out->switching = standings[out->target].ready > 0;
         return 0;
     }

@@ -286,9 +286,8 @@ static void last_commit(const struct survey *survey, const char *release, char o
 {
     out[0] = '\0';
     for (size_t i = 0; i < survey->count; i++) {
-        char rollout[65];
-        if (is_at(&survey->nodes[i], release) && survey->nodes[i].facts.committed &&
-            sscanf(survey->nodes[i].facts.committed, "%*64s %64s", rollout) == 1 && strcmp(rollout, out) > 0)
+        const char *rollout = survey->nodes[i].facts.committed.rollout;
+        if (is_at(&survey->nodes[i], release) && rollout && strcmp(rollout, out) > 0)
             snprintf(out, 65, "%s", rollout);
     }
 }
@@ -320,18 +319,30 @@ bool surveyed_is_stale(const struct surveyed *node, const char *fleet_release)
     return fleet_release && node->answered && !is_at(node, fleet_release);
 }
 
+/* Which open run is the later one: who went on with the other, whatever their runners' clocks say; else by their ids, which begin with the time. */
+static int run_order(const struct facts *facts, const struct facts *other)
+{
+    int order = strcmp(facts->open_rollout, other->open_rollout);
+    if (order != 0 && facts->chain && text_has_word(facts->chain, other->open_rollout))
+        return 1;
+    if (order != 0 && other->chain && text_has_word(other->chain, facts->open_rollout))
+        return -1;
+    return order;
+}
+
 struct open_run survey_open_run(const struct survey *survey)
 {
     struct open_run open = {.rollout = NULL};
+    const struct facts *last = NULL;
     for (size_t i = 0; i < survey->count; i++) {
         const struct facts *facts = &survey->nodes[i].facts;
         if (!survey->nodes[i].answered || !facts->open_rollout)
             continue;
-        /* Ids begin with the time, so the later run is the one that was going on last. */
-        int order = open.rollout ? strcmp(facts->open_rollout, open.rollout) : 1;
+        int order = last ? run_order(facts, last) : 1;
         if (order < 0)
             open.other = facts->open_rollout;
         if (order > 0) {
+            last = facts;
             open.other = open.rollout;
             open.rollout = facts->open_rollout;
             open.release = facts->open_release;
@@ -376,7 +387,7 @@ void survey_chain(const struct survey *survey, const struct open_run *open, char
 void survey_undo_targets(const struct survey *survey, const char *chain, const char **out)
 {
     for (size_t i = 0; i < survey->count; i++) {
-        struct facts *facts = &survey->nodes[i].facts;
+        const struct facts *facts = &survey->nodes[i].facts;
         out[i] = NULL;
         if (survey->nodes[i].answered && !facts_take_back(facts, chain, &out[i]))
             out[i] = facts_release_before(facts);

@@ -21,7 +21,8 @@
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
-#                 before, and `good ID SEQUENCE EPOCH` of each that it numbered anew or dropped; for `retract`, and never pruned
+#                 before, and `good ID SEQUENCE EPOCH` of each that it numbered anew or dropped; in a slot also `slot`, what it `linked`
+#                 before and what was `current` and `live`; `retracts` once that has begun; for `retract`, and never pruned
 #   chain         the rollout that took the lock last, and those that it goes on with
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
@@ -43,8 +44,9 @@
 # Slots. A request with `slot S` is about the instance in S: its link is <root>/slots/S, its unit, start and stop are the slot's, and
 # `current` follows at the commit, since only then the switch is done. Where `open` names one slot alone, the node is a side of its
 # own and `current` moves with the slot's link. `stop` undoes an activation that is not committed: the instance is stopped, and the
-# slot links again what it linked before. `keep_old` arms the same timer as `confirm` does: it stops the slot that is no longer live,
-# once nobody holds the lock, unless an activation came in between.
+# slot links again what it linked before; after `retract` that is so of a committed one too. `keep_old` arms the same timer as
+# `confirm` does: it stops the slot that is no longer live, once nobody holds the lock, unless an activation came in between; without
+# `seconds` it ends that timer, and starts the slot when it does not run.
 #
 # Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
 # it, file or folder; what no release has is made as an empty folder.
@@ -506,7 +508,7 @@ write_migration() {
 read_migration() {
     migration_state=none migration_release=- migration_kind=-
     [ -s "$state/migrations/$1" ] || return 0
-    read -r _ _ migration_release migration_kind migration_state _ <"$state/migrations/$1"
+    read -r _ migration_epoch migration_release migration_kind migration_state _ <"$state/migrations/$1"
     case $migration_state in
     done | failed | undone) return 0 ;;
     running) ;;
@@ -577,7 +579,9 @@ facts_of_migrations() {
         name=${migration_file##*/}
         is_name "$name" || continue
         read_migration "$name"
-        [ "$migration_state" = none ] || value migration "$name $migration_state $migration_release $migration_kind"
+        [ "$migration_state" != none ] || continue
+        value migration "$name $migration_state $migration_release $migration_kind"
+        value since "migration $name $migration_epoch"
     done
 }
 
@@ -1228,12 +1232,43 @@ commit_slot() {
     rm -f -- "$state/slots/$v_slot"
 }
 
-# Arms the timer that stops the slot, SECONDS after now, once nobody holds the lock.
+# The slot was live before that commit, and is again; what was committed in it is an activation that nobody committed.
+retract_slot() {
+    [ -n "$before_slot" ] || return 0
+    mkdir -p -- "$state/slots" && replace_file "$state/slots/$before_slot" "${before_linked:--}" ||
+        reply failed "disk: what slot $before_slot had cannot be kept"
+    if [ "${before_live:--}" = - ]; then
+        rm -f -- "$state/slots/.live"
+    else
+        replace_file "$state/slots/.live" "$before_live" || reply failed "disk: the live slot cannot be noted"
+    fi
+    [ -z "$alone" ] || return 0
+    if [ "${before_current:--}" = - ]; then
+        rm -f -- "$s_root/current" || reply failed "the link $s_root/current cannot be removed"
+    else
+        replace_link "releases/$before_current" "$s_root/current" || reply failed "the link $s_root/current cannot be switched"
+    fi
+    sync "$s_root" 2>/dev/null
+}
+
+# It runs on until something else stops it; again, when its time was over.
+keep_running() {
+    ! instance_runs || reply ok "slot $v_slot runs on"
+    [ -n "$slot_release" ] && is_complete "$slot_release" || reply failed "slot $v_slot links no release that could be started"
+    v_release=$slot_release current=''
+    [ -z "$s_unit" ] || need_unit
+    note_started || reply failed "disk: slot $v_slot cannot be noted"
+    if [ -n "$s_unit" ]; then restart_unit; else restart_by_commands; fi
+    reply ok "release $v_release runs in slot $v_slot again"
+}
+
+# Arms the timer that stops the slot, SECONDS after now, once nobody holds the lock; without SECONDS it ends it.
 lead_keep_old() {
     [ -n "$v_slot" ] || reply failed "keep_old needs a slot"
-    is_number "$v_seconds" || reply failed "keep_old needs a number of seconds"
+    [ -z "$v_seconds" ] || is_number "$v_seconds" || reply failed "keep_old needs a number of seconds"
     read_slot "$v_slot"
     disarm_timer
+    [ -n "$v_seconds" ] || keep_running
     instance_runs || reply ok "slot $v_slot does not run"
     v_release=${slot_release:--} v_previous=- v_confirm=$v_seconds
     arm_timer keep
@@ -1996,7 +2031,8 @@ drop_above() {
 
 # What the last commit changed as $before_*; 1: nothing that can be taken back.
 read_before() {
-    before_rollout='' before_kind='' before_release='' before_was='' before_good=''
+    before_rollout='' before_kind='' before_release='' before_was='' before_good='' before_retracts=''
+    before_slot='' before_linked='' before_live='' before_current=''
     [ -s "$state/before" ] || return 1
     while read -r before_key before_text; do
         case $before_key in
@@ -2005,6 +2041,11 @@ read_before() {
         release) before_release=$before_text ;;
         was) before_was=$before_text ;;
         good) before_good=$before_good$before_text$nl ;;
+        slot) before_slot=$before_text ;;
+        linked) before_linked=$before_text ;;
+        live) before_live=$before_text ;;
+        current) before_current=$before_text ;;
+        retracts) before_retracts=$before_text ;;
         esac
     done <"$state/before"
     [ -n "$before_release" ]
@@ -2017,16 +2058,30 @@ goes_on_with() {
     return 1
 }
 
-# 0 when the last commit dropped release $1, or gave it another number.
+# 0 when the last commit dropped release $1, gave it another number, or put another one in its slot.
 was_good_before() {
     read_before || return 1
-    case $nl$before_good in *"$nl$1 "*) return 0 ;; esac
+    case $nl$before_linked$nl$before_good in *"$nl$1 "* | "$nl$1$nl"*) return 0 ;; esac
     return 1
+}
+
+# In a slot: what it linked, and what was live and current.
+slot_before() {
+    [ -n "$v_slot" ] || return 0
+    read_slot "$v_slot"
+    read_current
+    first_line "$state/slots/$v_slot" || line=${slot_release:--}
+    printf 'slot %s\nlinked %s\ncurrent %s\n' "$v_slot" "$line" "${current:--}"
+    first_line "$state/slots/.live" || line=-
+    printf 'live %s\n' "$line"
 }
 
 # Before a commit changes anything. Of one that was cut short, and is repeated, the first one knows what was before.
 note_before() {
-    if read_before && [ "$before_release" = "$v_release" ] && goes_on_with "$before_rollout"; then return 0; fi
+    if read_before && [ "$before_release" = "$v_release" ] && goes_on_with "$before_rollout"; then
+        [ -z "$before_retracts" ] || replace_file "$state/before" "$(grep -v '^retracts ' "$state/before")"
+        return
+    fi
     find_highest
     floor=$highest before_was=- before_sequence=0 before_good=''
     [ "$v_kind" != rollback ] || ! read_sequence "$v_release" || floor=$sequence
@@ -2043,13 +2098,17 @@ note_before() {
         first_line "$good_file"
         before_good="$before_good${nl}good $listed $line"
     done
-    replace_file "$state/before" "rollout ${lock_rollout:--}${nl}kind ${v_kind:-rollout}${nl}release $v_release${nl}was $before_was$before_good"
+    replace_file "$state/before" "rollout ${lock_rollout:--}${nl}kind ${v_kind:-rollout}${nl}release $v_release${nl}was $before_was$before_good${v_slot:+$nl$(slot_before)}"
 }
 
 # The last commit, taken back: what was good before it is again, with its number, and what was not is not.
 lead_retract() {
     need_release
     if ! read_before || [ "$before_release" != "$v_release" ]; then reply ok "the last commit was not of release $v_release"; fi
+    # Cut short in between, it is known as one that has to be ended.
+    [ -n "$before_retracts" ] || replace_file "$state/before" "$(cat -- "$state/before")${nl}retracts yes" ||
+        reply failed "disk: what is taken back cannot be noted"
+    retract_slot
     case $nl$before_good in
     *"$nl$v_release "*) ;;
     *) rm -f -- "$state/good/$v_release" ;;
@@ -2160,8 +2219,9 @@ facts_of_releases() {
     list_releases | sort -n >"$tmp/releases"
     while read -r _ listed release_state; do
         value release "$listed $release_state"
+        [ "$release_state" != good ] || ! first_line "$state/good/$listed" || value since "release $listed ${line#* }"
     done <"$tmp/releases"
-    ! read_before || value committed "$before_release $before_rollout $before_kind $before_was"
+    ! read_before || value committed "$before_release $before_rollout $before_kind $before_was${before_retracts:+ retracts}"
     ! first_line "$state/chain" || value chain "$line"
 }
 

@@ -83,7 +83,8 @@ static bool compared(const char *key)
 {
     static const char *const left_out[] = {"now",  "uptime",    "disk_free", "disk_total", "inodes_free", "lock_age", "age", "user",
                                            "elevated", "temporary", "tool",      "path",       "sudo", "taken_over",
-                                           "warning", "protocol", "was", "last_sentence", "lock_held"};
+                                           "warning", "protocol", "was", "last_sentence", "lock_held",
+                                           "since"};
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
         if (strcmp(key, left_out[i]) == 0)
             return false;

@@ -209,6 +209,46 @@ static void a_file_system_that_counts_no_inodes_is_fine(void **state)
     assert_int_equal(facts_check(&facts, &shop, false, 1, &err), 0);
 }
 
+#define SECOND "20260101T000000Z-"
+static void crosses(const char *release, bool crossed, const struct reply_value *values, size_t count)
+{
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, values, count, &err), 0);
+    assert_int_equal(facts_crossed(&facts, release) != NULL, crossed);
+    facts_release(&facts);
+}
+
+static void in_one_second_the_node_knows_which_release_was_first(void **state)
+{
+    (void)state;
+    static const struct reply_value committed[] = {
+        {"release", SECOND "cc good"}, {"since", "release " SECOND "cc 100"},
+        {"release", SECOND "bb good"}, {"since", "release " SECOND "bb 200"},
+        {"migration", "m done " SECOND "bb irreversible"}, {"since", "migration m 190"}};
+    crosses(SECOND "cc", true, committed, COUNT(committed));
+    crosses(SECOND "bb", false, committed, COUNT(committed));
+    crosses(SECOND "aa", false, committed, COUNT(committed)); /* a new one */
+    crosses("20251231T235959Z-ff", true, committed, COUNT(committed));
+    crosses("20260101T000001Z-00", false, committed, COUNT(committed));
+    /* what brought it is no good release */
+    static const struct reply_value failed[] = {
+        {"release", SECOND "bb failed"}, {"release", SECOND "cc good"}, {"since", "release " SECOND "cc 100"},
+        {"release", SECOND "aa good"}, {"since", "release " SECOND "aa 300"},
+        {"migration", "m done " SECOND "bb irreversible"}, {"since", "migration m 190"}};
+    crosses(SECOND "cc", true, failed, COUNT(failed));
+    crosses(SECOND "bb", false, failed, COUNT(failed));
+    crosses(SECOND "aa", false, failed, COUNT(failed));
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, committed, COUNT(committed), &err), 0);
+    assert_true(facts_release_order(&facts, SECOND "cc", SECOND "bb") < 0);
+    assert_true(facts_release_order(&facts, SECOND "aa", SECOND "bb") > 0);
+    assert_true(facts_release_order(&facts, SECOND "bb", SECOND "bb") == 0);
+    assert_true(facts_release_order(&facts, "20251231T235959Z-ff", SECOND "cc") < 0);
+    facts_release(&facts);
+}
+
 static void assert_timer_told(const char *confirm, const char *reverted, const char *expected)
 {
     struct facts facts = {.confirm = confirm, .reverted = reverted};
@@ -283,6 +323,7 @@ int main(void)
         cmocka_unit_test(each_refusal_says_what_to_do),
         cmocka_unit_test(a_full_disk_stands_in_nobodys_way_when_nothing_is_staged),
         cmocka_unit_test(a_file_system_that_counts_no_inodes_is_fine),
+        cmocka_unit_test(in_one_second_the_node_knows_which_release_was_first),
         cmocka_unit_test(a_confirm_timer_is_told_in_a_sentence),
         cmocka_unit_test(a_malformed_timer_is_not_told),
     };

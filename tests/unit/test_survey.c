@@ -157,8 +157,8 @@ static void an_undo_takes_back_what_the_runs_of_its_chain_committed(void **state
     (void)state;
     struct surveyed nodes[NODES] = {
         {.answered = true, .facts = {.current = "b", .previous = "a", .chain = "y x", .open_rollout = "y"}},
-        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b x rollout a", .chain = "x"}},
-        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a", .chain = "w"}}};
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = {.release = "b", .rollout = "x", .before = "a"}, .chain = "x"}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = {.release = "b", .rollout = "w", .before = "a"}, .chain = "w"}}};
     struct survey survey = {.nodes = nodes, .count = NODES};
     struct open_run open = survey_open_run(&survey);
     char chain[SURVEY_CHAIN];
@@ -167,18 +167,32 @@ static void an_undo_takes_back_what_the_runs_of_its_chain_committed(void **state
         arena_init(&nodes[i].facts.arena);
     survey_chain(&survey, &open, chain);
     assert_string_equal(chain, "y x");
+    /* who went on with the other is the later one, also by a clock that is behind */
+    nodes[2].facts.open_rollout = "z";
+    nodes[0].facts.chain = "y z x";
+    open = survey_open_run(&survey);
+    assert_string_equal(open.rollout, "y");
+    assert_string_equal(open.other, "z");
+    nodes[2].facts.open_rollout = NULL;
+    nodes[0].facts.chain = "y x";
     survey_undo_targets(&survey, chain, targets);
     assert_string_equal(targets[0], "a");
     assert_string_equal(targets[1], "a");
     assert_string_equal(targets[2], "b");
-    nodes[1].facts.committed = "b x rollout b";
+    nodes[1].facts.committed.before = "b";
     survey_undo_targets(&survey, chain, targets);
     assert_string_equal(targets[1], "b");
-    nodes[1].facts.committed = "b x rollout -";
+    nodes[1].facts.committed.before = NULL;
     survey_undo_targets(&survey, chain, targets);
     assert_null(targets[1]);
     survey_undo_targets(&survey, NULL, targets);
     assert_string_equal(targets[1], "b");
+    /* taking it back has begun: wherever it stands now */
+    nodes[1].facts.committed.before = "a";
+    nodes[1].facts.committed.retracts = true;
+    nodes[1].facts.current_good = false;
+    survey_undo_targets(&survey, chain, targets);
+    assert_string_equal(targets[1], "a");
     survey_release(&survey);
 }
 
@@ -186,9 +200,9 @@ static void what_most_nodes_are_at_is_the_release_of_the_fleet(void **state)
 {
     (void)state;
     struct surveyed nodes[NODES] = {
-        {.answered = true, .facts = {.current = "c", .current_good = true, .committed = "c x rollout b"}},
-        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a"}},
-        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = "b w rollout a"}}};
+        {.answered = true, .facts = {.current = "c", .current_good = true, .committed = {.release = "c", .rollout = "x", .before = "b"}}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = {.release = "b", .rollout = "w", .before = "a"}}},
+        {.answered = true, .facts = {.current = "b", .current_good = true, .committed = {.release = "b", .rollout = "w", .before = "a"}}}};
     struct survey survey = {.nodes = nodes, .count = NODES};
     assert_string_equal(survey_fleet_release(&survey), "b");
     assert_true(surveyed_is_stale(&nodes[0], "b"));

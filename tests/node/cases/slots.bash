@@ -166,3 +166,95 @@ test_an_unknown_slot_and_a_commit_of_another_release_are_told() {
     must failed commit fence "$fence" slot blue release r2 kind rollout
     expect sentence "$sentence" "slot blue links release r1, not r2"
 }
+
+slots_state() {
+    must ok facts
+    printf '%s %s %s %s;' "$(value_of current)" "$(value_of current_good)" "$(value_of live_slot | cut -d ' ' -f 1)" "$(value_of committed)"
+    sed -n 's/^= slot //p' <<<"$reply" | tr '\n' ';'
+    (cd "$root/.deployctl/good" && grep -H '' ./*) | cut -d ' ' -f 1 | tr '\n' ' '
+}
+
+test_a_commit_in_a_slot_is_taken_back_and_is_then_an_activation_that_nobody_committed() {
+    slotted_node a
+    start_in blue r1
+    must ok commit fence "$fence" slot blue release r1 kind rollout
+    start_in green r2
+    local before
+    before=$(slots_state)
+    must ok commit fence "$fence" slot green release r2 kind rollout
+    must ok retract fence "$fence" slot green release r2
+    expect "as before the commit" "$(slots_state | sed 's/;.*//')" "r1 yes blue "
+    expect slots "$(fact_of_slot green)" "r2 running - -"
+    expect good "$(ls "$root/.deployctl/good")" r1
+    must ok retract fence "$fence" slot green release r2
+    expect "twice is once" "$(fact_of_slot green)" "r2 running - -"
+    stop_in green
+    [ ! -L "$root/slots/green" ] || fail "a link is left"
+    expect blue "$(fact_of_slot blue)" "r1 running committed -"
+    expect "facts before" "${before%%;*}" "r1 yes blue r1 roll-a rollout -"
+}
+
+test_the_first_commit_in_a_slot_is_taken_back_to_nothing() {
+    slotted_node a
+    start_in blue r1
+    must ok commit fence "$fence" slot blue release r1 kind rollout
+    must ok retract fence "$fence" slot blue release r1
+    expect "nothing is current" "$(slots_state)" "- no  ;blue r1 running - -;green - stopped committed -;"
+    stop_in blue
+    expect "nothing is left" "$(slots_state)" "- no  ;blue - stopped committed -;green - stopped committed -;"
+}
+
+test_what_cut_a_retraction_short_does_not_hide_it() {
+    slotted_node a
+    start_in blue r1
+    must ok commit fence "$fence" slot blue release r1 kind rollout
+    start_in green r2
+    must ok commit fence "$fence" slot green release r2 kind rollout
+    # as if it had ended after the current link
+    echo 'retracts yes' >>"$root/.deployctl/before"
+    echo - >"$root/.deployctl/slots/green"
+    ln -sfn releases/r1 "$root/current"
+    must ok facts
+    expect committed "$(value_of committed)" "r2 roll-a rollout r1 retracts"
+    must ok retract fence "$fence" slot green release r2
+    expect "the end of it" "$(slots_state)" "r1 yes blue ;blue r1 running committed -;green r2 running - -;./r1:1 "
+    # and who goes forward again instead has committed it again
+    must ok commit fence "$fence" slot green release r2 kind rollout
+    echo 'retracts yes' >>"$root/.deployctl/before"
+    must ok commit fence "$fence" slot green release r2 kind rollout
+    must ok facts
+    expect committed "$(value_of committed)" "r2 roll-a rollout r1"
+}
+
+test_a_side_of_its_own_goes_back_from_its_commit_with_its_link() {
+    locked_node a slot_unit "green -" start "echo \"start \$(cat version)\" >>'$work/lines'" stop "echo stop >>'$work/lines'"
+    start_in green r1
+    must ok commit fence "$fence" slot green release r1 kind rollout
+    start_in green r2
+    must ok commit fence "$fence" slot green release r2 kind rollout
+    must ok retract fence "$fence" slot green release r2
+    current_of_slots r2
+    stop_in green
+    current_of_slots r1
+    expect state "$(slots_state)" "r1 yes green ;green r1 stopped committed -;./r1:1 "
+}
+
+test_what_was_live_runs_on_again_when_its_time_was_over() {
+    slotted_node a
+    start_in blue r1
+    must ok commit fence "$fence" slot blue release r1 kind rollout
+    start_in green r2
+    must ok commit fence "$fence" slot green release r2 kind rollout
+    must ok keep_old fence "$fence" slot blue seconds 900 env DEPLOYCTL_SLOT=blue
+    must ok keep_old fence "$fence" slot blue env DEPLOYCTL_SLOT=blue
+    expect "the timer is over" "$(fact_of_slot blue)" "r1 running committed -"
+    eventually waits_no_more
+    must ok keep_old fence "$fence" slot blue seconds 0 env DEPLOYCTL_SLOT=blue
+    must ok finish fence "$fence" release r2 result done
+    eventually last_line_is "stop blue"
+    must ok lock rollout b holder someone ttl 60 token again
+    must ok keep_old fence 2 slot blue env DEPLOYCTL_SLOT=blue
+    expect "it was started" "$(last_line)" "start blue r1"
+    expect facts "$(fact_of_slot blue)" "r1 running committed -"
+    must failed keep_old fence 2 slot blue seconds soon
+}
