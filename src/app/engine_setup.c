@@ -24,6 +24,7 @@ static void settle(struct worker *worker)
 static void connected(void *context, const struct err *error)
 {
     struct worker *worker = context;
+    worker->breakers_told = 0; /* what was under way may be lost */
     worker->refused = error && error->code == ERR_REFUSED;
     if (!error && worker->fence) {
         settle(worker);
@@ -283,6 +284,7 @@ static void heartbeat(void *context)
         return;
     session_begin(session, "renew");
     session_addu(session, "fence", worker->fence);
+    engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);
 }
