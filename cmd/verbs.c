@@ -159,7 +159,8 @@ const struct verb verbs[] = {
      SELECT " renew forks set " SHOW,
      "Asks every node which release is current, when it came, whether it is healthy\n"
      "now, and who holds the lock. Then the circuit breakers that opened in the newest\n"
-     "run, as this machine's journal of it has them: state, since when, last error.\n"
+     "run, as it told the nodes (and this machine's journal, if it ran here): state,\n"
+     "since when, last error.\n"
      "\n"
      "With --renew the keys in etcd that a [discovery] with a lease has written begin\n"
      "their time anew, for the nodes that are healthy; run by cron it keeps them. It\n"
