@@ -1675,7 +1675,18 @@ lead_revert() {
     reason="release $armed_release was not confirmed within $armed_seconds s: "
     read_current
     [ "$v_release" != - ] || deactivate
+    find_difference
+    [ -z "$difference" ] ||
+        reply failed "${reason}not put back, since release $v_release is not as it was staged (${difference#* } is ${difference%% *})"
     activate_release
+}
+
+# $difference: `changed|missing PATH` of a file that release $v_release came with; empty when it is as it was staged, or is not complete.
+find_difference() {
+    difference=
+    is_complete "$v_release" || return 0
+    difference=$(cd -- "$s_root/releases/$v_release" && compare_release "$state/manifests/$v_release" | grep -v '^extra ' | sort | head -n 1)
+    forget_comparison
 }
 
 # What the timer does belongs to the verb: put in place just before the service is touched.
@@ -2437,6 +2448,10 @@ compare_release() {
     done <"$tmp/links.$id"
 }
 
+forget_comparison() {
+    rm -f -- "$tmp/links.$id" "$tmp/actual.$id" "$tmp/sums.$id"
+}
+
 lead_verify() {
     if [ -z "$v_release" ]; then
         read_current
@@ -2453,7 +2468,8 @@ lead_verify() {
         found=$((found + 1))
         [ "$found" -gt 100 ] || value "${line%% *}" "${line#* }"
     done <"$tmp/differences.$id"
-    rm -f -- "$tmp/links.$id" "$tmp/actual.$id" "$tmp/sums.$id" "$tmp/differences.$id"
+    rm -f -- "$tmp/differences.$id"
+    forget_comparison
     value differences "$found"
     [ "$found" = 0 ] || reply failed "release $v_release differs from its manifest in $found places"
     reply ok "release $v_release is as it was staged"
