@@ -99,16 +99,3 @@ void step_look_into(struct worker *worker, const char *release, reply_fn *fn)
     session_add(worker->member->session, "release", release);
     step_submit(worker, worker->engine->playbook->retry.step_timeout_ms, fn);
 }
-
-enum release_look step_release_look(const struct reply *reply, char out[RELEASE_DIFFERENCE])
-{
-    const char *changed = reply->error ? NULL : reply_get(reply, "changed");
-    const char *missing = reply->error ? NULL : reply_get(reply, "missing");
-    if (changed || missing) {
-        snprintf(out, RELEASE_DIFFERENCE, "%.*s is %s", (int)text_cut(changed ? changed : missing, RELEASE_DIFFERENCE - 20),
-                 changed ? changed : missing, changed ? "changed" : "missing");
-        return RELEASE_ALTERED;
-    }
-    bool compared = !reply->error && reply_get(reply, "differences");
-    return compared ? RELEASE_AS_STAGED : RELEASE_UNKNOWN;
-}

@@ -430,6 +430,7 @@ test_a_failed_release_takes_no_place_of_a_good_one() {
     start_node a
     must ok open root "$root" service shop keep 1
     must ok lock rollout roll-a holder someone ttl 60
+    fence=1
     committed r1 r2
     must ok failed fence 1 release r2
     committed r3
@@ -450,6 +451,7 @@ test_nothing_is_pruned_by_who_has_lost_the_lock() {
     start_node a
     must ok open root "$root" service shop keep 1
     must ok lock rollout roll-a holder someone ttl 60
+    fence=1
     committed r1 r2
     deliver r3
     must ok activate fence 1 release r3
