@@ -138,7 +138,7 @@ const struct verb verbs[] = {
      "\n"
      "Exit codes:\n"
      "  0    the rollout could start, or has nothing to do\n"
-     "  4    it would be refused: lock held, preflight, a migration, an altered release\n"
+     "  4    it would be refused: lock held, preflight, migration, altered release\n"
      "  69   nodes unreachable\n"
      "\n"
      "Example:\n"
@@ -147,7 +147,8 @@ const struct verb verbs[] = {
     {"check", "report every fault of both files, without connecting", "PLAYBOOK",
      SELECT " set output quiet",
      "Reads both files and reports every fault as file:line: message, all in one run.\n"
-     "Then says which nodes change in which wave. Connects to nothing.\n"
+     "Then says which nodes change in which wave, and how many (or how much of their\n"
+     "weight) may be out of service at a time. Connects to nothing.\n"
      "\n"
      "Exit codes:\n"
      "  0    no fault; there may be warnings\n"
