@@ -2,24 +2,32 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "app/past.h"
 #include "app/table.h"
 #include "reports.h"
 
-static void print_text(const struct past *past, const struct breaker_list *list)
+/* Of one run, from wherever they are known. */
+struct seen {
+    const char *rollout;
+    struct breaker_list list;
+    bool ended;
+};
+
+static void print_text(const struct seen *seen)
 {
     static const char *const headings[] = {"breaker of", "state", "since", "last error"};
     struct table table;
-    printf("\nbreakers of rollout %s%s:\n", past->roster.rollout ? past->roster.rollout : "unknown",
-           past_result(past) ? ", as it left them" : ", which runs or did not end");
+    printf("\nbreakers of rollout %s%s:\n", seen->rollout,
+           seen->ended ? ", as it left them" : ", which runs or did not end");
     table_init(&table, headings, 4);
-    for (size_t i = 0; i < list->count; i++) {
-        const struct breaker_seen *seen = &list->items[i];
+    for (size_t i = 0; i < seen->list.count; i++) {
+        const struct breaker_seen *item = &seen->list.items[i];
         struct strbuf since;
         strbuf_init(&since, 64);
-        breaker_seen_since(&since, seen);
-        const char *cells[] = {breaker_seen_name(seen), seen->state, since.text, seen->error};
+        breaker_seen_since(&since, item);
+        const char *cells[] = {breaker_seen_name(item), item->state, since.text, item->error};
         table_row(&table, cells);
         strbuf_release(&since);
     }
@@ -27,17 +35,16 @@ static void print_text(const struct past *past, const struct breaker_list *list)
     table_release(&table);
 }
 
-static void print_json(const struct past *past, const struct breaker_list *list)
+static void print_json(const struct seen *seen)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const struct breaker_seen *seen = &list->items[i];
+    for (size_t i = 0; i < seen->list.count; i++) {
+        const struct breaker_seen *item = &seen->list.items[i];
         struct strbuf since;
         strbuf_init(&since, 64);
-        breaker_seen_since(&since, seen);
-        json_t *line = json_pack("{s:i, s:s, s:s?, s:s?, s:s?, s:s, s:s, s:s?, s:b}", "v", 1, "event", "breaker", "rollout",
-                                 past->roster.rollout, "node", seen->node, "dependency", seen->dependency, "state",
-                                 seen->state, "since", since.text, "error", seen->error, "ended",
-                                 past_result(past) != NULL);
+        breaker_seen_since(&since, item);
+        json_t *line = json_pack("{s:i, s:s, s:s, s:s?, s:s?, s:s, s:s, s:s?, s:b}", "v", 1, "event", "breaker", "rollout",
+                                 seen->rollout, "node", item->node, "dependency", item->dependency, "state", item->state,
+                                 "since", since.text, "error", item->error, "ended", seen->ended);
         json_dumpf(line, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(line);
@@ -45,23 +52,37 @@ static void print_json(const struct past *past, const struct breaker_list *list)
     }
 }
 
-void breakers_print_status(const char *service, const char *open, bool json)
+/* What this machine's journal of the run says. */
+static void add_local(struct seen *seen, const struct journal_name *name)
 {
-    struct journal_names names;
     struct past past;
     struct err err;
+    if (journal_read(&past, name, &err) < 0)
+        fprintf(stderr, "deployctl: warning: breakers are shown from the nodes alone: %s\n", err.message);
+    else
+        past_breakers(&past, &seen->list);
+    seen->ended = past_result(&past) != NULL;
+    past_release(&past);
+}
+
+void breakers_print_status(const char *service, const struct survey *survey, bool json)
+{
+    const char *open = survey_open_run(survey).rollout, *told = survey_newest_run(survey);
+    struct seen seen = {.rollout = open ? open : told};
+    struct journal_names names;
     journal_names_read(&names);
     const struct journal_name *name = journal_names_of_service(&names, service, open);
-    if (name) {
-        struct breaker_list list;
-        int rc = journal_read(&past, name, &err);
-        past_breakers(&past, &list);
-        if (rc < 0)
-            fprintf(stderr, "deployctl: warning: breakers are not shown: %s\n", err.message);
-        else if (list.count)
-            (json ? print_json : print_text)(&past, &list);
-        breaker_list_release(&list);
-        past_release(&past);
+    if (name && !open && (!told || strcmp(name->rollout, told) > 0))
+        seen.rollout = name->rollout;
+    breaker_list_init(&seen.list);
+    if (name && strcmp(name->rollout, seen.rollout) == 0)
+        add_local(&seen, name);
+    if (seen.rollout) {
+        survey_breakers(survey, seen.rollout, &seen.list);
+        seen.ended = seen.ended || survey_saw_end(survey, seen.rollout);
     }
+    if (seen.list.count)
+        (json ? print_json : print_text)(&seen);
+    breaker_list_release(&seen.list);
     journal_names_release(&names);
 }

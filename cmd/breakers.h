@@ -1,13 +1,15 @@
 /*
- * The breakers of a service's newest run, as `status` tells them: from the journal that this machine has of it, while it runs and after.
- * Nodes keep nothing of it, so a run that another machine did is not known here: nothing is printed then, nor when none has opened.
+ * The breakers of a service's newest run, as `status` tells them, while it runs and after: what the run has told the nodes, and this machine's
+ * journal, if it made the run; of both the newer. Nothing is printed when none has opened.
  */
 #ifndef CMD_BREAKERS_H
 #define CMD_BREAKERS_H
 
 #include <stdbool.h>
 
-/* `open`: the run that the nodes say is open; NULL: none, and the newest one is told of. */
-void breakers_print_status(const char *service, const char *open, bool json);
+#include "app/survey.h"
+
+/* Of the run that the nodes say is open, else of the newest one that they or this machine know of. */
+void breakers_print_status(const char *service, const struct survey *survey, bool json);
 
 #endif

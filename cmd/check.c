@@ -35,7 +35,29 @@ static const char *node_at(const struct inputs *inputs, const struct wave *wave,
     return inputs->inventory.nodes[inputs->nodes[wave->nodes[index]]].name;
 }
 
-static void print_text(const struct inputs *inputs, const struct waves *waves)
+/* What the run will hold to. */
+static struct capacity capacity_of(const struct inputs *inputs, uint32_t *weights)
+{
+    struct capacity capacity;
+    for (size_t i = 0; i < inputs->node_count; i++)
+        weights[i] = inputs->inventory.nodes[inputs->nodes[i]].weight;
+    strategy_capacity(&capacity, &inputs->playbook, weights, inputs->node_count);
+    if (inputs->playbook.strategy.kind == STRATEGY_BLUE_GREEN)
+        capacity.out = 0;
+    return capacity;
+}
+
+static void print_capacity(const struct capacity *capacity)
+{
+    if (capacity->out == 0)
+        puts("out of service at a time: none, the side without traffic changes");
+    else if (capacity->weighed)
+        printf("out of service at a time: at most %u of the weight %u, or one heavier node alone\n", capacity->out, capacity->of);
+    else
+        printf("out of service at a time: at most %u of %u node%s\n", capacity->out, capacity->of, capacity->of == 1 ? "" : "s");
+}
+
+static void print_text(const struct inputs *inputs, const struct waves *waves, const struct capacity *capacity)
 {
     printf("ok: %s: service %s, %zu node%s in %zu wave%s:", inputs->playbook_path,
            inputs->playbook.service.name, inputs->node_count, inputs->node_count == 1 ? "" : "s",
@@ -47,9 +69,10 @@ static void print_text(const struct inputs *inputs, const struct waves *waves)
             printf(" |");
     }
     putchar('\n');
+    print_capacity(capacity);
 }
 
-static void print_json(const struct inputs *inputs, const struct waves *waves)
+static void print_json(const struct inputs *inputs, const struct waves *waves, const struct capacity *capacity)
 {
     const struct playbook *playbook = &inputs->playbook;
     uint32_t count = (uint32_t)inputs->node_count;
@@ -61,10 +84,11 @@ static void print_json(const struct inputs *inputs, const struct waves *waves)
         json_array_append_new(lists, names);
     }
     json_t *line =
-        json_pack("{s:i, s:s, s:b, s:s, s:s, s:s, s:i, s:i, s:i, s:o}", "v", 1, "event", "check",
+        json_pack("{s:i, s:s, s:b, s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:i, s:o}", "v", 1, "event", "check",
                   "ok", 1, "playbook", inputs->playbook_path, "inventory", inputs->inventory.file,
                   "service", playbook->service.name, "nodes", (int)count, "max_unavailable",
-                  (int)amount_of(strategy_max_unavailable(playbook), count), "max_failures",
+                  (int)capacity->out, "max_unavailable_of", capacity->weighed ? "weight" : "nodes", "capacity",
+                  (int)capacity->of, "max_failures",
                   (int)amount_tolerated(playbook->failure.max_failures, count), "waves", lists);
     json_dumpf(line, stdout, JSON_COMPACT);
     putchar('\n');
@@ -87,10 +111,14 @@ int verb_check(const struct options *options)
     warning.message = source_trouble(&inputs, &warning.line);
     if (warning.message)
         fault_print(&warning, "warning", options->json);
-    if (options->json)
-        print_json(&inputs, &waves);
-    else
-        print_text(&inputs, &waves);
+    uint32_t *weights = arena_alloc(&inputs.arena, (inputs.node_count + 1) * sizeof(*weights));
+    if (!weights) {
+        err_set(&err, ERR_MEMORY, "out of memory");
+        code = report_error(&err);
+        goto out;
+    }
+    struct capacity capacity = capacity_of(&inputs, weights);
+    (options->json ? print_json : print_text)(&inputs, &waves, &capacity);
 out:
     inputs_release(&inputs);
     return report_printed(code);

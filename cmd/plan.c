@@ -4,6 +4,7 @@
 
 #include "app/balancer.h"
 #include "app/delivery.h"
+#include "app/fallback.h"
 #include "app/table.h"
 #include "base/units.h"
 #include "run.h"
@@ -35,7 +36,7 @@ static bool comes_in(const struct run *run, size_t index)
            strcmp(facts->current, run->targets[index]) == 0 && balancers_holds_out(run->fleet->balancers, index);
 }
 
-static void judge(const struct run *run, size_t index, struct planned *out)
+static void judge(const struct run *run, size_t index, const struct err *fallback, struct planned *out)
 {
     const struct surveyed *node = &run->survey.nodes[index];
     const struct service *service = &run->fleet->members[index].service;
@@ -56,6 +57,8 @@ static void judge(const struct run *run, size_t index, struct planned *out)
                 node->facts.lock_rollout ? node->facts.lock_rollout : "unknown");
     else
         facts_check(&node->facts, service, become, needed, &out->refusal);
+    if (!out->refusal.code && fallback->code)
+        out->refusal = *fallback;
     if (!out->refusal.code && node->traffic_error.code)
         out->refusal = node->traffic_error;
 }
@@ -248,10 +251,14 @@ static int plan(struct run *run)
     int code = EXIT_DONE;
     struct planned *planned =
         arena_alloc(&run->inputs.arena, (run->fleet->count + 1) * sizeof(*planned));
-    if (!planned)
+    struct err *fallbacks = arena_alloc(&run->inputs.arena, (run->fleet->count + 1) * sizeof(*fallbacks));
+    if (!planned || !fallbacks)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    int signal_number = fallbacks_check(fallbacks, &run->survey, run->fleet, run->targets, run->options->forks);
+    if (signal_number)
+        return 128 + signal_number;
     for (size_t i = 0; i < run->fleet->count; i++) {
-        judge(run, i, &planned[i]);
+        judge(run, i, &fallbacks[i], &planned[i]);
         if (run->has_sides)
             judge_side(run, i, &planned[i]);
         add_note(&planned[i], &run->survey.nodes[i]);

@@ -202,7 +202,7 @@ int verb_status(const struct options *options)
     if (!code) {
         int renewed = options->renew ? renew(&run) : EXIT_DONE;
         (options->json ? print_json : print_text)(&run);
-        breakers_print_status(run.inputs.playbook.service.name, survey_open_run(&run.survey).rollout, options->json);
+        breakers_print_status(run.inputs.playbook.service.name, &run.survey, options->json);
         fflush(stdout);
         int lock_code = service_lock_show(&run, &view);
         code = exit_code(&run);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/breaker_list.h"
 #include "app/session.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -82,6 +83,9 @@ struct facts {
     const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
     /* The last run that has an end in the journal, and its result; NULL: none. */
     const char *ended_rollout, *ended_result;
+    const char *breaker_rollout; /* the newest run, when some of its breakers have opened, as the node was told; else NULL */
+    struct breaker_seen *breakers;
+    size_t breaker_count;
     /* `armed|lost SECONDS RELEASE PREVIOUS`: the confirm timer that runs, or that a reboot ended;
      * else NULL. */
     const char *confirm;

@@ -57,6 +57,12 @@ struct open_run {
     size_t waves_passed; /* when held */
     const char *other;   /* another run is open too, on other nodes: its id; else NULL */
 };
+/* The newest run that some node knows of; NULL: none. Borrowed from the survey. */
+const char *survey_newest_run(const struct survey *survey);
+/* Some node has noted its end, and none is held by it. */
+bool survey_saw_end(const struct survey *survey, const char *rollout);
+/* Adds how its breakers were last, as it told the nodes. */
+void survey_breakers(const struct survey *survey, const char *rollout, struct breaker_list *out);
 /* Borrowed from the survey. */
 struct open_run survey_open_run(const struct survey *survey);
 /* The ids of the open run and of all runs that it went on with, as the nodes remember them: a blank between, at most SURVEY_CHAIN bytes. */

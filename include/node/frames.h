@@ -13,7 +13,8 @@
  *
  * Verbs: keys (? may be absent) -> values. `open` comes first. C: changes something, needs `fence GENERATION` and is refused when the lock
  * was lost. R: besides recorded under its `token`?, one at a time; a token that has an end on record is answered from there (value
- * `recorded yes`). Each takes `timeout SECONDS` or `timeout_ms`?; the defaults are in brackets. Names are of [A-Za-z0-9._-].
+ * `recorded yes`). Each with a fence also takes `breaker`?* (`open|half-open|closed SINCE node|dependency NAME CAUSE`, SINCE in ms since 1970 by
+ * the runner's clock, NAME without blanks: %XX), which the journal notes; nothing depends on it. Each takes `timeout SECONDS` or `timeout_ms`?; the defaults are in brackets. Names are of [A-Za-z0-9._-].
  *   open      root? service? unit? start? stop? reload? become? shared?* keep? pin?* (letters that a release, or its commit, begins with) -> user, protocol, elevated yes|no (the data channel then
  *             needs node_receive_command(1)), temporary, tool NAME yes|no *
  *             With slots also `slot_unit NAME UNIT|-` for each, `slot_start NAME COMMAND`?, `slot_stop NAME COMMAND`?: where a slot has none
@@ -23,7 +24,8 @@
  *             release ID good|staged|failed|incomplete *, committed RELEASE ROLLOUT KIND BEFORE|- (the last commit, as long as `retract` can take it
  *             back; BEFORE: what was committed before it), chain ROLLOUT ... (who took the lock last, and the runs it goes on with), disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
  *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl lock_held (for how long), wish as of `renew`, open_rollout ID STEP RELEASE KIND,
- *             ended_rollout ID OUTCOME RESULT (the last one that ended here), confirm armed|lost SECONDS
+ *             ended_rollout ID OUTCOME RESULT (the last one that ended here), breaker ROLLOUT STATE SINCE KIND NAME CAUSE * (64 at most: how
+ *             those of the newest run were last, as it told this node), confirm armed|lost SECONDS
  *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
  *             migration NAME running|done|failed|undone|unknown RELEASE KIND *, live_slot NAME EPOCH of the last commit in a slot,
  *             slot NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|- *: what it linked before an activation that is not committed, and how

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "sink_text.h"
 
 void breaker_list_init(struct breaker_list *list)
@@ -31,16 +32,31 @@ static bool is_of(const struct breaker_seen *seen, const char *node, const char 
 /* NULL when out of memory. */
 static struct breaker_seen *place_of(struct breaker_list *list, const char *node, const char *dependency)
 {
+    const char *full = node ? node : dependency;
+    char *name = arena_strndup(&list->arena, full, text_cut(full, BREAKER_NAME_MAX));
+    if (!name)
+        return NULL;
     for (size_t i = 0; i < list->count; i++)
-        if (is_of(&list->items[i], node, dependency))
+        if (is_of(&list->items[i], node ? name : NULL, name))
             return &list->items[i];
     struct breaker_seen *items = arena_grow(&list->arena, list->items, list->count, sizeof(*items));
-    char *name = arena_strdup(&list->arena, node ? node : dependency);
-    if (!items || !name)
+    if (!items)
         return NULL;
     list->items = items;
     items[list->count] = (struct breaker_seen){.node = node ? name : NULL, .dependency = node ? NULL : name};
     return &items[list->count++];
+}
+
+static void keep(struct breaker_list *list, struct breaker_seen *place, const struct breaker_seen *seen)
+{
+    char *state = arena_strdup(&list->arena, seen->state);
+    char *error = seen->error ? arena_strdup(&list->arena, seen->error) : NULL;
+    if (!state)
+        return;
+    place->state = state;
+    place->error = error ? error : place->error;
+    place->since_ms = seen->since_ms;
+    place->change = ++list->changes;
 }
 
 void breaker_list_note(struct breaker_list *list, const struct record *record)
@@ -48,14 +64,26 @@ void breaker_list_note(struct breaker_list *list, const struct record *record)
     const char *node = record_node(record);
     if (record->kind != RECORD_BREAKER || !record->state || (!node && !record->phase))
         return;
-    char *state = arena_strdup(&list->arena, record->state);
-    char *error = record->cause ? arena_strdup(&list->arena, record->cause) : NULL;
-    struct breaker_seen *seen = state ? place_of(list, node, record->phase) : NULL;
-    if (!seen)
-        return;
-    seen->state = state;
-    seen->error = error ? error : seen->error;
-    seen->since_ms = record->wall_ms;
+    struct breaker_seen seen = {.state = record->state, .error = record->cause, .since_ms = record->wall_ms};
+    struct breaker_seen *place = place_of(list, node, record->phase);
+    if (place)
+        keep(list, place, &seen);
+}
+
+void breaker_list_add(struct breaker_list *list, const struct breaker_seen *seen)
+{
+    struct breaker_seen *place = place_of(list, seen->node, seen->dependency);
+    if (place && (!place->state || seen->since_ms > place->since_ms))
+        keep(list, place, seen);
+}
+
+const struct breaker_seen *breaker_list_after(const struct breaker_list *list, size_t after)
+{
+    const struct breaker_seen *first = NULL;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].change > after && (!first || list->items[i].change < first->change))
+            first = &list->items[i];
+    return first;
 }
 
 void breaker_seen_since(struct strbuf *out, const struct breaker_seen *seen)

@@ -1,28 +1,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/environment.h"
 #include "base/text.h"
 #include "discovery_internal.h"
 
 #define OUTPUT_MAX ((size_t)256 << 10)
-#define ENVIRONMENT_MAX 1024
 
 /* A command on the runner or on the place's node, for the change at hand; NULL: for none. */
 typedef void ended_fn(struct place *place, const char *output, const struct err *error);
-
-struct environment {
-    struct arena arena;
-    const char *items[ENVIRONMENT_MAX + 1];
-    size_t count;
-};
-
-static void add_item(void *context, const char *name, const char *value)
-{
-    struct environment *environment = context;
-    char *item = arena_printf(&environment->arena, "%s=%s", name, value);
-    if (item && environment->count < ENVIRONMENT_MAX)
-        environment->items[environment->count++] = item;
-}
 
 static void add_to_session(void *context, const char *name, const char *value)
 {
@@ -69,23 +55,22 @@ static void child_ended(void *context, const struct child_result *child)
     strbuf_release(&output);
 }
 
-extern char **environ;
-
 static void run_here(struct place *place, const char *command)
 {
-    static const char own[] = "DEPLOYCTL_";
-    struct environment environment = {.count = 0};
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    struct environment environment;
+    struct arena arena;
     struct err err;
-    arena_init(&environment.arena);
-    for (char **item = environ; *item && environment.count < ENVIRONMENT_MAX / 2; item++)
-        if (strncmp(*item, own, sizeof(own) - 1) != 0)
-            environment.items[environment.count++] = *item;
-    give_words(place, add_item, &environment);
-    environment.items[environment.count] = NULL;
-    place->child = child_start(place->discoveries->fleet->loop, argv, environment.items,
-                               place->discovery->etcd.timeout_ms, OUTPUT_MAX, child_ended, place, &err);
-    arena_release(&environment.arena);
+    arena_init(&arena);
+    environment_init(&environment, &arena);
+    give_words(place, environment_add, &environment);
+    const char *const *items = environment_items(&environment);
+    place->child = items ? child_start(place->discoveries->fleet->loop, argv, items, place->discovery->etcd.timeout_ms, OUTPUT_MAX,
+                                       child_ended, place, &err)
+                         : NULL;
+    if (!items)
+        err_set(&err, ERR_MEMORY, "out of memory");
+    arena_release(&arena);
     if (!place->child)
         was_done(place, "", &err);
 }

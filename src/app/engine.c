@@ -370,65 +370,77 @@ static const struct wave_rule *rules_of(struct engine *engine)
     return rules;
 }
 
+/* What the strategy, the waves and the nodes' number say. */
+static void set_strategy(struct rollout_config *config, struct engine *engine)
+{
+    const struct engine_settings *settings = engine->settings;
+    const struct playbook *playbook = engine->playbook;
+    uint32_t count = (uint32_t)engine->fleet->count;
+    config->node_count = count;
+    config->waves = settings->waves;
+    config->rules = rules_of(engine);
+    config->shifts = settings->sides != NULL || moves_shares(engine);
+    config->switches = settings->sides != NULL;
+    config->waves_passed = settings->waves_passed;
+    config->share = share_before(engine);
+    config->weights = engine->weights;
+    config->max_unavailable = engine->max_unavailable;
+    config->quorum = strategy_quorum(playbook, count);
+    config->asks_leader = playbook->strategy.order == ORDER_REPLICAS_FIRST;
+    config->waits_ready = playbook->strategy.ready_after != NULL;
+    config->ready_deadline_ms = playbook->strategy.ready_deadline_ms;
+    config->max_failures = amount_tolerated(playbook->failure.max_failures, count);
+    config->unreachable = (enum on_unreachable)playbook->failure.unreachable;
+    config->action = (enum on_failure)playbook->failure.action;
+    config->bake_ms = playbook->strategy.bake_ms;
+}
+
+static void set_health(struct rollout_config *config, const struct health *health)
+{
+    config->health = (struct health_rules){.rise = health->rise,
+                                           .fall = health->fall,
+                                           .interval_ms = health->interval_ms,
+                                           .timeout_ms = health->timeout_ms,
+                                           .min_healthy_time_ms = health->min_healthy_time_ms,
+                                           .healthy_deadline_ms = health->healthy_deadline_ms};
+    config->progress_deadline_ms = health->progress_deadline_ms;
+}
+
 static int make_machine(struct engine *engine, struct err *err)
 {
+    const struct engine_settings *settings = engine->settings;
     const struct playbook *playbook = engine->playbook;
-    const struct health *health = &playbook->health;
-    size_t count = engine->fleet->count;
     const size_t *lock_order = engine_lock_order(engine, err);
     if (!lock_order)
         return err->code;
     struct rollout_config config = {
-        .node_count = count,
-        .waves = engine->settings->waves,
-        .rules = rules_of(engine),
-        .shifts = engine->settings->sides != NULL || moves_shares(engine),
-        .switches = engine->settings->sides != NULL,
-        .waves_passed = engine->settings->waves_passed,
-        .share = share_before(engine),
         .lock_order = lock_order,
-        .weights = engine->weights,
-        .max_unavailable = engine->max_unavailable,
-        .quorum = strategy_quorum(playbook, (uint32_t)count),
-        .asks_leader = playbook->strategy.order == ORDER_REPLICAS_FIRST,
-        .waits_ready = playbook->strategy.ready_after != NULL,
-        .ready_deadline_ms = playbook->strategy.ready_deadline_ms,
-        .max_failures = amount_tolerated(playbook->failure.max_failures, (uint32_t)count),
-        .unreachable = (enum on_unreachable)playbook->failure.unreachable,
-        .action = (enum on_failure)playbook->failure.action,
-        .undo_allowed = engine->settings->kind == RUN_ROLLOUT,
-        .unwinds = engine->settings->kind == RUN_ABORT,
-        .stages = engine->settings->package != NULL,
-        .stages_again = engine->settings->stages_again,
+        .undo_allowed = settings->kind == RUN_ROLLOUT,
+        .unwinds = settings->kind == RUN_ABORT,
+        .stages = settings->package != NULL,
+        .stages_again = settings->stages_again,
         .balanced = engine->fleet->balancers || engine->fleet->discoveries,
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
         .judged = engine_judges(engine),
-        .health = {.rise = health->rise,
-                   .fall = health->fall,
-                   .interval_ms = health->interval_ms,
-                   .timeout_ms = health->timeout_ms,
-                   .min_healthy_time_ms = health->min_healthy_time_ms,
-                   .healthy_deadline_ms = health->healthy_deadline_ms},
-        .bake_ms = playbook->strategy.bake_ms,
-        .progress_deadline_ms = health->progress_deadline_ms,
         .backoff = {.base_ms = playbook->retry.base_ms, .max_ms = playbook->retry.max_ms},
-        .breaker = {.failures = playbook->breaker.failures,
-                    .cool_down_ms = playbook->breaker.cool_down_ms},
+        .breaker = {.failures = playbook->breaker.failures, .cool_down_ms = playbook->breaker.cool_down_ms},
         .attempts = playbook->retry.attempts,
         .max_retries = playbook->retry.max_retries,
-        .forks = engine->settings->forks,
+        .forks = settings->forks,
         .cancel_grace_ms = engine->patience.cancel_ms + CANCEL_MARGIN_MS,
         .interrupt_grace_ms = INTERRUPT_GRACE_MS,
         .hooks = engine->hooks,
         .hook_count = playbook->hook_count,
         .migrations = engine->migrations,
         .migration_count = engine->migration_count,
-        .no_way_back = engine->settings->data && engine->settings->data->no_way_back,
+        .no_way_back = settings->data && settings->data->no_way_back,
         .seed = clock_random(),
     };
+    set_strategy(&config, engine);
+    set_health(&config, &playbook->health);
     set_timeouts(&config, playbook);
-    if (engine->settings->kind != RUN_ABORT) /* reads all of the release that it goes, or would go, back to */
+    if (settings->kind != RUN_ABORT) /* reads all of the release that it goes, or would go, back to */
         config.timeout_ms[STEP_PREFLIGHT] += playbook->retry.step_timeout_ms;
     if (config.unwinds && engine->settings->sides && engine->settings->sides->committed) /* starts what was live before */
         config.timeout_ms[STEP_LOCK] += playbook->retry.step_timeout_ms;
@@ -512,6 +524,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
              (unsigned)clock_random());
     engine->began_ms = loop_now_ms(settings->fleet->loop);
     arena_init(&engine->arena);
+    breaker_list_init(&engine->breakers);
     if ((rc = make_roster(engine, err)) < 0 || (rc = make_workers(engine, err)) < 0 ||
         (rc = make_hooks(engine, err)) < 0 || (rc = make_migrations(engine, err)) < 0 || (rc = engine_make_sides(engine, err)) < 0 ||
         (rc = engine_make_shares(engine, err)) < 0 ||
@@ -539,6 +552,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     *out = engine->outcome;
 out:
     release(engine);
+    breaker_list_release(&engine->breakers);
     arena_release(&engine->arena);
     return rc;
 }

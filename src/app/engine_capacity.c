@@ -1,37 +1,19 @@
 #include "engine_internal.h"
 #include "model/strategy.h"
 
-static uint32_t weight_at(const struct engine *engine, size_t node)
-{
-    return engine->fleet->members[node].node->weight;
-}
-
-/* A percentage is of the traffic that the nodes carry, a count is of nodes. */
-static bool is_weighed(const struct engine *engine)
-{
-    if (!strategy_max_unavailable(engine->playbook).percent)
-        return false;
-    for (size_t i = 1; i < engine->fleet->count; i++)
-        if (weight_at(engine, i) != weight_at(engine, 0))
-            return true;
-    return false;
-}
-
 int engine_make_capacity(struct engine *engine, struct err *err)
 {
     size_t count = engine->fleet->count;
     uint32_t *weights = arena_alloc(&engine->arena, (count + 1) * sizeof(*weights));
-    bool weighed = is_weighed(engine);
+    struct capacity capacity;
     if (!weights)
         return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        weights[i] = engine->fleet->members[i].node->weight;
+    strategy_capacity(&capacity, engine->playbook, weights, count);
     engine->weights = weights;
-    engine->weight_sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        weights[i] = weighed ? weight_at(engine, i) : 1;
-        engine->weight_sum += weights[i];
-    }
-    uint32_t out = amount_of(strategy_max_unavailable(engine->playbook), engine->weight_sum);
-    engine->max_unavailable = out ? out : 1;
+    engine->weight_sum = capacity.of;
+    engine->max_unavailable = capacity.out;
     return 0;
 }
 

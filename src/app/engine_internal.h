@@ -3,6 +3,7 @@
 #define ENGINE_INTERNAL_H
 
 #include "app/analysis.h"
+#include "app/breaker_list.h"
 #include "app/delivery.h"
 #include "app/dependency.h"
 #include "app/engine.h"
@@ -52,6 +53,8 @@ struct worker {
     char sentence[SENTENCE_MAX]; /* why the last step or probe failed */
     char trouble[SENTENCE_MAX];  /* the first trouble's sentence */
     const char *opened_by;       /* why its breaker opened last; NULL: it never did */
+    size_t breakers_told;        /* the last change of the run's breakers that it was told over this connection, */
+    size_t breakers_noted;       /* and how many it was told at all */
 };
 
 struct engine {
@@ -90,6 +93,7 @@ struct engine {
     int64_t began_ms;
     char lock_token[64]; /* tells a repeated lock of ours from another runner's of the same run */
     struct err unwritten;  /* with outcome.unwritten: why */
+    struct breaker_list breakers; /* as they are now */
     struct engine_outcome outcome;
 };
 
@@ -139,11 +143,15 @@ void engine_withdraw_failed(struct engine *engine, size_t node);
 /* Waves are judged: engine_judge.c. Figures are taken from when a wave begins to bake until something else begins. */
 bool engine_judges(const struct engine *engine);
 void engine_judge_note(struct engine *engine, const struct note *note);
-/* What became of each node, and the last sentence: engine_report.c. */
-void engine_report_note(struct engine *engine, const struct note *note);
+/* Breakers: engine_breakers.c */
+void engine_report_breaker(struct engine *engine, const struct note *note);
 /* For dependencies_on_change. */
 void engine_dependency_changed(void *context, const struct dependency *dependency,
                                enum breaker_state state, const char *cause);
+/* What the node was not told yet, into the request under construction, which has a fence. `last`: no other follows. */
+void engine_add_breakers(struct worker *worker, bool last);
+/* What became of each node, and the last sentence: engine_report.c. */
+void engine_report_note(struct engine *engine, const struct note *note);
 void engine_report_end(struct engine *engine);
 
 #endif

@@ -3,9 +3,7 @@
 #include <string.h>
 
 #include "app/balancer.h"
-#include "app/dependency.h"
 #include "base/strbuf.h"
-#include "base/units.h"
 #include "engine_internal.h"
 
 static struct worker *worker_of(struct engine *engine, size_t node)
@@ -85,109 +83,103 @@ static void report_migration(struct engine *engine, const struct note *note)
                       migration_state_name(state));
 }
 
-static void tell_breaker(struct engine *engine, size_t node, const char *name,
-                         enum breaker_state state, const char *cause)
+static void report_state(struct engine *engine, const struct note *note)
 {
-    char left[DURATION_TEXT_MAX], text[SENTENCE_MAX + 128];
-    struct record record = {.kind = RECORD_BREAKER,
-                            .node = node,
-                            .phase = name,
-                            .state = breaker_state_name(state),
-                            .cause = cause,
-                            .text = text};
-    if (state == BREAKER_OPEN)
-        snprintf(text, sizeof(text), "%s%sbreaker open, left alone for %s: %s", name ? name : "",
-                 name ? ": " : "", duration_format(left, engine->playbook->breaker.cool_down_ms),
-                 cause ? cause : "");
-    else
-        snprintf(text, sizeof(text), "%s%sbreaker %s", name ? name : "", name ? ": " : "",
-                 state == BREAKER_HALF_OPEN ? "half open: one trial" : "closed: it answers again");
+    struct record record = {
+        .kind = RECORD_STATE, .node = SIZE_MAX, .state = rollout_state_name((enum rollout_state)note->value)};
     engine_record(engine, &record);
 }
 
-static void report_breaker(struct engine *engine, const struct note *note)
+static void report_wave(struct engine *engine, const struct note *note)
 {
-    struct worker *worker = worker_of(engine, note->node);
-    enum breaker_state state = (enum breaker_state)note->value;
-    if (state == BREAKER_OPEN)
-        worker->opened_by = arena_strdup(&engine->arena, worker->sentence);
-    tell_breaker(engine, note->node, NULL, state, worker->opened_by);
+    struct record record = {
+        .kind = RECORD_WAVE, .node = SIZE_MAX, .wave = note->wave, .wave_count = engine->roster.wave_count};
+    engine_record(engine, &record);
 }
 
-void engine_dependency_changed(void *context, const struct dependency *dependency,
-                               enum breaker_state state, const char *cause)
+static void report_probe(struct engine *engine, const struct note *note)
 {
-    tell_breaker(context, SIZE_MAX, dependency_name(dependency), state, cause);
+    struct record record = {.kind = RECORD_PROBE,
+                            .node = note->node,
+                            .healthy = note->value != 0,
+                            .text = worker_of(engine, note->node)->sentence};
+    engine_record(engine, &record);
+}
+
+static void report_retry(struct engine *engine, const struct note *note)
+{
+    struct worker *worker = worker_of(engine, note->node);
+    struct record record = {.kind = RECORD_RETRY,
+                            .node = note->node,
+                            .phase = step_name(worker->action.step),
+                            .done = (uint64_t)note->delay_ms,
+                            .text = worker->sentence};
+    retries_taken_by_node(&engine->fleet->retries);
+    engine_record(engine, &record);
+}
+
+static void report_outcome(struct engine *engine, const struct note *note)
+{
+    struct record record = {.kind = RECORD_OUTCOME,
+                            .node = note->node,
+                            .outcome = node_outcome_name((enum node_outcome)note->value),
+                            .release = worker_of(engine, note->node)->serving};
+    engine_withdraw_failed(engine, note->node);
+    engine_record(engine, &record);
+}
+
+static void report_blocked(struct engine *engine, bool forever)
+{
+    engine_notice(engine, SIZE_MAX, "%s",
+                  forever ? "the quorum leaves no node that may be taken out of service: lower it, or mend the nodes that are out"
+                  : engine->playbook->strategy.quorum
+                      ? "waiting: max_unavailable and quorum allow no further node to be out of service"
+                      : "waiting: max_unavailable allows no further node to be out of service");
 }
 
 void engine_report_note(struct engine *engine, const struct note *note)
 {
-    struct worker *worker = worker_of(engine, note->node);
-    struct record record = {.node = note->node};
     switch (note->kind) {
     case NOTE_STATE:
-        record.kind = RECORD_STATE;
-        record.node = SIZE_MAX;
-        record.state = rollout_state_name((enum rollout_state)note->value);
+        report_state(engine, note);
         break;
     case NOTE_WAVE:
-        record.kind = RECORD_WAVE;
-        record.node = SIZE_MAX;
-        record.wave = note->wave;
-        record.wave_count = engine->roster.wave_count;
+        report_wave(engine, note);
         break;
     case NOTE_PHASE:
         report_phase(engine, note);
-        return;
+        break;
     case NOTE_PROBE:
-        record.kind = RECORD_PROBE;
-        record.healthy = note->value != 0;
-        record.text = worker->sentence;
+        report_probe(engine, note);
         break;
     case NOTE_RETRY:
-        retries_taken_by_node(&engine->fleet->retries);
-        record.kind = RECORD_RETRY;
-        record.phase = step_name(worker->action.step);
-        record.done = (uint64_t)note->delay_ms;
-        record.text = worker->sentence;
+        report_retry(engine, note);
         break;
     case NOTE_BREAKER:
-        report_breaker(engine, note);
-        return;
+        engine_report_breaker(engine, note);
+        break;
     case NOTE_TROUBLE:
         report_trouble(engine, note);
-        return;
+        break;
     case NOTE_OUTCOME:
-        engine_withdraw_failed(engine, note->node);
-        record.kind = RECORD_OUTCOME;
-        record.outcome = node_outcome_name((enum node_outcome)note->value);
-        record.release = worker->serving;
+        report_outcome(engine, note);
         break;
     case NOTE_BUDGET_SPENT:
         engine->spent = true;
         report_spent(engine, (enum spend_reason)note->value);
-        return;
+        break;
     case NOTE_BLOCKED:
-        record.kind = RECORD_NOTICE;
-        record.node = SIZE_MAX;
-        record.text = note->value
-                          ? "the quorum leaves no node that may be taken out of service: lower it, or "
-                            "mend the nodes that are out"
-                      : engine->playbook->strategy.quorum
-                          ? "waiting: max_unavailable and quorum allow no further node to be out of service"
-                          : "waiting: max_unavailable allows no further node to be out of service";
+        report_blocked(engine, note->value != 0);
         break;
     case NOTE_DEFERRED:
-        record.kind = RECORD_NOTICE;
-        record.text = "leads now: goes last";
+        engine_notice(engine, note->node, "leads now: goes last");
         break;
     case NOTE_MIGRATION:
         report_migration(engine, note);
-        return;
+        break;
     case NOTE_RESULT:
-        return; /* engine_report_end tells it, after the nodes */
+        break; /* engine_report_end tells it, after the nodes */
     }
-    engine_record(engine, &record);
 }
 
 /* --- the end --- */

@@ -75,6 +75,7 @@ struct session *step_begin_keyed(struct worker *worker, const char *verb, const 
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "token", token);
     session_addu(session, "fence", worker->fence);
+    engine_add_breakers(worker, strcmp(verb, "finish") == 0);
     return session;
 }
 
@@ -97,17 +98,4 @@ void step_look_into(struct worker *worker, const char *release, reply_fn *fn)
     session_begin(worker->member->session, "verify");
     session_add(worker->member->session, "release", release);
     step_submit(worker, worker->engine->playbook->retry.step_timeout_ms, fn);
-}
-
-enum release_look step_release_look(const struct reply *reply, char out[RELEASE_DIFFERENCE])
-{
-    const char *changed = reply->error ? NULL : reply_get(reply, "changed");
-    const char *missing = reply->error ? NULL : reply_get(reply, "missing");
-    if (changed || missing) {
-        snprintf(out, RELEASE_DIFFERENCE, "%.*s is %s", (int)text_cut(changed ? changed : missing, RELEASE_DIFFERENCE - 20),
-                 changed ? changed : missing, changed ? "changed" : "missing");
-        return RELEASE_ALTERED;
-    }
-    bool compared = !reply->error && reply_get(reply, "differences");
-    return compared ? RELEASE_AS_STAGED : RELEASE_UNKNOWN;
 }

@@ -27,6 +27,7 @@ static void settle(struct worker *worker)
 static void connected(void *context, const struct err *error)
 {
     struct worker *worker = context;
+    worker->breakers_told = 0; /* what was under way may be lost */
     worker->refused = error && error->code == ERR_REFUSED;
     if (!error && worker->fence) {
         settle(worker);
@@ -144,26 +145,23 @@ static const char *release_in_question(const struct worker *worker)
 {
     const struct engine *engine = worker->engine;
     const struct facts *facts = &worker->facts;
-    enum release_state state = RELEASE_INCOMPLETE;
-    bool moves = worker->target && !(facts->current && facts->current_good && strcmp(facts->current, worker->target) == 0);
-    const char *release = NULL;
-    if (engine->settings->kind == RUN_ROLLBACK)
-        release = worker->target;
-    else if (engine->settings->kind == RUN_ROLLOUT && !engine->settings->sides && moves &&
-             engine->playbook->failure.action != FAILURE_STOP)
-        release = worker->previous;
-    return release && facts_has(facts, release, &state) && state != RELEASE_INCOMPLETE ? release : NULL;
+    enum release_state state;
+    if (engine->settings->kind == RUN_ROLLOUT)
+        return fallback_of(facts, engine->playbook, worker->target, worker->previous);
+    bool rollback = engine->settings->kind == RUN_ROLLBACK && worker->target;
+    return rollback && facts_has(facts, worker->target, &state) && state != RELEASE_INCOMPLETE ? worker->target : NULL;
 }
 
 static void looked_into(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
-    char difference[RELEASE_DIFFERENCE], sentence[SENTENCE_MAX];
+    char difference[RELEASE_DIFFERENCE];
+    struct err err;
     const char *release = release_in_question(worker);
     struct step_result result = step_from_reply(reply);
     if (!worker->busy)
         return;
-    enum release_look look = step_release_look(reply, difference);
+    enum release_look look = release_look(reply, difference);
     if (look == RELEASE_AS_STAGED) {
         step_look_outside(worker);
         return;
@@ -172,13 +170,12 @@ static void looked_into(void *context, const struct reply *reply)
         engine_answer(worker, &result);
         return;
     }
-    bool rollback = worker->engine->settings->kind == RUN_ROLLBACK;
-    snprintf(sentence, sizeof(sentence),
-             rollback ? "release %s is not as it was staged (%s); `deployctl verify --to %s` shows all of it, --to names another"
-                      : "release %s, which a failure would go back to, is not as it was staged (%s); `deployctl verify --to %s` "
-                        "shows all of it; --set failure.action=stop goes forward without a way back",
-             release, difference, release);
-    step_end(worker, DONE_REFUSED, sentence);
+    if (worker->engine->settings->kind == RUN_ROLLBACK)
+        err_set(&err, ERR_REFUSED, "release %s is not as it was staged (%s); `deployctl verify --to %s` shows all of it, --to names another",
+                release, difference, release);
+    else
+        fallback_refuse(&err, release, difference);
+    step_end(worker, DONE_REFUSED, err.message);
 }
 
 /* What a run of the chain has committed here goes back too: in an abort, and in a run that goes on while others are not
@@ -287,6 +284,7 @@ static void heartbeat(void *context)
         return;
     session_begin(session, "renew");
     session_addu(session, "fence", worker->fence);
+    engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);
 }

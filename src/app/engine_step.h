@@ -6,6 +6,7 @@
 #define ENGINE_STEP_H
 
 #include "app/balancer.h"
+#include "app/fallback.h"
 #include "engine_internal.h"
 
 #define QUICK_TIMEOUT_MS 25000
@@ -28,10 +29,6 @@ struct session *step_begin_keyed(struct worker *worker, const char *verb, const 
 void step_submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn);
 /* Asks the node to compare a release with its manifest. */
 void step_look_into(struct worker *worker, const char *release, reply_fn *fn);
-#define RELEASE_DIFFERENCE 300
-enum release_look { RELEASE_AS_STAGED, RELEASE_ALTERED, RELEASE_UNKNOWN };
-/* What the service wrote beside its files is its own; what it came with must be there, and be the same. RELEASE_ALTERED: `out` names a file. */
-enum release_look step_release_look(const struct reply *reply, char out[RELEASE_DIFFERENCE]);
 /* The release that an action is about: the target, or what the node ran before us. NULL: none. */
 const char *step_release_of(const struct worker *worker, const struct action *action);
 

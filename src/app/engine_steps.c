@@ -126,7 +126,7 @@ static void old_release_looked_into(void *context, const struct reply *reply)
     char difference[RELEASE_DIFFERENCE], sentence[SENTENCE_MAX];
     if (!worker->busy)
         return;
-    enum release_look look = step_release_look(reply, difference);
+    enum release_look look = release_look(reply, difference);
     if (look == RELEASE_AS_STAGED) {
         if (!ends_without_lease(worker))
             put_back(worker);

@@ -181,7 +181,21 @@ static void read_committed(struct facts *facts, const char *text)
         .before = strcmp(before, "-") == 0 ? NULL : arena_strdup(&facts->arena, before),
         .rollback = strcmp(kind, "rollback") == 0,
         .retracts = strcmp(more, "retracts") == 0,
-    };
+X and a note: app/breaker_list.h. What is none is left out: nothing is decided by it. */
+static void read_breaker(struct facts *facts, const char *text)
+{
+    struct breaker_seen seen;
+    size_t id = strcspn(text, " ");
+    bool same = facts->breaker_rollout && strlen(facts->breaker_rollout) == id && strncmp(facts->breaker_rollout, text, id) == 0;
+    if (!text[id] || (facts->breaker_rollout && !same) || !breaker_note_read(&seen, &facts->arena, text + id + 1))
+        return;
+    struct breaker_seen *grown = arena_grow(&facts->arena, facts->breakers, facts->breaker_count, sizeof(*facts->breakers));
+    const char *rollout = same ? facts->breaker_rollout : arena_strndup(&facts->arena, text, id);
+    if (!grown || !rollout)
+        return;
+    facts->breaker_rollout = rollout;
+    facts->breakers = grown;
+    grown[facts->breaker_count++] = seen;
 }
 
 /* `NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|-`. */
@@ -224,6 +238,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
             read_open(out, value->value);
         else if (strcmp(value->key, "ended_rollout") == 0)
             read_ended(out, value->value);
+        else if (strcmp(value->key, "breaker") == 0)
+            read_breaker(out, value->value);
         else
             rc = read_known(out, value, err);
         if (rc < 0)

@@ -26,6 +26,28 @@ size_t strategy_batch_count(const struct playbook *playbook)
     return one_at_a_time(playbook, "batch") ? 1 : playbook->strategy.batch_count;
 }
 
+static bool differ(const uint32_t *weights, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (weights[i] != weights[0])
+            return true;
+    return false;
+}
+
+void strategy_capacity(struct capacity *out, const struct playbook *playbook, uint32_t *weights, size_t count)
+{
+    struct amount most = strategy_max_unavailable(playbook);
+
+    *out = (struct capacity){.weighed = most.percent && differ(weights, count)};
+    for (size_t i = 0; i < count; i++) {
+        weights[i] = out->weighed ? weights[i] : 1;
+        out->of += weights[i];
+    }
+    out->out = amount_of(most, out->of);
+    if (out->out == 0)
+        out->out = 1;
+}
+
 int quorum_parse(uint32_t *out, const char *text, uint32_t count, struct err *err)
 {
     struct amount amount;

@@ -188,9 +188,12 @@ replace_link() {
 # journal STEP begin|end RELEASE STATUS SENTENCE: on the disk when it returns 0.
 journal() {
     epoch_now
-    journal_file=$state/journal
-    append_file "$journal_file" "1 $epoch $lock_top ${lock_rollout:--} $1 $2 ${3:--} $4 ${5%%"$nl"*}" || return 1
-    sync "$journal_file" 2>/dev/null || sync
+    append_file "$state/journal" "1 $epoch $lock_top ${lock_rollout:--} $1 $2 ${3:--} $4 ${5%%"$nl"*}" || return 1
+    sync_journal
+}
+
+sync_journal() {
+    sync "$state/journal" 2>/dev/null || sync
 }
 
 # A line torn by a crash ends here; a journal past its bound is put aside.
@@ -280,6 +283,42 @@ check_fence() {
     read_lock
     [ -n "$mended" ] || mend_journal
     mended=yes
+    [ -z "$v_breaker" ] || note_breakers
+}
+
+# 0 when $line is `open|half-open|closed SINCE node|dependency NAME CAUSE`, of a bounded length.
+is_breaker() {
+    [ "${#line}" -le 1200 ] || return 1
+    case $line in
+    ?*' '?*' '?*' '?*' '?*) ;;
+    *) return 1 ;;
+    esac
+    breaker_state=${line%% *} breaker_rest=${line#* }
+    breaker_since=${breaker_rest%% *} breaker_rest=${breaker_rest#* }
+    breaker_kind=${breaker_rest%% *} breaker_rest=${breaker_rest#* }
+    case $breaker_state/$breaker_kind in
+    open/node | half-open/node | closed/node | open/dependency | half-open/dependency | closed/dependency) ;;
+    *) return 1 ;;
+    esac
+    is_number "$breaker_since" && [ -n "${breaker_rest%% *}" ]
+}
+
+# Breakers of the run that changed, told along with what is asked anyway: no step, so never a reason to refuse one, nor worth the reserve.
+note_breakers() {
+    breaker_lines=
+    epoch_now
+    while [ -n "$v_breaker" ]; do
+        line=${v_breaker%%"$nl"*}
+        v_breaker=${v_breaker#*"$nl"}
+        ! is_breaker || breaker_lines="$breaker_lines${breaker_lines:+$nl}1 $epoch $lock_top ${lock_rollout:--} breaker note - $line"
+    done
+    [ -n "$breaker_lines" ] || return 0
+    if { printf '%s\n' "$breaker_lines" >>"$state/journal"; } 2>/dev/null; then
+        sync_journal
+    else
+        mended=
+    fi
+    return 0
 }
 
 describe_holder() {
@@ -1671,7 +1710,18 @@ lead_revert() {
     reason="release $armed_release was not confirmed within $armed_seconds s: "
     read_current
     [ "$v_release" != - ] || deactivate
+    find_difference
+    [ -z "$difference" ] ||
+        reply failed "${reason}not put back, since release $v_release is not as it was staged (${difference#* } is ${difference%% *})"
     activate_release
+}
+
+# $difference: `changed|missing PATH` of a file that release $v_release came with; empty when it is as it was staged, or is not complete.
+find_difference() {
+    difference=
+    is_complete "$v_release" || return 0
+    difference=$(cd -- "$s_root/releases/$v_release" && compare_release "$state/manifests/$v_release" | grep -v '^extra ' | sort | head -n 1)
+    forget_comparison
 }
 
 # What the timer does belongs to the verb: put in place just before the service is touched.
@@ -2225,11 +2275,20 @@ facts_of_releases() {
     ! first_line "$state/chain" || value chain "$line"
 }
 
+# The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
 facts_of_journal() {
     [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
     open_rollout=$(cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
+        function text_from(n, t) { t = $0; while (n-- > 1) t = substr(t, index(t, " ") + 1); return t }
         $1 != "1" || NF < 8 { next }
-        $5 == "rollout" && $6 == "begin" { open = $4; step = "-"; release = $7; kind = $8; next }
+        $5 == "rollout" && $6 == "begin" { open = run = $4; step = "-"; release = $7; kind = $8; next }
+        $5 == "breaker" && $6 == "note" {
+            if ($4 != run || NF < 12) next
+            noted[++notes] = text_from(8); noted_of[notes] = $4
+            name[notes] = $10 " " $11
+            newest[$4 " " name[notes]] = notes
+            next
+        }
         $5 == "rollout" {
             if ($4 == open && $6 == "end") open = ""
             if ($4 == open && $6 == "held" && match($0, /held after [0-9]+ of [0-9]+ waves$/)) {
@@ -2246,6 +2305,11 @@ facts_of_journal() {
         END {
             if (open != "") print "open_rollout", open, step, release, kind
             if (ended != "") print "ended_rollout", ended
+            for (i = notes; i > 0 && told < 64; i--)
+                if (noted_of[i] == run && newest[run " " name[i]] == i) {
+                    print "breaker", run, noted[i]
+                    told++
+                }
         }
     ')
     while [ -n "$open_rollout" ]; do
@@ -2444,6 +2508,10 @@ compare_release() {
     done <"$tmp/links.$id"
 }
 
+forget_comparison() {
+    rm -f -- "$tmp/links.$id" "$tmp/actual.$id" "$tmp/sums.$id"
+}
+
 lead_verify() {
     if [ -z "$v_release" ]; then
         read_current
@@ -2460,7 +2528,8 @@ lead_verify() {
         found=$((found + 1))
         [ "$found" -gt 100 ] || value "${line%% *}" "${line#* }"
     done <"$tmp/differences.$id"
-    rm -f -- "$tmp/links.$id" "$tmp/actual.$id" "$tmp/sums.$id" "$tmp/differences.$id"
+    rm -f -- "$tmp/differences.$id"
+    forget_comparison
     value differences "$found"
     [ "$found" = 0 ] || reply failed "release $v_release differs from its manifest in $found places"
     reply ok "release $v_release is as it was staged"
@@ -2546,7 +2615,7 @@ read_request() {
     v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
-    v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin=''
+    v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2594,6 +2663,7 @@ read_request() {
         reason) v_reason=$text ;;
         resumes) v_resumes=" $text" ;;
         pin) v_pin=$v_pin$text$nl ;;
+        breaker) v_breaker=$v_breaker$text$nl ;;
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;
         again) v_again=$text ;;

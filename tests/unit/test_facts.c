@@ -66,6 +66,30 @@ static void every_key_is_read(void **state)
     facts_release(&facts);
 }
 
+static void breakers_are_read_and_what_is_none_is_left_out(void **state)
+{
+    (void)state;
+    static const struct reply_value values[] = {
+        {"breaker", "r1 open 1764349283123 dependency balancer%20lb%20on%20lb1 connection refused"},
+        {"breaker", "r1 ajar 1764349283123 node web1 x"},
+        {"breaker", "r2 open 1764349283123 node web2 of another run"},
+        {"breaker", "r1"},
+        {"breaker", ""},
+        {"breaker", "r1 half-open 1764349283124 node web3 -"},
+    };
+    struct facts facts;
+    struct err err;
+    assert_int_equal(read_values(&facts, values, COUNT(values), &err), 0);
+    assert_string_equal(facts.breaker_rollout, "r1");
+    assert_int_equal(facts.breaker_count, 2);
+    assert_string_equal(facts.breakers[0].dependency, "balancer lb on lb1");
+    assert_string_equal(facts.breakers[0].error, "connection refused");
+    assert_string_equal(facts.breakers[1].node, "web3");
+    assert_string_equal(facts.breakers[1].state, "half open");
+    assert_null(facts.breakers[1].error);
+    facts_release(&facts);
+}
+
 static void a_dash_is_nothing(void **state)
 {
     (void)state;
@@ -314,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(breakers_are_read_and_what_is_none_is_left_out),
         cmocka_unit_test(a_dash_is_nothing),
         cmocka_unit_test(numbers_that_are_none_are_refused_and_named),
         cmocka_unit_test(a_release_without_a_state_is_refused),

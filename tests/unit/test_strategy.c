@@ -41,6 +41,24 @@ static void what_is_no_quorum_is_said(void **state)
     assert_int_equal(quorum_parse(&out, "0", 3, &err), ERR_INPUT);
 }
 
+static void what_may_be_out_is_of_nodes_or_of_their_weights(void **state)
+{
+    (void)state;
+    struct playbook playbook = {.strategy = {.kind = STRATEGY_ROLLING, .max_unavailable = {.value = 25, .percent = true}}};
+    struct capacity capacity;
+    uint32_t same[] = {100, 100, 100, 100, 100}, differ[] = {100, 100, 100, 100, 400};
+    strategy_capacity(&capacity, &playbook, same, 5);
+    assert_true(!capacity.weighed && capacity.out == 1 && capacity.of == 5 && same[0] == 1);
+    strategy_capacity(&capacity, &playbook, differ, 5);
+    assert_true(capacity.weighed && capacity.out == 200 && capacity.of == 800 && differ[4] == 400);
+    playbook.strategy.max_unavailable = (struct amount){.value = 2}; /* a count is of nodes */
+    strategy_capacity(&capacity, &playbook, differ, 5);
+    assert_true(!capacity.weighed && capacity.out == 2 && capacity.of == 5 && differ[4] == 1);
+    playbook.strategy.max_unavailable = (struct amount){.value = 10, .percent = true};
+    strategy_capacity(&capacity, &playbook, same, 5);
+    assert_int_equal(capacity.out, 1); /* one at least */
+}
+
 static int leads(bool *out, enum reply_status status, const char *code, const char *output)
 {
     struct node node = {.name = "db2"};
@@ -76,6 +94,7 @@ int main(void)
         cmocka_unit_test(a_majority_is_more_than_half),
         cmocka_unit_test(a_percent_of_a_quorum_rounds_up),
         cmocka_unit_test(what_is_no_quorum_is_said),
+        cmocka_unit_test(what_may_be_out_is_of_nodes_or_of_their_weights),
         cmocka_unit_test(who_leads_is_a_status_or_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,39 @@ static void a_node_that_does_not_answer_has_no_target(void **state)
         {"?", false, NULL, NULL}, {"c", true, "b", "b"}, {"c", true, "b", "b"}});
 }
 
+/* --- breakers, as the nodes tell them together --- */
+
+static void breakers_are_of_the_newest_run_and_the_newest_of_each(void **state)
+{
+    (void)state;
+    struct breaker_seen first[] = {{.node = "n3", .state = "open", .since_ms = 10, .error = "timed out"},
+                                   {.dependency = "lb", .state = "closed", .since_ms = 30}},
+                        second[] = {{.node = "n3", .state = "half open", .since_ms = 20, .error = "timed out"},
+                                    {.dependency = "lb", .state = "open", .since_ms = INT64_MAX, .error = "a time to come"}},
+                        of_before[] = {{.node = "n1", .state = "open", .since_ms = 40}};
+    struct surveyed nodes[NODES] = {
+        {.answered = true, .facts = {.open_rollout = "r2", .lock_rollout = "r2", .breaker_rollout = "r2", .breakers = first, .breaker_count = 2}},
+        {.answered = true, .facts = {.ended_rollout = "r2", .breaker_rollout = "r2", .breakers = second, .breaker_count = 2}},
+        {.answered = true, .facts = {.ended_rollout = "r1", .breaker_rollout = "r1", .breakers = of_before, .breaker_count = 1}}};
+    struct survey survey = {.nodes = nodes, .count = NODES};
+    struct breaker_list list;
+    assert_string_equal(survey_newest_run(&survey), "r2");
+    breaker_list_init(&list);
+    survey_breakers(&survey, "r2", &list);
+    assert_int_equal(list.count, 2);
+    assert_string_equal(list.items[0].node, "n3");
+    assert_string_equal(list.items[0].state, "half open");
+    assert_string_equal(list.items[1].dependency, "lb");
+    assert_string_equal(list.items[1].state, "closed");
+    breaker_list_release(&list);
+    assert_false(survey_saw_end(&survey, "r2")); /* still holds a node */
+    nodes[0].facts.lock_expired = true;
+    assert_true(survey_saw_end(&survey, "r2"));
+    assert_false(survey_saw_end(&survey, "r3"));
+    nodes[0].answered = nodes[1].answered = nodes[2].answered = false;
+    assert_null(survey_newest_run(&survey));
+}
+
 /* --- asking real nodes --- */
 
 static void nodes_say_where_they_stand(void **state)
@@ -269,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_node_that_does_not_answer_has_no_target),
         cmocka_unit_test(an_undo_takes_back_what_the_runs_of_its_chain_committed),
         cmocka_unit_test(what_most_nodes_are_at_is_the_release_of_the_fleet),
+        cmocka_unit_test(breakers_are_of_the_newest_run_and_the_newest_of_each),
         cmocka_unit_test(nodes_say_where_they_stand),
         cmocka_unit_test(probes_can_be_interrupted),
     };

@@ -385,3 +385,84 @@ test_an_archive_that_fills_the_disk_leaves_nothing() {
     unpack r2
     expect "a smaller one" "$status" ok
 }
+
+# RELEASE...: delivered, activated, committed.
+committed() {
+    local release
+    for release in "$@"; do
+        deliver "$release"
+        must ok activate fence 1 release "$release"
+        must ok commit fence 1 release "$release"
+    done
+}
+kept() { ls "$root/releases" | paste -s -d ' '; }
+
+test_a_half_deleted_release_counts_for_nothing_and_is_pruned() {
+    locked_node a # keep 3
+    committed r1 r2 r3
+    rm "$root/.deployctl/manifests/r2"
+    committed r4
+    expect "as many good ones as are kept" "$(kept)" "r1 r3 r4"
+    rm -r "$root/releases/r3"
+    must ok facts
+    expect "nobody goes back to what is gone" "$(value_of previous)" r1
+    committed r5
+    expect "nor does it count" "$(kept)" "r1 r4 r5"
+}
+
+test_an_altered_pinned_release_is_kept_and_known_as_altered() {
+    locked_node a
+    deliver r1
+    must ok activate fence 1 release r1
+    must ok commit fence 1 release r1 pinned yes
+    echo other >>"$root/releases/r1/version"
+    committed r2 r3 r4 r5
+    expect "what is pinned stays" "$(kept)" "r1 r3 r4 r5"
+    must failed verify release r1
+    expect "and is what it is" "$(value_of changed)" version
+    must ok commit fence 1 release r5 pinned no
+    rm "$root/.deployctl/good/r1.pinned"
+    must ok commit fence 1 release r5
+    expect "until it is pinned no more" "$(kept)" "r3 r4 r5"
+}
+
+test_a_failed_release_takes_no_place_of_a_good_one() {
+    start_node a
+    must ok open root "$root" service shop keep 1
+    must ok lock rollout roll-a holder someone ttl 60
+    fence=1
+    committed r1 r2
+    must ok failed fence 1 release r2
+    committed r3
+    must ok facts
+    expect "past the failed one" "$(value_of previous)" r1
+    expect "the previous good one and the newest failed one" "$(kept)" "r1 r2 r3"
+    deliver r4
+    must ok activate fence 1 release r4
+    must ok failed fence 1 release r4
+    must ok activate fence 1 release r3
+    must ok commit fence 1 release r3
+    must ok facts
+    expect "not forward to a failed one either" "$(value_of previous)" r1
+    expect "one failed one is enough" "$(kept)" "r1 r3 r4"
+}
+
+test_nothing_is_pruned_by_who_has_lost_the_lock() {
+    start_node a
+    must ok open root "$root" service shop keep 1
+    must ok lock rollout roll-a holder someone ttl 60
+    fence=1
+    committed r1 r2
+    deliver r3
+    must ok activate fence 1 release r3
+    open_node b
+    must ok break generation 1 holder boss
+    must ok lock rollout roll-b holder boss ttl 60
+    use a
+    must refused commit fence 1 release r3
+    expect "all are there" "$(kept)" "r1 r2 r3"
+    use b
+    must refused commit fence 1 release r3
+    must ok facts
+    expect "nor is it good" "$(value_of current_good)" no
+}
