@@ -13,7 +13,7 @@ static int resume(struct run *run)
     if (code)
         return code;
     if (!open.rollout) {
-        printf("nothing to resume: no rollout of %s is open\n", run->inputs.playbook.service.name);
+        run_say(run, "nothing to resume: no rollout of %s is open", run->inputs.playbook.service.name);
         return EXIT_DONE;
     }
     if (open.held) {
