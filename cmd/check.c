@@ -16,7 +16,7 @@ static const char *source_trouble(struct inputs *inputs, int *line)
     bool folder = source->kind != SOURCE_ARCHIVE;
     struct stat status;
     *line = playbook_line(&inputs->playbook, "source", key);
-    if (!path || (source->kind == SOURCE_GIT && strstr(path, "://")))
+    if (!path)
         return NULL;
     if (stat(path, &status) != 0)
         return arena_printf(&inputs->arena, "%s = %s: there is no %s here", key, source->location,
