@@ -100,7 +100,7 @@ static int tell_end(struct run *run, const struct live_run *live)
         fprintf(stderr, "deployctl: rollout %s: %s; see `deployctl status %s`\n", live->rollout,
                 end.known ? end.result : "it has ended, and no node knows how", service);
     else
-        printf("rollout %s of %s: %s\n", live->rollout, live->holder, done ? "undone" : end.result);
+        run_say(run, "rollout %s of %s: %s", live->rollout, live->holder, done ? "undone" : end.result);
     return !end.known || strcmp(end.result, rollout_result_name(RESULT_NEEDS_CARE)) == 0 ? EXIT_NEEDS_CARE : EXIT_DONE;
 }
 
@@ -133,7 +133,7 @@ static int abort_once(struct run *run)
         return undo(run, &open);
     if (lives)
         return tell_end(run, &live);
-    printf("nothing to abort: no rollout of %s is open\n", run->inputs.playbook.service.name);
+    run_say(run, "nothing to abort: no rollout of %s is open", run->inputs.playbook.service.name);
     return EXIT_DONE;
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "inputs.h"
 #include "model/strategy.h"
@@ -16,7 +17,7 @@ static const char *source_trouble(struct inputs *inputs, int *line)
     bool folder = source->kind != SOURCE_ARCHIVE;
     struct stat status;
     *line = playbook_line(&inputs->playbook, "source", key);
-    if (!path || (source->kind == SOURCE_GIT && strstr(path, "://")))
+    if (!path)
         return NULL;
     if (stat(path, &status) != 0)
         return arena_printf(&inputs->arena, "%s = %s: there is no %s here", key, source->location,
@@ -95,6 +96,33 @@ static void print_json(const struct inputs *inputs, const struct waves *waves, c
     json_decref(line);
 }
 
+/* What Ansible reads beside an inventory. */
+static void look_beside(struct inputs *inputs, struct faults *out)
+{
+    static const char *const folders[] = {"group_vars", "host_vars"};
+    const char *file = inputs->inventory.file, *slash = strrchr(file, '/');
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        const char *path = arena_printf(&inputs->arena, "%.*s%s", slash ? (int)(slash - file) + 1 : 0, file, folders[i]);
+        if (path && access(path, F_OK) == 0)
+            faults_add(out, file, 0, "%s is not read; what it says of these nodes must stand in this file", path);
+    }
+}
+
+static void print_warnings(struct inputs *inputs, bool json)
+{
+    struct faults warnings;
+    int line;
+    faults_init(&warnings, &inputs->arena);
+    look_beside(inputs, &warnings);
+    for (size_t i = 0; i < inputs->node_count; i++)
+        node_tell_unread(&inputs->inventory.nodes[inputs->nodes[i]], inputs->inventory.file, &warnings);
+    const char *trouble = source_trouble(inputs, &line);
+    if (trouble)
+        faults_add(&warnings, inputs->playbook_path, line, "%s", trouble);
+    for (size_t i = 0; i < warnings.count; i++)
+        fault_print(&warnings.items[i], "warning", json);
+}
+
 int verb_check(const struct options *options)
 {
     struct inputs inputs;
@@ -107,10 +135,7 @@ int verb_check(const struct options *options)
         code = report_error(&err);
         goto out;
     }
-    struct fault warning = {.file = inputs.playbook_path};
-    warning.message = source_trouble(&inputs, &warning.line);
-    if (warning.message)
-        fault_print(&warning, "warning", options->json);
+    print_warnings(&inputs, options->json);
     uint32_t *weights = arena_alloc(&inputs.arena, (inputs.node_count + 1) * sizeof(*weights));
     if (!weights) {
         err_set(&err, ERR_MEMORY, "out of memory");

@@ -101,8 +101,8 @@ struct inputs {
 int inputs_read(struct inputs *inputs, const struct options *options, const char *playbook_name, const char *pattern);
 void inputs_release(struct inputs *inputs);
 
-/* Where the source is: source.location with `~/` expanded and made relative to where we are (see model/playbook.h for the rule); a URL stays as
- * it is. Lives in inputs->arena; NULL when out of memory. */
+/* Where the source is: source.location with `~/` expanded and made relative to where we are (see model/playbook.h for the rule). Lives
+ * in inputs->arena; NULL when out of memory. */
 const char *inputs_source_path(struct inputs *inputs);
 
 /* The waves of the nodes in `inputs`, amounts resolved and zones kept apart; indices into inputs->nodes. Lives in inputs->arena. */
@@ -111,7 +111,9 @@ int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err);
 /* Prints `deployctl: <message>` to stderr, and returns the exit code that belongs to the error's class. */
 int report_error(const struct err *err);
 
-/* For verbs whose result is what they print: `code`, unless stdout could not be written (a full disk), which is said and is no success. */
+/* Whether stdout could not be written (a full disk, closed), which is said. Who reads a pipe no further has read enough. */
+bool report_cut_off(void);
+/* For verbs whose result is what they print: `code`, unless report_cut_off, which is no success. */
 int report_printed(int code);
 
 #endif

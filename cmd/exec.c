@@ -129,5 +129,5 @@ out:
     fleet_free(executing.fleet);
     strbuf_release(&executing.command);
     inputs_release(&inputs);
-    return code;
+    return report_printed(code);
 }

@@ -180,5 +180,5 @@ int verb_history(const struct options *options)
     if (!code)
         code = history(&run);
     run_release(&run);
-    return code;
+    return report_printed(code);
 }

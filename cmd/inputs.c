@@ -255,6 +255,8 @@ int inputs_read(struct inputs *inputs, const struct options *options, const char
     faults_init(&faults, &inputs->arena);
     if (read_inventory(inputs, options, &faults, &err))
         return unreadable(&err);
+    if (faults.total == 0 && inputs->inventory.node_count == 0)
+        faults_add(&faults, inputs->inventory.file, 0, "no node stands in it; write one a line below a [group]");
     bool readable = faults.total == 0;
     if (playbook_name && read_playbook(inputs, options, playbook_name, &faults, &err)) {
         if (faults.total)

@@ -122,7 +122,7 @@ static const char *source_base(struct arena *arena, const char *path)
 const char *inputs_source_path(struct inputs *inputs)
 {
     const char *location = inputs->playbook.source.location;
-    if (*location == '/' || strstr(location, "://"))
+    if (*location == '/')
         return location;
     if (location[0] == '~' && (location[1] == '/' || location[1] == '\0')) {
         struct strbuf text;

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,9 +56,18 @@ static int run_words(int argc, char **argv)
     return code;
 }
 
+/* Else the first file or socket takes the place of a standard stream that is closed. Opened the wrong way round, so that its use still fails. */
+static void hold_standard_streams(void)
+{
+    for (int stream = 0; stream < 3; stream++)
+        if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv)
 {
     static char version[] = "version";
+    hold_standard_streams();
     if (argc > 1 && strcmp(argv[1], "__complete") == 0)
         return complete_words(argc - 2, argv + 2);
     if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))

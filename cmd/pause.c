@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "app/wish.h"
 #include "run.h"
 
@@ -12,9 +10,9 @@ static int ask_to_hold(struct run *run, const char *live, const char *holder)
     if (signal_number)
         return 128 + signal_number;
     if (left)
-        printf("rollout %s of %s is asked to hold: it ends what it does, and holds at the end of its wave\n", live, holder);
+        run_say(run, "rollout %s of %s is asked to hold: it ends what it does, and holds at the end of its wave", live, holder);
     else
-        printf("nothing to pause: rollout %s of %s has just ended\n", live, holder);
+        run_say(run, "nothing to pause: rollout %s of %s has just ended", live, holder);
     return EXIT_DONE;
 }
 
@@ -29,11 +27,12 @@ static int pause_once(struct run *run)
     if (live)
         return ask_to_hold(run, live, holder);
     if (open.rollout)
-        printf("nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
-               "`deployctl abort %s` undoes it\n",
-               open.rollout, service, service);
+        run_say(run,
+                "nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
+                "`deployctl abort %s` undoes it",
+                open.rollout, service, service);
     else
-        printf("nothing to pause: no rollout of %s is open\n", service);
+        run_say(run, "nothing to pause: no rollout of %s is open", service);
     return EXIT_DONE;
 }
 

@@ -302,5 +302,5 @@ int verb_plan(const struct options *options)
         code = lock_code ? lock_code : view.held ? EXIT_REFUSED : code;
     }
     run_release(&run);
-    return code;
+    return report_printed(code);
 }

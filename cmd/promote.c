@@ -12,7 +12,7 @@ static int promote(struct run *run)
     if (code)
         return code;
     if (!open.rollout) {
-        printf("nothing to promote: no rollout of %s is open\n", run->inputs.playbook.service.name);
+        run_say(run, "nothing to promote: no rollout of %s is open", run->inputs.playbook.service.name);
         return EXIT_DONE;
     }
     if (!open.held) {

@@ -33,10 +33,16 @@ int report_error(const struct err *err)
     return exit_code_of(err->code);
 }
 
+bool report_cut_off(void)
+{
+    bool failed = fflush(stdout) != 0;
+    if ((!failed && !ferror(stdout)) || (failed && errno == EPIPE))
+        return false;
+    fprintf(stderr, "deployctl: cannot write the result: %s\n", failed ? strerror(errno) : "a part of it is lost");
+    return true;
+}
+
 int report_printed(int code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return code;
-    fprintf(stderr, "deployctl: cannot write the result: %s\n", strerror(errno));
-    return code == EXIT_DONE ? EXIT_REFUSED : code;
+    return report_cut_off() && code == EXIT_DONE ? EXIT_REFUSED : code;
 }

@@ -26,7 +26,7 @@ static int resume(struct run *run)
         return code;
     if (!open.rollout) {
         name_left_out(run);
-        printf("nothing to resume: no rollout of %s is open\n", run->inputs.playbook.service.name);
+        run_say(run, "nothing to resume: no rollout of %s is open", run->inputs.playbook.service.name);
         return EXIT_DONE;
     }
     if (open.held) {

@@ -27,8 +27,8 @@ static int aim_at_the_fleet(struct run *run, bool *done)
     for (size_t i = 0; !code && i < run->survey.count; i++)
         stale += surveyed_is_stale(&run->survey.nodes[i], release);
     if (!code && !stale) {
-        printf("nothing to catch up: %zu node%s at %s, %zu not reached\n", run->survey.count - away,
-               run->survey.count - away == 1 ? "" : "s", release, away);
+        run_say(run, "nothing to catch up: %zu node%s at %s, %zu not reached", run->survey.count - away,
+                run->survey.count - away == 1 ? "" : "s", release, away);
         *done = true;
     }
     if (code || !stale)

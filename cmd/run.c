@@ -134,6 +134,7 @@ int run_verb(const struct options *options, int (*once)(struct run *run))
         code = once(&run);
     }
     run_release(&run);
+    report_cut_off(); /* the exit code is about the nodes */
     return code;
 }
 

@@ -46,6 +46,8 @@ void run_release(struct run *run);
 /* run_begin, then `once` and, while it is refused because others hold the lock and --wait is not over, `once` again as a run of its own;
  * run_release. Returns the last exit code. */
 int run_verb(const struct options *options, int (*once)(struct run *run));
+/* The result of a verb that starts no run: a sentence on stdout, with --output json as the `text` of an object of event `said`. */
+void run_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* With --wait: until no node is locked, saying who is waited for. 0, or an exit code after printing: 4 when the time is over. */
 int run_wait(struct run *run);
 /* Packs the source at `ref` (NULL: as options and playbook say); its release becomes every node's target. */

@@ -209,5 +209,5 @@ int verb_status(const struct options *options)
         code = code == EXIT_DONE && (lock_code || renewed) ? EXIT_NEEDS_CARE : code;
     }
     run_release(&run);
-    return code;
+    return report_printed(code);
 }

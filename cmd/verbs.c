@@ -114,7 +114,7 @@ const struct verb verbs[] = {
      "  deployctl abort shop\n",
      verb_abort},
     {"pause", "hold a rollout that runs", "PLAYBOOK",
-     SELECT " forks set quiet verbose no-color",
+     SELECT " forks set " SHOW,
      "Asks the runner of the rollout that runs now, at whatever terminal or CI job, to\n"
      "hold: it ends what it does, begins nothing after the end of its wave, gives the\n"
      "locks back and exits with 3. Nothing is undone; resume goes on, abort undoes it.\n"

@@ -107,5 +107,7 @@ const struct group *inventory_group(const struct inventory *inventory, const cha
 const struct variable *node_find_variable(const struct node *node, const char *name);
 /* Its value as text. */
 const char *node_variable(const struct node *node, const char *name);
+/* Adds to `out` what the node's Ansible variables ask for and nobody here heeds, e.g. ansible_become_method = su; once a line of `file`. */
+void node_tell_unread(const struct node *node, const char *file, struct faults *out);
 
 #endif

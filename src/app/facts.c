@@ -181,7 +181,10 @@ static void read_committed(struct facts *facts, const char *text)
         .before = strcmp(before, "-") == 0 ? NULL : arena_strdup(&facts->arena, before),
         .rollback = strcmp(kind, "rollback") == 0,
         .retracts = strcmp(more, "retracts") == 0,
-X and a note: app/breaker_list.h. What is none is left out: nothing is decided by it. */
+    };
+}
+
+/* `ROLLOUT` and a note: app/breaker_list.h. What is none is left out: nothing is decided by it. */
 static void read_breaker(struct facts *facts, const char *text)
 {
     struct breaker_seen seen;

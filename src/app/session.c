@@ -243,11 +243,13 @@ static void channel_writable(void *context)
     session_flush(context);
 }
 
-/* The last line that the far side wrote to stderr, safe to show. */
+/* The last line that the far side wrote to stderr, else the last one before our program ran (nologin(8) writes to stdout); safe to show. */
 static void last_words(struct session *session, struct strbuf *out)
 {
     strbuf_trim_end(&session->error_output);
-    const char *text = session->error_output.text;
+    strbuf_trim_end(&session->reader.noise);
+    const char *text = session->error_output.length || session->state != SESSION_BOOTING ? session->error_output.text
+                                                                                         : session->reader.noise.text;
     const char *line = strrchr(text, '\n');
     line = line ? line + 1 : text;
     text_sanitize(out, line, strlen(line), false);
@@ -264,8 +266,9 @@ static void channel_closed(void *context, const struct err *error, int status)
         struct strbuf words;
         strbuf_init(&words, 300);
         last_words(session, &words);
-        err_set(&loss, ERR_UNREACHABLE, "the node's shell ended (exit %d)%s%s", status,
-                words.length ? ": " : "", words.text);
+        err_set(&loss, ERR_UNREACHABLE, "the node's shell ended (exit %d)%s%s%s", status,
+                words.length ? ": " : "", words.text,
+                session->state == SESSION_BOOTING ? "; may that account run commands, with its login shell?" : "");
         strbuf_release(&words);
     }
     session_lose(session, &loss);

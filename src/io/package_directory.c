@@ -169,7 +169,9 @@ int package_from_directory(struct package **out, const char *location, struct er
     walk.piece = malloc(PIECE_SIZE);
     int folder = open(location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
-        rc = err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open the folder %s: %s",
+        rc = err_set(err, errno == ENOENT    ? ERR_NOT_FOUND
+                          : errno == ENOTDIR ? ERR_INPUT
+                                             : ERR_IO, "cannot open the folder %s: %s",
                      location, strerror(errno));
     else if (!walk.piece) {
         close(folder);

@@ -100,10 +100,14 @@ static int unknown_ref(git_repository *repository, const char *location, const c
             strbuf_addf(&hint, "%s%s", i ? ", " : "it has ", shown(other, names[i]));
     if (!near && count > 5)
         strbuf_addf(&hint, " and %zu more", count - 5);
-    err_set(err, ERR_NOT_FOUND, "'%s' is no commit, branch or tag in %s: %s; `%s` may bring it",
-            shown(name, ref), location, hint.text,
-            git_repository_is_shallow(repository) == 1 ? "git fetch --unshallow --tags"
-                                                       : "git fetch --tags");
+    if (git_repository_is_empty(repository) == 1)
+        err_set(err, ERR_NOT_FOUND, "nothing is committed in %s yet, so there is no '%s'; commit what is to be deployed",
+                location, shown(name, ref));
+    else
+        err_set(err, ERR_NOT_FOUND, "'%s' is no commit, branch or tag in %s: %s; `%s` may bring it",
+                shown(name, ref), location, hint.text,
+                git_repository_is_shallow(repository) == 1 ? "git fetch --unshallow --tags"
+                                                           : "git fetch --tags");
     strbuf_release(&hint);
     arena_release(&arena);
     return ERR_NOT_FOUND;

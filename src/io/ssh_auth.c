@@ -152,6 +152,7 @@ static void advance(struct ssh *ssh)
 {
     struct auth *auth = &ssh->auth;
     remember_tried(ssh);
+    auth->taken = auth->taken || auth->sign == SIGN_GOOD;
     auth->sign = SIGN_IDLE;
     strbuf_reset(&auth->blob);
     auth->at++;
@@ -160,6 +161,18 @@ static void advance(struct ssh *ssh)
 static bool is_refusal(int rc)
 {
     return rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
+}
+
+/* No key was enough: which ways are open says whether one could have been (RFC 4252 section 5.2). */
+static bool ask_ways(struct ssh *ssh)
+{
+    const char *user = ssh->target->user;
+    const char *ways = libssh2_userauth_list(ssh->session, user, (unsigned)strlen(user));
+    if (ways == NULL && libssh2_session_last_errno(ssh->session) == LIBSSH2_ERROR_EAGAIN) {
+        return false;
+    }
+    explain_auth(ssh, ways);
+    return false;
 }
 
 static bool try_keys(struct ssh *ssh)
@@ -187,8 +200,8 @@ static bool try_keys(struct ssh *ssh)
         }
         advance(ssh);
     }
-    explain_auth(ssh);
-    return false;
+    auth->step = AUTH_ASK_WAYS;
+    return ask_ways(ssh);
 }
 
 bool auth_step(struct ssh *ssh)
@@ -205,6 +218,8 @@ bool auth_step(struct ssh *ssh)
         return false;
     case AUTH_TRY:
         return try_keys(ssh);
+    case AUTH_ASK_WAYS:
+        return ask_ways(ssh);
     default:
         return true;
     }

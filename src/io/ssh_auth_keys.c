@@ -96,12 +96,19 @@ static bool add_file(struct ssh *ssh, const struct key_file *file)
     return false;
 }
 
-static void fail_without_agent(struct ssh *ssh, const char *path)
+static void fail_without_agent(struct ssh *ssh, const struct key_file *file)
 {
     struct ssh_context *shared = ssh->shared;
+    const char *path = file->path;
     const char *why = shared->agent_socket == NULL    ? "no ssh-agent is set (SSH_AUTH_SOCK)"
                       : shared->agent_error.code != 0 ? shared->agent_error.message
                                                       : "the ssh-agent does not hold it";
+    if (file->key->is_public) {
+        ssh_failf(ssh, ERR_AUTH,
+                  "login as %s: key file %s is a public key and %s; name the private one, or load it into the agent",
+                  ssh->target->label, path, why);
+        return;
+    }
     ssh_failf(ssh, ERR_AUTH,
               "login as %s: key file %s is encrypted and %s; load it into the agent: ssh-add %s",
               ssh->target->label, path, why, path);
@@ -130,7 +137,7 @@ static bool collect_explicit(struct ssh *ssh)
         return true;
     }
     if (!add_file(ssh, file)) {
-        fail_without_agent(ssh, path);
+        fail_without_agent(ssh, file);
         return false;
     }
     return true;

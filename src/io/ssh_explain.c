@@ -195,10 +195,38 @@ void explain_deadline(struct ssh *ssh)
     }
 }
 
-void explain_auth(struct ssh *ssh)
+/* True when `ways` says that no other key would have helped. */
+static bool explain_ways(struct ssh *ssh, const char *ways)
+{
+    const struct auth *auth = &ssh->auth;
+    char safe[200];
+    if (ways == NULL || *ways == '\0' || strstr(ways, "publickey") != NULL) {
+        return false;
+    }
+    snprintf(safe, sizeof(safe), "%s", ways);
+    for (char *at = safe; *at != '\0'; at++) {
+        *at = (char)(*at > ' ' && *at < 0x7f ? *at : '?');
+    }
+    if (auth->taken) {
+        ssh_failf(ssh, ERR_AUTH,
+                  "login as %s: it takes the key, and then wants more (%s); deployctl logs in with a key alone: let "
+                  "AuthenticationMethods in its sshd_config be publickey for this account",
+                  label_of(ssh), safe);
+    } else {
+        ssh_failf(ssh, ERR_AUTH,
+                  "login as %s: it takes no keys, only %s; set PubkeyAuthentication yes in its sshd_config",
+                  label_of(ssh), safe);
+    }
+    return true;
+}
+
+void explain_auth(struct ssh *ssh, const char *ways)
 {
     const struct auth *auth = &ssh->auth;
     char left_out[120] = "";
+    if (explain_ways(ssh, ways)) {
+        return;
+    }
     if (auth->left_out > 0) {
         snprintf(left_out, sizeof(left_out),
                  "; %zu more were not tried, since sshd stops after %d: name one with key=",

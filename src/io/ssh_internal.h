@@ -109,7 +109,7 @@ struct target {
 struct target *target_copy(const struct ssh_target *from);
 void target_free(struct target *target);
 
-enum auth_step { AUTH_START, AUTH_WAIT_AGENT_LIST, AUTH_TRY, AUTH_DONE };
+enum auth_step { AUTH_START, AUTH_WAIT_AGENT_LIST, AUTH_TRY, AUTH_ASK_WAYS, AUTH_DONE };
 enum sign_step { SIGN_IDLE, SIGN_ASKED, SIGN_GOOD, SIGN_FAILED };
 
 struct auth {
@@ -123,6 +123,7 @@ struct auth {
     enum sign_step sign;
     struct agent_call *agent_call;
     struct strbuf signature;
+    bool taken;          /* a key was good, and still no login: more is wanted than that */
     struct strbuf tried; /* for the message: `path (ssh-ed25519 SHA256:...), ...` */
     struct strbuf notes; /* what kept keys from being tried */
 };
@@ -248,7 +249,8 @@ void channels_sweep(struct ssh *ssh);
 void explain_connect(struct ssh *ssh);
 void explain_handshake(struct ssh *ssh);
 void explain_deadline(struct ssh *ssh);
-void explain_auth(struct ssh *ssh);
+/* `ways`: by which methods the server would still let us in, by comma; NULL: not known. */
+void explain_auth(struct ssh *ssh, const char *ways);
 void explain_lost(struct ssh *ssh, const char *doing);
 void explain_session(struct ssh *ssh, struct err *error, const char *doing);
 /* Dropped before its banner, as sshd's MaxStartups does. */

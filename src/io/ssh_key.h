@@ -21,6 +21,7 @@ struct ssh_key {
     unsigned char *blob; /* public key, RFC 4253 form; NULL: not known */
     size_t blob_length;
     EVP_PKEY *private_key; /* NULL: the agent must sign */
+    bool is_public;        /* the file holds no private half at all, not even an encrypted one */
     unsigned references;
 };
 

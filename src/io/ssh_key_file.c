@@ -263,6 +263,8 @@ static int parse_public(struct ssh_key **out, const char *path, const char *text
         rc = ssh_key_from_blob(out, path, blob.text, blob.length, err);
         if (rc != 0) {
             err_prefix(err, "key file %s", path);
+        } else {
+            (*out)->is_public = true;
         }
     }
     strbuf_release(&blob);

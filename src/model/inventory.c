@@ -424,11 +424,25 @@ static void tell_undeclared(struct parse *parse)
     }
 }
 
+/* What Ansible reads beside INI, told by its first line; NULL: INI. */
+static const char *other_form(const char *line)
+{
+    size_t length = strlen(line);
+    if (*line == '{')
+        return "JSON";
+    return strcmp(line, "---") == 0 || line[length - 1] == ':' ? "YAML" : NULL;
+}
+
 static int read_lines(struct parse *parse, struct err *err)
 {
-    char *line;
     bool exhausted;
-    while ((line = lines_next(&parse->lines, &exhausted)) && !parse->build.out_of_memory)
+    char *line = lines_next(&parse->lines, &exhausted);
+    const char *form = line ? other_form(line) : NULL;
+    if (form) {
+        REFUSE(parse, "this looks like %s; an inventory is Ansible's INI here: [group], and below it a node a line", form);
+        line = NULL;
+    }
+    for (; line && !parse->build.out_of_memory; line = lines_next(&parse->lines, &exhausted))
         take_line(parse, line);
     tell_undeclared(parse);
     if (exhausted || parse->build.out_of_memory)

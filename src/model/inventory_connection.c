@@ -228,6 +228,37 @@ static const char *text_of(const struct variable *variable)
     return variable ? variable->value : NULL;
 }
 
+/* A group's variable is told once, however many nodes inherit it. */
+static bool told_of(const struct faults *faults, int line)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        if (faults->items[i].line == line)
+            return true;
+    return false;
+}
+
+void node_tell_unread(const struct node *node, const char *file, struct faults *out)
+{
+    static const char no_password[] = "no password is used: log in with a key, and let sudo ask for none";
+    static const struct {
+        const char *name, *fine, *instead;
+    } unread[] = {
+        {"ansible_connection", "ssh", "every node is reached over SSH"},
+        {"ansible_become_method", "sudo", "only sudo -n is used"},
+        {"ansible_become_user", "root", "sudo -n becomes root"},
+        {"ansible_password", NULL, no_password},
+        {"ansible_ssh_pass", NULL, no_password},
+        {"ansible_become_password", NULL, no_password},
+        {"ansible_become_pass", NULL, no_password},
+    };
+    for (size_t i = 0; i < sizeof(unread) / sizeof(unread[0]); i++) {
+        const struct variable *variable = node_find_variable(node, unread[i].name);
+        if (variable && !(unread[i].fine && strcmp(variable->value, unread[i].fine) == 0) &&
+            !told_of(out, variable->line))
+            faults_add(out, file, variable->line, "%s is passed over: %s", unread[i].name, unread[i].instead);
+    }
+}
+
 bool connection_resolve(struct inventory_build *build, struct node *node)
 {
     static const char *const address[NAMES_OF_ONE_MAX] = {"address", "ansible_ssh_host",

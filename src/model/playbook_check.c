@@ -44,8 +44,16 @@ static void check_service(const struct check *check)
         TELL(check, "service", "stop", "key 'stop' in [service] needs 'start' too");
 }
 
+/* `https://host/x.git`, or `git@host:x.git` as git has it: a colon before any slash. */
+static bool is_remote(const char *location)
+{
+    size_t length = strcspn(location, "/:");
+    return strstr(location, "://") || (location[length] == ':' && memchr(location, '@', length));
+}
+
 static void check_source(const struct check *check)
 {
+    static const char *const keys[] = {[SOURCE_GIT] = "git", [SOURCE_DIR] = "dir", [SOURCE_ARCHIVE] = "archive"};
     static const char *const git_only[] = {"ref", "path"};
     for (size_t i = 0; i < 2; i++)
         if (check->playbook->source.kind != SOURCE_GIT &&
@@ -55,6 +63,11 @@ static void check_source(const struct check *check)
     if (check->playbook->source.kind == SOURCE_GIT && check->playbook->source.ref &&
         *check->playbook->source.ref == '-')
         TELL(check, "source", "ref", "key 'ref' in [source]: a revision does not begin with '-'");
+    if (check->playbook->source.location && is_remote(check->playbook->source.location))
+        TELL(check, "source", keys[check->playbook->source.kind],
+             "key '%s' in [source]: '%.100s' is not on this machine, and nothing is fetched; %s and give its path",
+             keys[check->playbook->source.kind], check->playbook->source.location,
+             check->playbook->source.kind == SOURCE_GIT ? "clone it" : "download it");
 }
 
 static void check_canary(const struct check *check)

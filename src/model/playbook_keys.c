@@ -400,7 +400,7 @@ const char *key_kind_name(enum key_kind kind)
         [KEY_STEPS] = "list of PERCENT[:BAKE][:manual]",
         [KEY_CHOICE] = "choice",
         [KEY_STATUS] = "status or range",
-        [KEY_SOURCE] = "path or address",
+        [KEY_SOURCE] = "path",
     };
     return names[kind];
 }

@@ -319,9 +319,21 @@ static void unreadable_bytes_are_told(void **state)
     parsed_release(&parsed);
 }
 
+static void another_form_is_called_by_its_name(void **state)
+{
+    (void)state;
+    static const char yaml[] = "inventory.ini:2: this looks like YAML; an inventory is Ansible's INI here: [group], and below "
+                               "it a node a line\n";
+    assert_told("# ours\nall:\n  hosts:\n    web1:\n", yaml);
+    assert_told("\n---\nall:\n", yaml);
+    assert_told("{\"all\": {}}\n", "inventory.ini:1: this looks like JSON; an inventory is Ansible's INI here: [group], and below "
+                                  "it a node a line\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_form_is_called_by_its_name),
         cmocka_unit_test(every_inventory_reads_as_ansible_reads_it),
         cmocka_unit_test(groups_hold_their_nodes_and_their_childrens),
         cmocka_unit_test(a_range_with_a_step_expands),

@@ -693,6 +693,16 @@ static void a_source_is_one_of_three(void **state)
                 "shop.ini:8: 'git' and 'dir' in [source] exclude each other; keep one\n");
     assert_told(BASE "[source]\ndir = build\nref = main\n",
                 "shop.ini:8: key 'ref' in [source] has a meaning with 'git' only; remove it\n");
+    assert_told(BASE "[source]\ngit = https://example.com/shop.git\n",
+                "shop.ini:7: key 'git' in [source]: 'https://example.com/shop.git' is not on this machine, and nothing is "
+                "fetched; clone it and give its path\n");
+    assert_told(BASE "[source]\ngit = git@example.com:shop/shop.git\n",
+                "shop.ini:7: key 'git' in [source]: 'git@example.com:shop/shop.git' is not on this machine, and nothing is "
+                "fetched; clone it and give its path\n");
+    assert_told(BASE "[source]\narchive = https://example.com/shop.tar\n",
+                "shop.ini:7: key 'archive' in [source]: 'https://example.com/shop.tar' is not on this machine, and nothing is "
+                "fetched; download it and give its path\n");
+    assert_told(BASE "[source]\ngit = build/a:b@c\n", "");
 }
 
 static void the_health_check_follows_from_the_service(void **state)

@@ -69,6 +69,19 @@ static void a_shell_that_ends_at_once_says_why(void **state)
     node_fixture_stop(&fixture);
 }
 
+static void what_a_login_shell_says_instead_of_a_prompt_is_told(void **state)
+{
+    (void)state;
+    struct node_fixture fixture;
+    struct err err;
+    struct node_options options = {
+        .count = 1, .sshd = "ForceCommand echo 'This account is currently not available.'; exit 1"};
+    node_fixture_start(&fixture, &options);
+    assert_int_equal(node_connect(&fixture, 0, QUICK_MS, &err), ERR_UNREACHABLE);
+    contains(err.message, "exit 1): This account is currently not available.; may that account run commands");
+    node_fixture_stop(&fixture);
+}
+
 static void a_shell_that_never_starts_is_given_up(void **state)
 {
     (void)state;
@@ -689,6 +702,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noise_of_a_start_up_file_is_passed_over),
         cmocka_unit_test(a_shell_that_ends_at_once_says_why),
+        cmocka_unit_test(what_a_login_shell_says_instead_of_a_prompt_is_told),
         cmocka_unit_test(a_shell_that_never_starts_is_given_up),
         cmocka_unit_test(nobody_listening_is_unreachable),
         cmocka_unit_test(a_node_that_cannot_work_refuses_each_time),

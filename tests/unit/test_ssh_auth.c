@@ -137,6 +137,31 @@ static void an_encrypted_key_without_an_agent_says_ssh_add(void **state)
     assert_refused("id_locked", agent.socket, "is it running?");
 }
 
+static void a_public_key_file_is_called_one(void **state)
+{
+    (void)state;
+    assert_refused("id_locked.pub", NULL, "is a public key and no ssh-agent is set (SSH_AUTH_SOCK); name the private one");
+}
+
+/* CONFIG, and what is said of the login there. */
+static void assert_refused_with(const char *config, const char *word)
+{
+    struct sshd *usual = server;
+    const struct sshd_options options = {.config = config};
+    server = sshd_start(&options);
+    assert_refused("id", NULL, word);
+    sshd_stop(server);
+    server = usual;
+}
+
+static void an_sshd_that_wants_no_key_or_more_than_a_key_is_told(void **state)
+{
+    (void)state;
+    assert_refused_with("PubkeyAuthentication no\nPasswordAuthentication yes\n", "it takes no keys, only ");
+    assert_refused_with("PasswordAuthentication yes\nAuthenticationMethods publickey,password\n",
+                        "it takes the key, and then wants more (password)");
+}
+
 static void a_wrong_key_is_named_with_its_fingerprint(void **state)
 {
     (void)state;
@@ -237,6 +262,8 @@ int main(void)
         cmocka_unit_test(agent_keys_of_each_kind_log_in),
         cmocka_unit_test(an_encrypted_key_is_signed_for_by_the_agent),
         cmocka_unit_test(an_encrypted_key_without_an_agent_says_ssh_add),
+        cmocka_unit_test(a_public_key_file_is_called_one),
+        cmocka_unit_test(an_sshd_that_wants_no_key_or_more_than_a_key_is_told),
         cmocka_unit_test(a_wrong_key_is_named_with_its_fingerprint),
         cmocka_unit_test(a_missing_key_file_is_said),
         cmocka_unit_test(a_key_file_that_others_may_read_is_refused),
