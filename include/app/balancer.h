@@ -10,6 +10,10 @@
  * While a node is out, each balancer is looked at once a second: one that has lost the state (its
  * reload) is told again.
  *
+ * One that says yes to a write and stands otherwise after it, or loses again and again what it was told, disagrees: the
+ * operation has failed, and for the rest of the run it is told to take nobody else out but for an undo. What puts a node
+ * back into the traffic is told to it all the same.
+ *
  * Each balancer on each of its nodes is a dependency with a breaker (app/dependency.h): one that is
  * silent for longer than a reload takes costs that time once; until its trial nothing is sent to it, and
  * who wants to take a node out is told so at once. What puts a node back into the traffic is never

@@ -4,7 +4,9 @@
  *
  * What is announced is read, never remembered: every write begins with a look at what stands there, changes this
  * service's nodes only, and is followed by a look at what came of it. Nodes that the service no longer has go by the
- * way. Never decides when a node is announced; that is core/rollout.h's.
+ * way. What is asked for before the loop turns, for however many nodes, is one change at each place: one rename of a file,
+ * one transaction in etcd of at most 128 keys (what is beyond comes in further ones; withdrawals last). A command is run
+ * for one node after the other. Never decides when a node is announced; that is core/rollout.h's.
  *
  * A place that cannot be reached costs one timeout, not one a node: its breaker (app/dependency.h) opens. Under
  * `on_error = warn` its changes count as done, are told once, and are made up for when it is back.
@@ -35,8 +37,8 @@ enum discovery_wish { DISCOVERY_LOOK, DISCOVERY_RENEW, DISCOVERY_OUT, DISCOVERY_
  * can be reached. An IN needs nothing of a place that does not answer and was last seen to say the same already. */
 void discoveries_start(struct discoveries *discoveries, size_t member, enum discovery_wish wish,
                        const struct node_words *words, step_done_fn *fn, void *context);
-/* A switch of sides: those that serve now are announced, and when all are, the others withdrawn. `goals` (one a member)
- * and their words are borrowed until `fn` comes, as from discoveries_start, with what went wrong first. */
+/* A switch of sides: those that serve now are announced and the others withdrawn, at each place in one change, as
+ * discoveries_start does. `goals` (one a member) and their words are copied; `fn` comes with what went wrong first. */
 struct discovery_goal {
     size_t member;
     bool in;

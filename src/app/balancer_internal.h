@@ -53,6 +53,8 @@ struct lane {
     bool silent;
     bool in_vain; /* a trial that was waited for has failed, and nothing was answered since */
     int64_t silent_ms, began_ms, erred_ms;
+    /* ERR_FAILED: it said yes to a write and stood otherwise after it, once in this run; code 0: never */
+    struct err disagreed;
     /* the type's own, of the errand under way */
     size_t at; /* the order that is at hand */
     struct ssh_channel *channel;
@@ -107,6 +109,7 @@ struct cell {
     struct traffic_view view, found; /* found: when the operation began */
     struct err error;
     bool known;     /* `view` was read in this run */
+    uint32_t reminders; /* in a row: how often it had lost what it was told */
     uint32_t keeps; /* per mille of its full weight, by the share at hand */
 };
 
@@ -199,6 +202,8 @@ int64_t drain_limit_ms(const struct balancers *balancers);
 
 /* --- what is asked for at one balancer: balancer_orders.c --- */
 
+/* Whether the server does not stand as it is to stay. */
+bool cell_differs(const struct hold *hold, const struct cell *cell);
 /* What the task's stage asks of an item there; false: nothing. */
 bool task_order(struct traffic_order *out, const struct task *task, size_t front,
                 const struct item *item);

@@ -77,6 +77,8 @@ void lane_finish(struct lane *lane, const struct err *error)
 {
     lane->type->stop(lane);
     heard(lane, error);
+    if (error && error->code == ERR_FAILED)
+        lane->disagreed = *error;
     end_first(lane, error);
     run_next(lane);
 }

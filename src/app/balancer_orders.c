@@ -1,7 +1,7 @@
 /* What each stage of an operation asks of one instance at one balancer. Asks nobody. */
 #include "balancer_internal.h"
 
-static bool differs(const struct hold *hold, const struct cell *cell)
+bool cell_differs(const struct hold *hold, const struct cell *cell)
 {
     const struct traffic_view *view = &cell->view;
     uint32_t weight = hold->weight == WEIGHT_BY_SHARE ? cell->keeps : hold->weight;
@@ -87,7 +87,7 @@ bool task_order(struct traffic_order *out, const struct task *task, size_t front
     case STAGE_REMIND:
         out->command = hold->command;
         out->weight = hold->weight == WEIGHT_BY_SHARE ? cell->keeps : hold->weight;
-        return differs(hold, cell);
+        return cell_differs(hold, cell);
     case STAGE_NONE:
     case STAGE_LOOK:
     case STAGE_WATCH:

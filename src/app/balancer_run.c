@@ -62,10 +62,7 @@ static void replied(void *context, const struct reply *reply)
         lane->ran(lane, reply->output);
         return;
     }
-    int code = reply->status == REPLY_FAILED    ? ERR_REFUSED
-               : reply->status == REPLY_TIMEOUT ? ERR_TIMEOUT
-                                                : ERR_FAILED;
-    said_no(lane, code, reply->output, reply->sentence);
+    said_no(lane, reply->status == REPLY_TIMEOUT ? ERR_TIMEOUT : ERR_REFUSED, reply->output, reply->sentence);
 }
 
 static void run_there(struct lane *lane, const struct lane_command *command)

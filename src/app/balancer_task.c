@@ -7,6 +7,7 @@
 
 #define POLL_MS 100
 #define QUIET_LOOKS 2     /* a session chosen just before the drain counts a moment later */
+#define REMINDERS_MAX 3   /* a reload, or a hand, needs one */
 
 static int64_t now_ms(const struct task *task)
 {
@@ -283,12 +284,32 @@ int64_t drain_limit_ms(const struct balancers *balancers)
     return longest;
 }
 
+/* One that disagreed is asked to take nobody else out, but for an undo. */
+static bool is_distrusted(struct task *task)
+{
+    for (size_t front = 0; front < task->balancers->count && !task->owed; front++)
+        for (size_t i = 0; i < task->item_count; i++) {
+            const struct err *disagreed = &task->balancers->lanes[front].disagreed;
+            const struct cell *cell = cell_at(task->balancers, front, task->items[i].instance);
+            char name[200];
+            if (!cell->server || !disagreed->code)
+                continue;
+            name_front(name, task, front);
+            snprintf(task->sentence, sizeof(task->sentence), "%s: not told to take another one out: %.*s", name,
+                     (int)(sizeof(task->sentence) - sizeof(name) - 40), disagreed->message);
+            return true;
+        }
+    return false;
+}
+
 static void looked(struct task *task)
 {
     EACH_CELL(task, i, cell)
     cell->found = cell->view;
     settle_members(task);
-    if (task->wish == BALANCER_OUT)
+    if (task->wish != BALANCER_LOOK && is_distrusted(task))
+        task_end(task, DONE_FAILED, task->sentence);
+    else if (task->wish == BALANCER_OUT)
         task_begin(task, STAGE_DRAIN);
     else if (task->shares && share_plan(task) < 0)
         task_end(task, DONE_FAILED, task->sentence);
@@ -296,6 +317,18 @@ static void looked(struct task *task)
         task_begin(task, STAGE_READY);
     else
         task_end(task, DONE_OK, "");
+}
+
+static void drain_again(void *context)
+{
+    struct task *task = context;
+    task->pause = NULL;
+    task_begin(task, STAGE_DRAIN);
+}
+
+static void shut(struct task *task)
+{
+    task_begin(task, is_distrusted(task) ? STAGE_PUT_BACK : STAGE_SHUT);
 }
 
 /* A balancer that forgot the drain meanwhile (a reload) is told again. */
@@ -306,7 +339,7 @@ static void emptying(struct task *task)
     bool forgot = any_forgot(task);
     task->quiet = sessions || forgot ? 0 : task->quiet + 1;
     if (task->quiet >= QUIET_LOOKS) {
-        task_begin(task, STAGE_SHUT);
+        shut(task);
     } else if (left_ms <= 0) {
         char limit[DURATION_TEXT_MAX];
         task->timed_out = true;
@@ -314,11 +347,9 @@ static void emptying(struct task *task)
                  "%" PRIu64 " session%s still open after drain_timeout (%s)", sessions,
                  sessions == 1 ? " is" : "s are",
                  duration_format(limit, drain_limit_ms(task->balancers)));
-        task_begin(task, STAGE_SHUT);
-    } else if (forgot) {
-        task_begin(task, STAGE_DRAIN);
+        shut(task);
     } else {
-        pause_then(task, left_ms < POLL_MS ? left_ms : POLL_MS, ask_all);
+        pause_then(task, left_ms < POLL_MS ? left_ms : POLL_MS, forgot ? drain_again : ask_all);
     }
 }
 
@@ -421,6 +452,21 @@ static void failed(struct task *task)
     }
 }
 
+/* One that loses it again and again lets traffic in between. */
+static void count_reminders(struct task *task)
+{
+    struct balancers *balancers = task->balancers;
+    for (size_t front = 0; front < balancers->count; front++)
+        for (size_t i = 0; i < task->item_count; i++) {
+            size_t instance = task->items[i].instance;
+            struct cell *cell = cell_at(balancers, front, instance);
+            bool lost = cell->server && cell_differs(&balancers->holds[instance], cell);
+            cell->reminders = lost ? cell->reminders + 1 : 0;
+            if (cell->reminders > REMINDERS_MAX)
+                err_set(&balancers->lanes[front].disagreed, ERR_FAILED, "server %s does not stay as it was set", cell->server);
+        }
+}
+
 static void go_on(struct task *task)
 {
     switch (task->stage) {
@@ -451,6 +497,7 @@ static void go_on(struct task *task)
         task_end(task, DONE_FAILED, task->sentence);
         break;
     case STAGE_WATCH:
+        count_reminders(task);
         task_begin(task, STAGE_REMIND);
         break;
     case STAGE_NONE:

@@ -319,49 +319,31 @@ void discoveries_keep(struct discoveries *discoveries, bool keeps)
     }
 }
 
-static void shift_side(struct discoveries *discoveries, bool in);
-
 static void member_shifted(void *context, const struct step_result *result)
 {
-    struct discoveries *discoveries = context;
-    struct discovery_shift *shift = &discoveries->shift;
+    struct discovery_shift *shift = &((struct discoveries *)context)->shift;
     if (result->status != DONE_OK && !shift->error.code)
         err_set(&shift->error, ERR_FAILED, "%s", result->sentence);
     if (--shift->waiting)
         return;
-    if (shift->in && !shift->error.code) {
-        shift_side(discoveries, false);
-        return;
-    }
     struct step_result all = {.status = shift->error.code ? DONE_FAILED : DONE_OK,
                               .sentence = shift->error.code ? shift->error.message : "",
                               .output = ""};
     shift->fn(shift->context, &all);
 }
 
-static void shift_side(struct discoveries *discoveries, bool in)
-{
-    static const struct step_result nobody = {.status = DONE_OK, .sentence = "", .output = ""};
-    struct discovery_shift *shift = &discoveries->shift;
-    shift->in = in;
-    shift->waiting = 1;
-    for (size_t i = 0; i < shift->count; i++) {
-        const struct discovery_goal *goal = &shift->goals[i];
-        if (goal->in != in)
-            continue;
-        shift->waiting++;
-        discoveries_start(discoveries, goal->member, in ? DISCOVERY_IN : DISCOVERY_OUT, &goal->words, member_shifted,
-                          discoveries);
-    }
-    member_shifted(discoveries, &nobody);
-}
-
+/* All at once, so that each place has them in one batch; those that come in are first there. */
 void discoveries_shift(struct discoveries *discoveries, const struct discovery_goal *goals, size_t count,
                        step_done_fn *fn, void *context)
 {
-    discoveries->shift =
-        (struct discovery_shift){.goals = goals, .count = count, .fn = fn, .context = context};
-    shift_side(discoveries, true);
+    static const struct step_result nobody = {.status = DONE_OK, .sentence = "", .output = ""};
+    discoveries->shift = (struct discovery_shift){.waiting = count + 1, .fn = fn, .context = context};
+    for (int outs = 0; outs < 2; outs++)
+        for (size_t i = 0; i < count; i++)
+            if (goals[i].in != outs)
+                discoveries_start(discoveries, goals[i].member, outs ? DISCOVERY_OUT : DISCOVERY_IN, &goals[i].words,
+                                  member_shifted, discoveries);
+    member_shifted(discoveries, &nobody);
 }
 
 void discoveries_cancel(struct discoveries *discoveries, size_t member)

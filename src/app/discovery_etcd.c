@@ -2,7 +2,7 @@
 
 #include "discovery_internal.h"
 
-#define OPERATIONS_MAX 100 /* etcd takes 128 in one transaction, unless told otherwise */
+#define OPERATIONS_MAX 128 /* etcd takes so many in one transaction, unless told otherwise (--max-txn-ops) */
 #define VALUE_MAX ((size_t)64 << 10)
 
 /* Everything of the service begins with this. */
@@ -70,38 +70,74 @@ static void etcd_read(struct place *place)
     strbuf_release(&prefix);
 }
 
+/* A key that this service has written, whose node it has no more. What does not look like it is left alone. */
+static bool is_stale(const struct place *place, const struct said *said)
+{
+    const char *service = place->discoveries->fleet->playbook->service.name;
+    if (place_has_host(place, said->node))
+        return false;
+    json_t *value = json_loads(said->text, 0, NULL);
+    const char *node = json_string_value(json_object_get(value, "node"));
+    const char *whose = json_string_value(json_object_get(value, "service"));
+    bool ours = node && whose && strcmp(node, said->node) == 0 && strcmp(whose, service) == 0;
+    json_decref(value);
+    return ours;
+}
+
+static void add_operation(const struct place *place, json_t *operations, const char *node, const struct change *change)
+{
+    struct strbuf key;
+    strbuf_init(&key, 4096);
+    add_prefix(&key, place);
+    strbuf_adds(&key, node);
+    json_array_append_new(operations, change ? etcd_put(key.text, change->text, change->lease) : etcd_delete(key.text));
+    strbuf_release(&key);
+}
+
+/* Those that come in are first. */
+static json_t *operations_of(const struct place *place)
+{
+    static const enum change_wish wishes[] = {WISH_ADD, WISH_REMOVE};
+    const struct discoveries *discoveries = place->discoveries;
+    json_t *operations = json_array();
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+        for (const struct change *change = place->batch; change; change = change->next)
+            if (change->wish == wishes[i] && !change_is_done(place, change))
+                add_operation(place, operations, discoveries->fleet->members[change->member].node->name,
+                              change->wish == WISH_ADD ? change : NULL);
+    for (size_t i = 0; i < place->said.count; i++)
+        if (is_stale(place, &place->said.items[i]))
+            add_operation(place, operations, place->said.items[i].node, NULL);
+    return operations;
+}
+
+static void was_written(void *context, const json_t *answer, const struct err *error);
+
+/* One transaction, and another one when there is more than one takes. */
+static void write_keys(struct place *place)
+{
+    json_t *all = operations_of(place), *some = json_array();
+    size_t count = json_array_size(all);
+    while (place->sent < count && json_array_size(some) < OPERATIONS_MAX)
+        json_array_append(some, json_array_get(all, place->sent++));
+    json_decref(all);
+    if (json_array_size(some)) {
+        start(place, "kv/txn", etcd_txn(NULL, some, NULL), was_written);
+    } else {
+        json_decref(some);
+        place_was_written(place, NULL);
+    }
+}
+
 static void was_written(void *context, const json_t *answer, const struct err *error)
 {
     struct place *place = context;
     (void)answer;
     place->call = NULL;
-    place_was_written(place, error);
-}
-
-/* What is beyond one transaction is found missing by the look after it, and comes with the next try. */
-static void write_keys(struct place *place)
-{
-    const struct discoveries *discoveries = place->discoveries;
-    json_t *operations = json_array();
-    struct strbuf key;
-    strbuf_init(&key, 4096);
-    for (const struct change *change = place->batch; change && json_array_size(operations) < OPERATIONS_MAX;
-         change = change->next) {
-        if (change->wish <= WISH_RENEW || change_is_done(place, change))
-            continue;
-        strbuf_reset(&key);
-        add_prefix(&key, place);
-        strbuf_adds(&key, discoveries->fleet->members[change->member].node->name);
-        json_array_append_new(operations, change->wish == WISH_ADD ? etcd_put(key.text, change->text, change->lease)
-                                                                    : etcd_delete(key.text));
-    }
-    strbuf_release(&key);
-    if (json_array_size(operations)) {
-        start(place, "kv/txn", etcd_txn(NULL, operations, NULL), was_written);
-    } else {
-        json_decref(operations);
-        place_was_written(place, NULL);
-    }
+    if (error)
+        place_was_written(place, error);
+    else
+        write_keys(place);
 }
 
 /* --- leases: one a key, so that each node's key lives and ends by itself --- */
@@ -161,6 +197,7 @@ static void next_lease(struct place *place)
 
 static void etcd_write(struct place *place)
 {
+    place->sent = 0;
     place->at = place->discovery->lease_ms ? place->batch : NULL;
     next_lease(place);
 }

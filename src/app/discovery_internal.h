@@ -80,7 +80,7 @@ struct place {
     struct announced said;
     bool known;             /* `said` was read in this run */
     struct strbuf content;  /* a file on its way */
-    size_t sent;
+    size_t sent;            /* of it, or of etcd's operations */
     char digest[SHA256_HEX]; /* of the file as it was read; "-" when there was none */
     char tag[24];
     int64_t ends_ms; /* of the tries of a round */
@@ -102,6 +102,8 @@ void place_was_read(struct place *place, const struct err *err);
 void place_was_written(struct place *place, const struct err *err);
 /* Whether what stands there is what the change wants. */
 bool change_is_done(const struct place *place, const struct change *change);
+/* Whether the service has such a node, whatever the limit. */
+bool place_has_host(const struct place *place, const char *node);
 /* The batch, and the service's nodes that are no more, applied to `said`. */
 int place_apply(struct place *place);
 
@@ -127,9 +129,7 @@ struct task_of_discovery {
 
 /* A switch of sides under way. */
 struct discovery_shift {
-    const struct discovery_goal *goals;
-    size_t count, waiting;
-    bool in; /* those that come in are being announced */
+    size_t waiting;
     struct err error;
     step_done_fn *fn;
     void *context;

@@ -86,8 +86,9 @@ static bool has_wishes(const struct place *place)
     return false;
 }
 
-static bool is_host(const struct discoveries *discoveries, const char *node)
+bool place_has_host(const struct place *place, const char *node)
 {
+    const struct discoveries *discoveries = place->discoveries;
     for (size_t i = 0; i < discoveries->host_count; i++)
         if (strcmp(discoveries->hosts[i], node) == 0)
             return true;
@@ -97,7 +98,7 @@ static bool is_host(const struct discoveries *discoveries, const char *node)
 int place_apply(struct place *place)
 {
     for (size_t i = place->said.count; i-- > 0;)
-        if (!is_host(place->discoveries, place->said.items[i].node))
+        if (!place_has_host(place, place->said.items[i].node))
             announced_remove(&place->said, place->said.items[i].node);
     for (struct change *change = place->batch; change; change = change->next) {
         const char *node = node_name(place, change);

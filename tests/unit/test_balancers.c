@@ -1,114 +1,26 @@
-/* Balancers that do not answer, behind real sshds: their breakers, what is owed, and what a reload costs. The balancer is a stats
- * socket in a thread of this program, which can be shut and opened. */
+/* Balancers that do not answer, behind real sshds: their breakers, what is owed, and what a reload costs. */
 #include "check.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "app/balancer.h"
 #include "app/dependency.h"
 #include "node_fixture.h"
+#include "stats_socket.h"
 
-#define SERVERS 2
-
-/* --- a balancer of two servers, n1 and n2 --- */
-
-static struct {
-    pthread_t thread;
-    pthread_mutex_t lock;
-    int listener;
-    uint16_t port;
-    enum traffic_state states[SERVERS];
-    int asked;
-} balancer;
-
-static int listen_at(uint16_t *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
-    socklen_t length = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(listener >= 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0)
-        fail_msg("port %u: %s", *port, strerror(errno));
-    assert_int_equal(listen(listener, 16), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-    *port = ntohs(address.sin_port);
-    return listener;
-}
-
-static void obey(const char *request)
-{
-    static const char *const words[] = {"ready", "drain", "maint"};
-    for (int i = 0; i < SERVERS; i++)
-        for (size_t state = 0; state < sizeof(words) / sizeof(words[0]); state++) {
-            char order[64];
-            snprintf(order, sizeof(order), "set server shop/n%d state %s", i + 1, words[state]);
-            if (strstr(request, order))
-                balancer.states[i] = (enum traffic_state)state;
-        }
-}
-
-static void answer(FILE *stream)
-{
-    static const int admin[] = {[TRAFFIC_READY] = 0, [TRAFFIC_DRAIN] = 8, [TRAFFIC_MAINT] = 1};
-    fprintf(stream, "admin\n\n1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight\n");
-    for (int i = 0; i < SERVERS; i++)
-        fprintf(stream, "4 shop n%d 2 %d 100 100\n", i + 1, admin[balancer.states[i]]);
-    fprintf(stream, "\n# pxname,svname,qcur,scur\n");
-    for (int i = 0; i < SERVERS; i++)
-        fprintf(stream, "shop,n%d,0,0\n", i + 1);
-    fprintf(stream, "\n");
-}
-
-static void *serve(void *context)
-{
-    int listener = balancer.listener;
-    (void)context;
-    for (int peer; (peer = accept(listener, NULL, NULL)) >= 0;) {
-        char request[4096] = "";
-        FILE *stream = fdopen(peer, "r+");
-        if (stream && fgets(request, sizeof(request), stream)) {
-            pthread_mutex_lock(&balancer.lock);
-            balancer.asked++;
-            obey(request);
-            fseek(stream, 0, SEEK_CUR);
-            answer(stream);
-            pthread_mutex_unlock(&balancer.lock);
-        }
-        if (stream)
-            fclose(stream);
-    }
-    return NULL;
-}
+/* two servers, n1 and n2 */
+static struct stats_socket balancer;
 
 static void open_balancer(void)
 {
-    balancer.listener = listen_at(&balancer.port);
-    assert_int_equal(pthread_create(&balancer.thread, NULL, serve, NULL), 0);
+    stats_socket_open(&balancer);
 }
 
 static void shut_balancer(void)
 {
-    shutdown(balancer.listener, SHUT_RDWR);
-    pthread_join(balancer.thread, NULL);
-    close(balancer.listener);
-}
-
-static int times_asked(void)
-{
-    pthread_mutex_lock(&balancer.lock);
-    int asked = balancer.asked;
-    pthread_mutex_unlock(&balancer.lock);
-    return asked;
+    stats_socket_shut(&balancer);
 }
 
 /* --- the fleet, and operations --- */
@@ -125,7 +37,7 @@ static void begin_with(const char *cool_down, const char *retry, const char *res
              cool_down, retry, rest);
     struct node_options options = {.count = 2, .playbook = playbook};
     node_fixture_start(&fixture, &options);
-    memset(balancer.states, 0, sizeof(balancer.states));
+    stats_socket_reset(&balancer);
     guard = dependency_named(fixture.fleet->dependencies, "balancer lb on n1");
     assert_int_equal(dependency_state(guard), BREAKER_CLOSED);
 }
@@ -201,10 +113,10 @@ static void a_dead_balancer_costs_one_time_out_and_not_one_a_node(void **state)
     assert_int_equal(first.status, DONE_FAILED);
     assert_int_equal(dependency_state(guard), BREAKER_OPEN);
     open_balancer();
-    int asked = times_asked();
+    int asked = stats_socket_asked(&balancer);
     assert_int_equal(carry(&second, 1, BALANCER_LOOK, false), DONE_FAILED);
     assert_non_null(strstr(second.sentence, "balancer lb on n1: not asked for another"));
-    assert_int_equal(times_asked(), asked);
+    assert_int_equal(stats_socket_asked(&balancer), asked);
     assert_false(balancers_holds_out(fixture.fleet->balancers, 1));
     node_fixture_stop(&fixture);
     shut_balancer();
@@ -250,7 +162,7 @@ static void a_reload_is_no_error(void **state)
     assert_int_equal(carry(&operation, 0, BALANCER_OUT, false), DONE_OK);
     assert_true(later.done);
     assert_int_equal(dependency_state(guard), BREAKER_CLOSED);
-    assert_int_equal(balancer.states[0], TRAFFIC_MAINT);
+    assert_int_equal(stats_socket_state(&balancer, 0), TRAFFIC_MAINT);
     node_fixture_stop(&fixture);
     shut_balancer();
 }
@@ -279,12 +191,12 @@ static void bringing_a_node_back_waits_for_the_trial(void **state)
     open_balancer();
     begin("2s", "");
     assert_int_equal(carry(&operation, 0, BALANCER_OUT, false), DONE_OK);
-    assert_int_equal(balancer.states[0], TRAFFIC_MAINT);
+    assert_int_equal(stats_socket_state(&balancer, 0), TRAFFIC_MAINT);
     err_set(&error, ERR_TIMEOUT, "away");
     dependency_failed(guard, &error);
     assert_int_equal(dependency_state(guard), BREAKER_OPEN);
     assert_int_equal(carry(&operation, 0, BALANCER_IN, false), DONE_OK);
-    assert_int_equal(balancer.states[0], TRAFFIC_READY);
+    assert_int_equal(stats_socket_state(&balancer, 0), TRAFFIC_READY);
     assert_false(balancers_holds_out(fixture.fleet->balancers, 0));
     assert_int_equal(dependency_state(guard), BREAKER_CLOSED);
     node_fixture_stop(&fixture);
@@ -301,7 +213,7 @@ static void what_an_undo_takes_out_waits_for_the_trial_too(void **state)
     err_set(&error, ERR_TIMEOUT, "away");
     dependency_failed(guard, &error);
     assert_int_equal(carry(&operation, 0, BALANCER_OUT, true), DONE_OK);
-    assert_int_equal(balancer.states[0], TRAFFIC_MAINT);
+    assert_int_equal(stats_socket_state(&balancer, 0), TRAFFIC_MAINT);
     node_fixture_stop(&fixture);
     shut_balancer();
 }
@@ -383,6 +295,6 @@ int main(void)
         cmocka_unit_test(one_trial_in_vain_is_enough_for_all_that_an_undo_takes_out),
         cmocka_unit_test(waiting_for_a_trial_ends_when_it_is_stopped),
     };
-    pthread_mutex_init(&balancer.lock, NULL);
+    stats_socket_init(&balancer, 2);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
