@@ -172,9 +172,9 @@ static void deliver_to_node(struct message *message)
         if (far->kind == FAR_RECEIVER)
             strbuf_add(&far->received, message->bytes, message->length);
         else if (far->session) {
-            struct model_request request;
-            if (net.watch.loses_request && model_request_parse(&request, message->bytes) &&
-                net.watch.loses_request(net.watch.context, node, request.verb)) {
+            char verb[16];
+            model_request_verb(verb, message->bytes);
+            if (net.watch.loses_request && *verb && net.watch.loses_request(net.watch.context, node, verb)) {
                 reset_link(link);
                 return;
             }
@@ -197,10 +197,16 @@ static void deliver_to_node(struct message *message)
 
 static void tell_answer(struct link *link, const char *line)
 {
-    unsigned id;
+    char *after;
     char status[16];
-    if (net.watch.answered && sscanf(line, "%u . %15s", &id, status) == 2)
-        net.watch.answered(net.watch.context, link->runner, link->node, id, status, link->number);
+    unsigned long id = strtoul(line, &after, 10);
+    if (!net.watch.answered || strncmp(after, " . ", 3) != 0)
+        return;
+    size_t length = strcspn(after + 3, " \n");
+    length = length < sizeof(status) ? length : sizeof(status) - 1;
+    memcpy(status, after + 3, length);
+    status[length] = '\0';
+    net.watch.answered(net.watch.context, link->runner, link->node, (uint32_t)id, status, link->number);
 }
 
 static void deliver_to_runner(struct message *message)
