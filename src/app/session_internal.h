@@ -51,6 +51,7 @@ struct session {
     struct strbuf error_output; /* last of the shell's stderr */
     uint32_t next_id;
     struct strbuf building;
+    char building_verb[32];
     struct err building_error;
     struct pending *pendings;
     struct timer *connect_timer;

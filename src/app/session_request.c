@@ -145,6 +145,7 @@ void session_begin(struct session *session, const char *verb)
 {
     strbuf_reset(&session->building);
     err_clear(&session->building_error);
+    snprintf(session->building_verb, sizeof(session->building_verb), "%s", verb);
     request_begin(&session->building, session->next_id, verb);
 }
 
@@ -221,9 +222,7 @@ uint32_t session_submit_streaming(struct session *session, int64_t timeout_ms, r
         err_set(err, ERR_UNREACHABLE, "not connected");
         return 0;
     }
-    char verb[32] = "";
-    sscanf(session->building.text, "%*u %31s", verb);
-    return session_submit_any(session, verb, timeout_ms, line, fn, context, err);
+    return session_submit_any(session, session->building_verb, timeout_ms, line, fn, context, err);
 }
 
 uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context,
