@@ -130,8 +130,25 @@ bool requests_answer(struct session *session, const struct err *error)
 
 /* --- sending --- */
 
+/* Whether the node's program has gone before. */
+static bool flush_program(struct session *session)
+{
+    size_t length;
+    while (session->boots) {
+        const char *piece = node_boot_next(&session->boot, &length);
+        session->boots = length > 0;
+        size_t taken = length ? ssh_channel_write(session->channel, piece, length) : 0;
+        if (length && !taken)
+            return false;
+        session->boot.written += taken;
+    }
+    return true;
+}
+
 void session_flush(struct session *session)
 {
+    if (!flush_program(session))
+        return;
     while (session->queue.length) {
         size_t taken =
             ssh_channel_write(session->channel, session->queue.text, session->queue.length);
