@@ -45,7 +45,7 @@ static struct run *run_of(struct world *world, const char *rollout)
 
 static bool is(const char *a, const char *b)
 {
-    return strcmp(a, b) == 0;
+    return *a == *b && strcmp(a, b) == 0;
 }
 
 static bool changes(const char *verb)

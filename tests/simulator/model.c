@@ -52,7 +52,7 @@ const char *model_request_get(const struct model_request *request, const char *k
 {
     const char *found = NULL;
     for (size_t i = 0; i < request->count; i++)
-        if (strcmp(request->fields[i].key, key) == 0)
+        if (*request->fields[i].key == *key && strcmp(request->fields[i].key, key) == 0)
             found = request->fields[i].value;
     return found;
 }
