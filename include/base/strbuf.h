@@ -35,6 +35,8 @@ void strbuf_addf(struct strbuf *buffer, const char *format, ...)
 void strbuf_addf_va(struct strbuf *buffer, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* Removes what stands after the first `length` bytes; nothing when there is no more. */
+void strbuf_cut(struct strbuf *buffer, size_t length);
 /* Removes the first `count` bytes (all of them if there are fewer). */
 void strbuf_consume(struct strbuf *buffer, size_t count);
 /* Removes white space at the end. */

@@ -98,7 +98,8 @@ struct reply_events {
 struct reply_reader {
     const struct reply_events *events;
     void *context;
-    char nonce[17];
+    char greeting[48]; /* the ready line */
+    size_t greeting_length;
     bool ready;
     struct strbuf line;
     struct strbuf noise; /* what came before the ready line */

@@ -8,8 +8,6 @@
 
 #include <stddef.h>
 
-#include "base/strbuf.h"
-
 #define NODE_PROTOCOL 1
 
 extern const char node_program[]; /* NUL-terminated */
@@ -18,9 +16,15 @@ extern const size_t node_program_length;
 /* The command line for the long-lived channel: a POSIX shell that reads, from its stdin, a marker line, the program, and the marker
  * again, and then runs it. Works whatever the login shell (sh, bash, dash, ash, zsh, fish, csh). Static. */
 const char *node_bootstrap(void);
-/* Appends what is to be written first: marker, program, marker. `nonce`: 16 hex digits that also stand in the ready line, so that the noise
- * of a start-up file cannot be taken for it. */
-void node_boot_text(struct strbuf *out, const char nonce[17]);
+/* What is to be written first: marker, program, marker. `nonce`: 16 hex digits that also stand in the ready line, so that the noise of a
+ * start-up file cannot be taken for it. */
+struct node_boot {
+    char marker[24];
+    size_t written; /* the caller's: how much of it is on its way */
+};
+void node_boot_init(struct node_boot *boot, const char nonce[17]);
+/* The piece that is next, borrowed from `boot` and the program; length 0 when all is written. */
+const char *node_boot_next(const struct node_boot *boot, size_t *out_length);
 
 /* The command line for the data channel: reads one line, a path that the node's program named, then copies stdin to that file until EOF.
  * `become`: through sudo -n. Static. */

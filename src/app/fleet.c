@@ -469,8 +469,8 @@ static void add_variable(const struct variable *variable,
 {
     char name[128] = "DEPLOYCTL_";
     size_t at = strlen(name);
+    bool found = strncmp(variable->name, "discover.", 9) == 0;
     for (const char *from = variable->name; *from; from++) {
-        bool found = strncmp(variable->name, "discover.", 9) == 0;
         bool fine = isalnum((unsigned char)*from) || *from == '_' || found;
         if (!fine || at + 1 >= sizeof(name))
             return;

@@ -7,7 +7,6 @@
 
 #include "session_internal.h"
 #include "base/text.h"
-#include "node/program.h"
 
 #define ERROR_OUTPUT_MAX 4096
 
@@ -41,6 +40,7 @@ static void close_connection(struct session *session)
     if (session->reader_in_use)
         reply_reader_release(&session->reader);
     session->reader_in_use = false;
+    session->boots = false;
     strbuf_reset(&session->queue);
 }
 
@@ -216,7 +216,7 @@ static const struct reply_events reply_handlers = {
 static void channel_opened(void *context)
 {
     struct session *session = context;
-    node_boot_text(&session->queue, session->nonce);
+    session->boots = true;
     session_flush(session);
 }
 
@@ -294,6 +294,7 @@ static void connect_timed_out(void *context)
 static void ssh_is_ready(void *context, const struct err *error)
 {
     struct session *session = context;
+    char nonce[17];
     if (error) {
         session_lose(session, error);
         return;
@@ -302,8 +303,9 @@ static void ssh_is_ready(void *context, const struct err *error)
     /* Until here the SSH layer has its own deadline, which knows what waiting for a turn is. */
     session->connect_timer = timer_start(session->settings.loop, session->connect_timeout_ms,
                                          connect_timed_out, session);
-    snprintf(session->nonce, sizeof(session->nonce), "%016" PRIx64, clock_random());
-    reply_reader_init(&session->reader, session->nonce, &reply_handlers, session);
+    snprintf(nonce, sizeof(nonce), "%016" PRIx64, clock_random());
+    node_boot_init(&session->boot, nonce);
+    reply_reader_init(&session->reader, nonce, &reply_handlers, session);
     session->reader_in_use = true;
     session->channel = ssh_exec(session->ssh, node_bootstrap(), &channel_handlers, session);
     if (!session->channel)

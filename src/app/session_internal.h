@@ -5,6 +5,7 @@
 #include "app/session.h"
 #include "base/arena.h"
 #include "base/strbuf.h"
+#include "node/program.h"
 
 #define REPLY_VALUES_MAX 4096
 #define SESSION_TRAITS_MAX 32
@@ -44,13 +45,15 @@ struct session {
     enum { SESSION_IDLE, SESSION_CONNECTING, SESSION_BOOTING, SESSION_OPENING, SESSION_READY } state;
     struct ssh *ssh;
     struct ssh_channel *channel;
-    char nonce[17];
+    struct node_boot boot;
+    bool boots; /* the program goes first */
     struct reply_reader reader;
     bool reader_in_use;
     struct strbuf queue;        /* to be written to the channel */
     struct strbuf error_output; /* last of the shell's stderr */
     uint32_t next_id;
     struct strbuf building;
+    char building_verb[32];
     struct err building_error;
     struct pending *pendings;
     struct timer *connect_timer;

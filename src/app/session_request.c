@@ -130,8 +130,25 @@ bool requests_answer(struct session *session, const struct err *error)
 
 /* --- sending --- */
 
+/* Whether the node's program has gone before. */
+static bool flush_program(struct session *session)
+{
+    size_t length;
+    while (session->boots) {
+        const char *piece = node_boot_next(&session->boot, &length);
+        session->boots = length > 0;
+        size_t taken = length ? ssh_channel_write(session->channel, piece, length) : 0;
+        if (length && !taken)
+            return false;
+        session->boot.written += taken;
+    }
+    return true;
+}
+
 void session_flush(struct session *session)
 {
+    if (!flush_program(session))
+        return;
     while (session->queue.length) {
         size_t taken =
             ssh_channel_write(session->channel, session->queue.text, session->queue.length);
@@ -145,6 +162,7 @@ void session_begin(struct session *session, const char *verb)
 {
     strbuf_reset(&session->building);
     err_clear(&session->building_error);
+    snprintf(session->building_verb, sizeof(session->building_verb), "%s", verb);
     request_begin(&session->building, session->next_id, verb);
 }
 
@@ -221,9 +239,7 @@ uint32_t session_submit_streaming(struct session *session, int64_t timeout_ms, r
         err_set(err, ERR_UNREACHABLE, "not connected");
         return 0;
     }
-    char verb[32] = "";
-    sscanf(session->building.text, "%*u %31s", verb);
-    return session_submit_any(session, verb, timeout_ms, line, fn, context, err);
+    return session_submit_any(session, session->building_verb, timeout_ms, line, fn, context, err);
 }
 
 uint32_t session_submit(struct session *session, int64_t timeout_ms, reply_fn *fn, void *context,

@@ -8,6 +8,7 @@
 struct journal_sink {
     struct sink sink;
     struct append_file *file;
+    struct strbuf line;
     bool dirty;     /* something was written since the last sync */
     struct err err; /* the first that happened */
 };
@@ -17,12 +18,10 @@ static void journal_record(struct sink *sink, const struct record *record)
     struct journal_sink *journal = (struct journal_sink *)(void *)sink;
     if (record->kind == RECORD_PROGRESS || journal->err.code)
         return;
-    char *line = record_json(record);
-    if (!line)
+    if (!record_json(&journal->line, record))
         err_set(&journal->err, ERR_MEMORY, "out of memory");
     else
-        append_line(journal->file, line, 0, &journal->err);
-    free(line);
+        append_line(journal->file, journal->line.text, 0, &journal->err);
     journal->dirty = true;
 }
 
@@ -43,6 +42,7 @@ static void journal_finish(struct sink *sink)
     struct err ignored;
     journal_sync(sink, &ignored);
     append_close(journal->file);
+    strbuf_release(&journal->line);
     free(journal);
 }
 
@@ -54,6 +54,7 @@ struct sink *sink_journal_create(const char *path, struct err *err)
         return NULL;
     }
     journal->sink = (struct sink){.record = journal_record, .sync = journal_sync, .finish = journal_finish};
+    record_line_init(&journal->line);
     if (append_open(&journal->file, path, err)) {
         free(journal);
         return NULL;

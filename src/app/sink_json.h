@@ -5,8 +5,11 @@
 #define APP_SINK_JSON_H
 
 #include "app/record.h"
+#include "base/strbuf.h"
 
-/* Without the newline; malloc'ed, the caller frees it; NULL when out of memory. */
-char *record_json(const struct record *record);
+/* A buffer for lines, used again for each. Release with strbuf_release. */
+void record_line_init(struct strbuf *out);
+/* Without the newline, in place of what `out` held; false when memory is exhausted. */
+bool record_json(struct strbuf *out, const struct record *record);
 
 #endif

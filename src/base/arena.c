@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_SIZE 8192
+/* A block is twice as large as the one before: an arena of a few texts costs no more than they need. */
+#define FIRST_BLOCK ((size_t)512)
+#define LARGEST_BLOCK ((size_t)64 << 10)
 
 struct arena_block {
     struct arena_block *next;
@@ -35,12 +37,14 @@ void arena_release(struct arena *arena)
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t alignment = _Alignof(max_align_t);
-    if (size > SIZE_MAX - BLOCK_SIZE)
+    if (size > SIZE_MAX - LARGEST_BLOCK)
         return NULL;
     size = (size + alignment - 1) / alignment * alignment;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
-        size_t capacity = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+        size_t capacity = !block ? FIRST_BLOCK : block->size < LARGEST_BLOCK / 2 ? block->size * 2 : LARGEST_BLOCK;
+        if (capacity < size)
+            capacity = size;
         block = calloc(1, sizeof(*block) + capacity);
         if (!block)
             return NULL;

@@ -104,6 +104,14 @@ void strbuf_addf(struct strbuf *buffer, const char *format, ...)
     va_end(arguments);
 }
 
+void strbuf_cut(struct strbuf *buffer, size_t length)
+{
+    if (length >= buffer->length)
+        return;
+    buffer->length = length;
+    buffer->text[length] = '\0';
+}
+
 void strbuf_consume(struct strbuf *buffer, size_t count)
 {
     if (count >= buffer->length) {

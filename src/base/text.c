@@ -198,10 +198,23 @@ static bool is_deceptive(uint32_t code)
     return control || separator || direction;
 }
 
+static size_t plain_span(const char *bytes, size_t length)
+{
+    size_t at = 0;
+    while (at < length && bytes[at] >= ' ' && bytes[at] <= '~')
+        at++;
+    return at;
+}
+
 void text_sanitize(struct strbuf *out, const char *bytes, size_t length, bool lines)
 {
     for (size_t at = 0; at < length;) {
         uint32_t code;
+        size_t plain = plain_span(bytes + at, length - at);
+        strbuf_add(out, bytes + at, plain);
+        at += plain;
+        if (at == length)
+            break;
         size_t size = text_utf8_decode(bytes + at, length - at, &code);
         bool kept = size && (!is_deceptive(code) || code == '\t' || (lines && code == '\n'));
         bool line_end = bytes[at] == '\r' && (at + 1 == length || bytes[at + 1] == '\n');

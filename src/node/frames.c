@@ -17,10 +17,18 @@ const char *reply_status_name(enum reply_status status)
     return (size_t)status < STATUS_COUNT ? status_names[status] : "unknown";
 }
 
+/* Letters, `_`, and digits that are not in front. */
+static bool is_word(const char *word, bool capitals)
+{
+    const char *at = word;
+    while ((*at >= 'a' && *at <= 'z') || *at == '_' || (*at >= '0' && *at <= '9') || (capitals && *at >= 'A' && *at <= 'Z'))
+        at++;
+    return at > word && *at == '\0' && (word[0] < '0' || word[0] > '9');
+}
+
 static bool is_key(const char *key)
 {
-    size_t length = strspn(key, "abcdefghijklmnopqrstuvwxyz_0123456789");
-    return length > 0 && key[length] == '\0' && (key[0] < '0' || key[0] > '9');
+    return is_word(key, false);
 }
 
 void request_begin(struct strbuf *out, uint32_t id, const char *verb)
@@ -50,12 +58,13 @@ int request_addu(struct strbuf *out, const char *key, uint64_t value, struct err
 
 int request_env(struct strbuf *out, const char *name, const char *value, struct err *err)
 {
-    size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
-    if (length == 0 || name[length] != '\0' || (name[0] >= '0' && name[0] <= '9'))
+    if (!is_word(name, true))
         return err_set(err, ERR_INPUT, "`%s` is no name of an environment variable", name);
     if (strchr(value, '\n'))
         return err_set(err, ERR_INPUT, "%s holds a line break, which a request cannot carry", name);
-    strbuf_addf(out, "env %s=", name);
+    strbuf_adds(out, "env ");
+    strbuf_adds(out, name);
+    strbuf_addc(out, '=');
     strbuf_adds(out, value);
     strbuf_addc(out, '\n');
     return 0;
@@ -70,7 +79,8 @@ void reply_reader_init(struct reply_reader *reader, const char nonce[17],
                        const struct reply_events *events, void *context)
 {
     *reader = (struct reply_reader){.events = events, .context = context};
-    snprintf(reader->nonce, sizeof(reader->nonce), "%.16s", nonce);
+    reader->greeting_length = (size_t)snprintf(reader->greeting, sizeof(reader->greeting), "deployctl-node %d %.16s",
+                                               NODE_PROTOCOL, nonce);
     strbuf_init(&reader->line, REPLY_LINE_MAX);
     strbuf_init(&reader->noise, REPLY_NOISE_MAX);
 }
@@ -86,11 +96,10 @@ void reply_reader_release(struct reply_reader *reader)
 static bool ends_in_ready(const struct reply_reader *reader, const char *line, size_t length,
                           size_t *out_before)
 {
-    char ready[64];
-    int size = snprintf(ready, sizeof(ready), "deployctl-node %d %s", NODE_PROTOCOL, reader->nonce);
-    if (length < (size_t)size || memcmp(line + length - (size_t)size, ready, (size_t)size) != 0)
+    size_t size = reader->greeting_length;
+    if (length < size || memcmp(line + length - size, reader->greeting, size) != 0)
         return false;
-    *out_before = length - (size_t)size;
+    *out_before = length - size;
     return true;
 }
 
@@ -207,8 +216,10 @@ static int take_line(struct reply_reader *reader, struct err *err)
         return 0;
     if (strlen(line->text) != line->length)
         return err_set(err, ERR_PROTOCOL, "the node's program sent a line with a NUL byte");
-    char start[41];
-    snprintf(start, sizeof(start), "%.40s", line->text);
+    char start[41]; /* of the line, which is cut up below */
+    size_t shown = line->length < sizeof(start) - 1 ? line->length : sizeof(start) - 1;
+    memcpy(start, line->text, shown);
+    start[shown] = '\0';
     if (!take_reply(reader, line->text))
         return err_set(err, ERR_PROTOCOL, "the node's program sent a line that is no reply: `%s`",
                        start);

@@ -45,7 +45,7 @@ static struct run *run_of(struct world *world, const char *rollout)
 
 static bool is(const char *a, const char *b)
 {
-    return strcmp(a, b) == 0;
+    return *a == *b && strcmp(a, b) == 0;
 }
 
 static bool changes(const char *verb)
@@ -335,7 +335,7 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
 static void law_9_migrated(struct world *world, const struct model_step *step)
 {
     static const char *const names[] = {"widen", "burn", "tidy"};
-    const char *name = model_request_get(&step->request, "name");
+    const char *name = model_request_get(step->request, "name");
     for (int i = 0; i < 3; i++) {
         if (!name || !is(name, names[i]))
             continue;
@@ -353,7 +353,7 @@ static void law_9_migrated(struct world *world, const struct model_step *step)
 
 static void law_9_unmigrated(struct world *world, const struct model_step *step)
 {
-    const char *name = model_request_get(&step->request, "name");
+    const char *name = model_request_get(step->request, "name");
     if (name && is(name, "widen") && world->migrated[0])
         world->migrated[0]--;
 }
@@ -367,7 +367,7 @@ static void law_fence(struct world *world, struct model_node *node, const struct
         return;
     if (step->generation < world->settled_generation[index_of(world, node)])
         law_broken(world, "fence", "%s: %s of generation %llu acts after generation %llu has settled", node->name,
-                   step->request.verb, (unsigned long long)step->generation,
+                   step->request->verb, (unsigned long long)step->generation,
                    (unsigned long long)world->settled_generation[index_of(world, node)]);
 }
 
@@ -375,8 +375,8 @@ static void law_6_alone(struct world *world, struct model_node *node, const stru
 {
     for (const struct model_step *other = node->steps; other; other = other->next)
         if (other != step && other->leader && other->begun)
-            law_broken(world, "law 6", "%s: %s begins while %s still works", node->name, step->request.verb,
-                       other->request.verb);
+            law_broken(world, "law 6", "%s: %s begins while %s still works", node->name, step->request->verb,
+                       other->request->verb);
 }
 
 /* 8, on the node: the step's beginning is in its journal. */
@@ -429,7 +429,7 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         law_fence(world, node, step);
         break;
     case MODEL_MIGRATED:
-        tell("        %s: migration %s is done", node->name, model_request_get(&step->request, "name"));
+        tell("        %s: migration %s is done", node->name, model_request_get(step->request, "name"));
         law_fence(world, node, step);
         law_9_migrated(world, step);
         break;

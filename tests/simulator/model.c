@@ -8,16 +8,31 @@
 
 /* --- requests and replies --- */
 
+void model_request_verb(char out[16], const char *text)
+{
+    size_t number = strspn(text, "0123456789"), length = 0;
+    for (const char *from = text + number + 1; number && text[number] == ' ' && length < 15; from++) {
+        if (*from == '\n' || *from == ' ' || !*from)
+            break;
+        out[length++] = *from;
+    }
+    out[length] = '\0';
+}
+
 bool model_request_parse(struct model_request *out, const char *text)
 {
     out->count = 0;
-    if (snprintf(out->text, sizeof(out->text), "%s", text) >= (int)sizeof(out->text))
+    out->length = strlen(text) + 1;
+    if (out->length > sizeof(out->text))
         return false;
+    memcpy(out->text, text, out->length);
     char *line = out->text, *end = strchr(line, '\n');
     if (!end)
         return false;
     *end = '\0';
-    if (sscanf(line, "%" SCNu32 " %15s", &out->id, out->verb) != 2)
+    out->id = (uint32_t)strtoul(line, NULL, 10);
+    model_request_verb(out->verb, line);
+    if (!*out->verb)
         return false;
     for (line = end + 1; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
@@ -37,9 +52,24 @@ const char *model_request_get(const struct model_request *request, const char *k
 {
     const char *found = NULL;
     for (size_t i = 0; i < request->count; i++)
-        if (strcmp(request->fields[i].key, key) == 0)
+        if (*request->fields[i].key == *key && strcmp(request->fields[i].key, key) == 0)
             found = request->fields[i].value;
     return found;
+}
+
+struct model_request *model_request_copy(const struct model_request *request)
+{
+    struct model_request *copy = malloc(offsetof(struct model_request, text) + request->length);
+    copy->id = request->id;
+    memcpy(copy->verb, request->verb, sizeof(copy->verb));
+    copy->count = request->count;
+    copy->length = request->length;
+    memcpy(copy->text, request->text, request->length);
+    for (size_t i = 0; i < request->count; i++) {
+        copy->fields[i].key = copy->text + (request->fields[i].key - request->text);
+        copy->fields[i].value = copy->text + (request->fields[i].value - request->text);
+    }
+    return copy;
 }
 
 static const char *text_of(const struct model_request *request, const char *key)
@@ -54,30 +84,93 @@ static void say(struct model_session *session, const char *verb, bool last, cons
         session->out(session->context, verb, line, last);
 }
 
+struct line {
+    char text[600];
+    size_t length;
+};
+
+static void line_add(struct line *line, const char *text, size_t length)
+{
+    size_t room = sizeof(line->text) - 2 - line->length;
+    length = length < room ? length : room;
+    memcpy(line->text + line->length, text, length);
+    line->length += length;
+}
+
+static void line_begin(struct line *line, uint32_t id)
+{
+    char digits[12];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + id % 10);
+    while (id /= 10);
+    line->length = 0;
+    line_add(line, digits + at, sizeof(digits) - at);
+    line_add(line, " ", 1);
+}
+
+static void line_begin_value(struct line *line, uint32_t id, const char *kind, const char *word)
+{
+    line_begin(line, id);
+    line_add(line, kind, 2);
+    line_add(line, word, strlen(word));
+    line_add(line, " ", 1);
+}
+
+static void line_addf_va(struct line *line, const char *format, va_list arguments)
+{
+    size_t room = sizeof(line->text) - 2 - line->length;
+    size_t length = (size_t)vsnprintf(line->text + line->length, room, format, arguments);
+    line->length += length < room ? length : room - 1;
+}
+
+static void say_line(struct model_session *session, const char *verb, bool last, struct line *line)
+{
+    line->text[line->length] = '\n';
+    line->text[line->length + 1] = '\0';
+    say(session, verb, last, line->text);
+}
+
+void session_text(struct model_session *session, const struct model_request *request, const char *key, const char *value)
+{
+    struct line line;
+    line_begin_value(&line, request->id, "= ", key);
+    line_add(&line, value, strlen(value));
+    say_line(session, request->verb, false, &line);
+}
+
+void session_lines(struct model_session *session, const struct model_request *request, const struct strbuf *lines)
+{
+    for (const char *at = lines->text, *end; (end = strchr(at, '\n')); at = end + 1) {
+        struct line line;
+        line_begin(&line, request->id);
+        line_add(&line, at, (size_t)(end - at));
+        say_line(session, request->verb, false, &line);
+    }
+}
+
 void session_value(struct model_session *session, const struct model_request *request, const char *key,
                    const char *format, ...)
 {
-    char line[600];
-    int used = snprintf(line, sizeof(line), "%" PRIu32 " = %s ", request->id, key);
+    struct line line;
     va_list arguments;
+    line_begin_value(&line, request->id, "= ", key);
     va_start(arguments, format);
-    vsnprintf(line + used, sizeof(line) - (size_t)used - 2, format, arguments);
+    line_addf_va(&line, format, arguments);
     va_end(arguments);
-    strcat(line, "\n");
-    say(session, request->verb, false, line);
+    say_line(session, request->verb, false, &line);
 }
 
 void session_reply(struct model_session *session, const struct model_request *request, const char *status,
                    const char *format, ...)
 {
-    char line[600];
-    int used = snprintf(line, sizeof(line), "%" PRIu32 " . %s ", request->id, status);
+    struct line line;
     va_list arguments;
+    line_begin_value(&line, request->id, ". ", status);
     va_start(arguments, format);
-    vsnprintf(line + used, sizeof(line) - (size_t)used - 2, format, arguments);
+    line_addf_va(&line, format, arguments);
     va_end(arguments);
-    strcat(line, "\n");
-    say(session, request->verb, true, line);
+    say_line(session, request->verb, true, &line);
 }
 
 /* --- the node's own time --- */
@@ -162,6 +255,7 @@ void model_node_release(struct model_node *node)
         struct model_step *step = node->steps;
         node->steps = step->next;
         strbuf_release(&step->values);
+        free(step->request);
         free(step);
     }
     strbuf_release(&node->record.values);
@@ -249,8 +343,8 @@ bool check_fence(struct model_session *session, const struct model_request *requ
 void describe_holder(struct model_session *session, const struct model_request *request)
 {
     const struct model_lock *lock = &session->node->lock;
-    session_value(session, request, "holder", "%s", lock->holder);
-    session_value(session, request, "rollout", "%s", lock->rollout);
+    session_text(session, request, "holder", lock->holder);
+    session_text(session, request, "rollout", lock->rollout);
     session_value(session, request, "generation", "%" PRIu64, lock->generation);
     session_value(session, request, "age", "%" PRId64, model_uptime_s(session->node) - lock->beat_s);
     session_value(session, request, "ttl", "%" PRId64, lock->ttl_s);
@@ -291,7 +385,7 @@ static void do_lock(struct model_session *session, const struct model_request *r
                      text_of(request, "reason"));
     node_happened(node, MODEL_LOCKED, NULL);
     if (*was)
-        session_value(session, request, "taken_over", "%s", was);
+        session_text(session, request, "taken_over", was);
     session_value(session, request, "generation", "%" PRIu64, lock->generation);
     session_reply(session, request, "ok", "%s", *was ? was : "locked");
 }
@@ -311,7 +405,7 @@ bool is_busy(struct model_session *session, const struct model_request *request)
     if (!session->busy || !session->busy->supervisor)
         return false;
     session_reply(session, request, "refused", "busy: step %" PRIu32 " still runs on this node",
-                  session->busy->request.id);
+                  session->busy->request->id);
     return true;
 }
 
@@ -482,10 +576,10 @@ static void start_migrate(struct model_session *session, const struct model_requ
 static void do_open(struct model_session *session, const struct model_request *request)
 {
     static const char *const tools[] = {"zstd", "gzip", "tar", "setsid", "systemctl", "sudo", "sha256sum", "journalctl"};
-    session_value(session, request, "user", "root");
-    session_value(session, request, "protocol", "1");
-    session_value(session, request, "elevated", "no");
-    session_value(session, request, "temporary", "/tmp/deployctl.x");
+    session_text(session, request, "user", "root");
+    session_text(session, request, "protocol", "1");
+    session_text(session, request, "elevated", "no");
+    session_text(session, request, "temporary", "/tmp/deployctl.x");
     for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
         session_value(session, request, "tool", "%s yes", tools[i]);
     session->opened = true;

@@ -19,6 +19,7 @@
 #define MODEL_RELEASES 12
 #define MODEL_MIGRATIONS 8
 #define MODEL_FIELDS 96
+#define MODEL_TEXT 8192
 
 struct model_request {
     uint32_t id;
@@ -27,10 +28,15 @@ struct model_request {
     struct model_field {
         const char *key, *value;
     } fields[MODEL_FIELDS];
-    char text[8192];
+    size_t length;
+    char text[MODEL_TEXT]; /* `length` bytes of it; a copy has no more */
 };
 /* False when it is no whole request. */
 bool model_request_parse(struct model_request *out, const char *text);
+/* The verb alone, of a whole request or not; "" when there is none. */
+void model_request_verb(char out[16], const char *text);
+/* As large as it must be; freed by free(). */
+struct model_request *model_request_copy(const struct model_request *request);
 const char *model_request_get(const struct model_request *request, const char *key); /* NULL: absent */
 
 struct model_release {
@@ -145,7 +151,7 @@ struct model_step {
     struct model_step *next;
     struct model_node *node;
     struct model_session *session;
-    struct model_request request;
+    struct model_request *request;
     uint32_t pid, boot;
     bool recorded, plain, leader, supervisor, begun; /* begun: passed its fence */
     bool deaf;    /* does its work to the end whatever signal comes, and ends by KILL */

@@ -75,12 +75,12 @@ void step_verify(struct model_step *step)
         step_said(step, "failed", "no release is current on this node");
         return;
     }
-    step_value(step, "release", "%s", id);
+    step_text(step, "release", id);
     if (!release || !release_complete(release)) {
         step_said(step, "failed", "release %s is not complete on this node", id);
         return;
     }
-    step_value(step, "differences", "0");
+    step_text(step, "differences", "0");
     step_said(step, "ok", "release %s is as it was staged", id);
 }
 
@@ -110,7 +110,7 @@ void step_commit(struct model_step *step)
 {
     struct model_node *node = step->node;
     struct model_release *release = model_find_release(node, step->release);
-    const char *kind = model_request_get(&step->request, "kind");
+    const char *kind = model_request_get(step->request, "kind");
     if (!release || !release_complete(release)) {
         step_said(step, "failed", "release %s is not complete on this node", step->release);
         return;
@@ -146,10 +146,10 @@ static void say_releases(struct model_step *step)
     struct model_node *node = step->node;
     const struct model_release *sorted[MODEL_RELEASES], *previous = find_previous(node);
     size_t count = 0;
-    step_value(step, "current", "%s", *node->current ? node->current : "-");
-    step_value(step, "current_state", "%s", *node->current ? "ok" : "none");
-    step_value(step, "current_good", "%s", current_committed(node) ? "yes" : "no");
-    step_value(step, "previous", "%s", previous ? previous->id : "-");
+    step_text(step, "current", *node->current ? node->current : "-");
+    step_text(step, "current_state", *node->current ? "ok" : "none");
+    step_text(step, "current_good", current_committed(node) ? "yes" : "no");
+    step_text(step, "previous", previous ? previous->id : "-");
     for (size_t i = 0; i < node->release_count; i++)
         if (node->releases[i].there)
             sorted[count++] = &node->releases[i];
@@ -160,7 +160,7 @@ static void say_releases(struct model_step *step)
     if (before->any)
         step_value(step, "committed", "%s %s %s %s", before->release, before->rollout, before->kind, before->was);
     if (*node->chain)
-        step_value(step, "chain", "%s", node->chain);
+        step_text(step, "chain", node->chain);
 }
 
 static void say_lock(struct model_step *step)
@@ -168,13 +168,13 @@ static void say_lock(struct model_step *step)
     static const char *const words[] = {"free", "held", "expired"};
     struct model_node *node = step->node;
     enum lock_state state = lock_state(node);
-    step_value(step, "lock", "%s", words[state]);
-    step_value(step, "lock_expired", "%s", state == LOCK_EXPIRED ? "yes" : "no");
+    step_text(step, "lock", words[state]);
+    step_text(step, "lock_expired", state == LOCK_EXPIRED ? "yes" : "no");
     if (state == LOCK_FREE)
         return;
     int64_t age = model_uptime_s(node) - node->lock.beat_s;
-    step_value(step, "lock_holder", "%s", node->lock.holder);
-    step_value(step, "lock_rollout", "%s", node->lock.rollout);
+    step_text(step, "lock_holder", node->lock.holder);
+    step_text(step, "lock_rollout", node->lock.rollout);
     step_value(step, "lock_generation", "%" PRIu64, node->lock.generation);
     step_value(step, "lock_age", "%" PRId64, age < 0 ? 0 : age);
     step_value(step, "lock_ttl", "%" PRId64, node->lock.ttl_s);
@@ -227,11 +227,11 @@ void say_facts(struct model_step *step)
     step_value(step, "now", "%" PRId64, node_epoch(node));
     step_value(step, "uptime", "%" PRId64, model_uptime_s(node));
     say_releases(step);
-    step_value(step, "disk_free", "1000000000");
-    step_value(step, "disk_total", "2000000000");
-    step_value(step, "inodes_free", "1000000");
-    step_value(step, "writable", "yes");
-    step_value(step, "sudo", "ok");
+    step_text(step, "disk_free", "1000000000");
+    step_text(step, "disk_total", "2000000000");
+    step_text(step, "inodes_free", "1000000");
+    step_text(step, "writable", "yes");
+    step_text(step, "sudo", "ok");
     say_lock(step);
     say_open(step);
     if (timer->any && timer->end == TIMER_RUNS && timer->boot == node->boot)
@@ -241,7 +241,7 @@ void say_facts(struct model_step *step)
     else if (timer->any && timer->end == TIMER_RUNS)
         step_value(step, "confirm", "lost 0 %s %s", timer->release, timer->previous);
     if (*node->reverted)
-        step_value(step, "reverted", "%s", node->reverted);
+        step_text(step, "reverted", node->reverted);
     for (size_t i = 0; i < node->migration_count; i++) {
         const struct model_migration *migration = &node->migrations[i];
         step_value(step, "migration", "%s %s %s %s", migration->name, migration_state_on(node, migration),

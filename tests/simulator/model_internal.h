@@ -16,6 +16,9 @@ struct model_session {
 };
 
 /* --- replies --- */
+void session_text(struct model_session *session, const struct model_request *request, const char *key, const char *value);
+/* What steps have said: lines as `= KEY VALUE`. */
+void session_lines(struct model_session *session, const struct model_request *request, const struct strbuf *lines);
 void session_value(struct model_session *session, const struct model_request *request, const char *key, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
 void session_reply(struct model_session *session, const struct model_request *request, const char *status,
@@ -54,6 +57,7 @@ void step_commit(struct model_step *step);
 void step_retract(struct model_step *step);
 void step_verify(struct model_step *step);
 void say_facts(struct model_step *step);
+void step_text(struct model_step *step, const char *key, const char *value);
 void step_value(struct model_step *step, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void step_said(struct model_step *step, const char *status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

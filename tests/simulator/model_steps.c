@@ -11,14 +11,28 @@
 
 static const char *text_of(const struct model_step *step, const char *key)
 {
-    const char *value = model_request_get(&step->request, key);
+    const char *value = model_request_get(step->request, key);
     return value ? value : "";
+}
+
+static void begin_value(struct model_step *step, const char *key)
+{
+    strbuf_adds(&step->values, "= ");
+    strbuf_adds(&step->values, key);
+    strbuf_addc(&step->values, ' ');
+}
+
+void step_text(struct model_step *step, const char *key, const char *value)
+{
+    begin_value(step, key);
+    strbuf_adds(&step->values, value);
+    strbuf_addc(&step->values, '\n');
 }
 
 void step_value(struct model_step *step, const char *key, const char *format, ...)
 {
     va_list arguments;
-    strbuf_addf(&step->values, "= %s ", key);
+    begin_value(step, key);
     va_start(arguments, format);
     strbuf_addf_va(&step->values, format, arguments);
     va_end(arguments);
@@ -52,7 +66,7 @@ static void record_begin(struct model_step *step, uint32_t pid)
     record->pid = pid;
     record->boot = step->boot;
     snprintf(record->token, sizeof(record->token), "%s", *text_of(step, "token") ? text_of(step, "token") : "-");
-    snprintf(record->verb, sizeof(record->verb), "%s", step->reverts ? "revert" : step->request.verb);
+    snprintf(record->verb, sizeof(record->verb), "%s", step->reverts ? "revert" : step->request->verb);
     strbuf_reset(&record->values);
 }
 
@@ -71,15 +85,8 @@ bool answer_from_record(struct model_session *session, const struct model_reques
         strcmp(record->verb, request->verb) != 0 || !record->ended || strcmp(record->end, "killed") == 0 ||
         strcmp(record->end, "lost") == 0)
         return false;
-    const char *line = record->values.text;
-    while (line && *line) {
-        char key[32];
-        int used = 0, length = (int)strcspn(line, "\n");
-        if (sscanf(line, "= %31s %n", key, &used) == 1 && used)
-            session_value(session, request, key, "%.*s", length - used, line + used);
-        line += length + (line[length] == '\n');
-    }
-    session_value(session, request, "recorded", "yes");
+    session_lines(session, request, &record->values);
+    session_text(session, request, "recorded", "yes");
     session_reply(session, request, record->end, "%s", record->sentence);
     return true;
 }
@@ -168,7 +175,7 @@ static void judge_words(struct model_step *step)
         snprintf(step->sentence, sizeof(step->sentence), "exit status %d", step->code);
     } else if (!*step->status) {
         snprintf(step->status, sizeof(step->status), "failed");
-        snprintf(step->sentence, sizeof(step->sentence), "%s ended without a word, status %d", step->request.verb,
+        snprintf(step->sentence, sizeof(step->sentence), "%s ended without a word, status %d", step->request->verb,
                  step->code);
     }
 }
@@ -176,15 +183,8 @@ static void judge_words(struct model_step *step)
 static void reply_step(struct model_step *step)
 {
     struct model_session *session = step->session;
-    const char *line = step->values.length ? step->values.text : "";
-    while (*line) {
-        char key[32];
-        int used = 0, length = (int)strcspn(line, "\n");
-        if (sscanf(line, "= %31s %n", key, &used) == 1 && used)
-            session_value(session, &step->request, key, "%.*s", length - used, line + used);
-        line += length + (line[length] == '\n');
-    }
-    session_reply(session, &step->request, step->status, "%s", step->sentence);
+    session_lines(session, step->request, &step->values);
+    session_reply(session, step->request, step->status, "%s", step->sentence);
 }
 
 static void judge(void *context)
@@ -197,7 +197,7 @@ static void judge(void *context)
     if (step->recorded) {
         if (node->record.pid != step->pid || node->record.boot != step->boot)
             record_begin(step, step->pid);
-        if (strcmp(step->request.verb, "migrate") == 0)
+        if (strcmp(step->request->verb, "migrate") == 0)
             record_migration(step);
         strbuf_add(&node->record.values, step->values.text, step->values.length);
         record_end(&node->record, step->status, step->sentence);
@@ -219,7 +219,7 @@ static void lead_stage(struct model_step *step)
     struct model_release *release = model_find_release(node, step->release);
     node->incoming_length = node->incoming[0] = 0;
     if (release && release_complete(release)) {
-        step_value(step, "have", "yes");
+        step_text(step, "have", "yes");
         step_said(step, "ok", "release %s is here already", step->release);
         return;
     }
@@ -229,7 +229,7 @@ static void lead_stage(struct model_step *step)
     }
     if (release)
         *release = (struct model_release){.id = ""};
-    step_value(step, "have", "no");
+    step_text(step, "have", "no");
     step_value(step, "path", "incoming/%s-%s", text_of(step, "fence"), step->release);
     step_said(step, "ok", "ready to receive");
 }
@@ -267,7 +267,7 @@ static void lead_activate(struct model_step *step)
             return;
         }
         if (!none(step->release))
-            step_value(step, "was", "%s", *node->current ? node->current : "-");
+            step_text(step, "was", *node->current ? node->current : "-");
         if (!step->reverts && *text_of(step, "confirm") && !none(step->release)) {
             if (!timer_arm(step))
                 return;
@@ -278,7 +278,7 @@ static void lead_activate(struct model_step *step)
     } else if (step->part == 2) {
         snprintf(node->current, sizeof(node->current), "%s", none(step->release) ? "" : step->release);
         if (!none(step->release))
-            step_value(step, "switched", "yes");
+            step_text(step, "switched", "yes");
         node_happened(node, MODEL_SWITCHED, step);
     } else if (none(step->release)) {
         step_said(step, "ok", "stopped, no release is current");
@@ -294,7 +294,7 @@ static void lead_activate(struct model_step *step)
 static void lead_command(struct model_step *step)
 {
     struct model_node *node = step->node;
-    const char *verb = step->request.verb;
+    const char *verb = step->request->verb;
     if (strcmp(verb, "probe") == 0) {
         bool healthy = !node->hooks || !node->hooks->healthy ? *node->serving != '\0'
                                                              : node->hooks->healthy(node->hooks->context, node);
@@ -309,13 +309,13 @@ static void lead_command(struct model_step *step)
 
 static int parts_of(const struct model_step *step)
 {
-    return strcmp(step->request.verb, "activate") == 0 || step->reverts ? 3 : 1;
+    return strcmp(step->request->verb, "activate") == 0 || step->reverts ? 3 : 1;
 }
 
 static void work(void *context)
 {
     struct model_step *step = context;
-    const char *verb = step->request.verb;
+    const char *verb = step->request->verb;
     if (!step->leader || (step->killed_at && !step->deaf))
         return;
     step->part++;
@@ -382,7 +382,7 @@ static void supervise(void *context)
     if (step->recorded)
         node_journal(node, step->generation, step->rollout, step->step_name, "begin", step->release, "-",
                      text_of(step, "token"));
-    if (step->recorded && strcmp(step->request.verb, "migrate") == 0)
+    if (step->recorded && strcmp(step->request->verb, "migrate") == 0)
         write_migration(node, text_of(step, "name"), step->release, text_of(step, "kind"), "running");
     step->leader = true;
     if (step->limit_ms)
@@ -416,12 +416,7 @@ void step_launch(struct model_session *session, const struct model_request *requ
     struct model_node *node = session->node;
     struct model_step *step = make_step(node);
     step->session = session;
-    /* The fields point into the text. */
-    step->request = *request;
-    for (size_t i = 0; i < request->count; i++) {
-        step->request.fields[i].key = step->request.text + (request->fields[i].key - request->text);
-        step->request.fields[i].value = step->request.text + (request->fields[i].value - request->text);
-    }
+    step->request = model_request_copy(request);
     step->recorded = recorded;
     step->plain = plain;
     step->generation = node->lock.generation;
@@ -443,7 +438,7 @@ void step_cancel(struct model_session *session, const struct model_request *requ
     const char *target = model_request_get(request, "target");
     uint32_t id = target ? (uint32_t)strtoul(target, NULL, 10) : 0;
     for (struct model_step *step = session->node->steps; step; step = step->next)
-        if (step->session == session && step->request.id == id && step->supervisor) {
+        if (step->session == session && step->request->id == id && step->supervisor) {
             session_reply(session, request, "ok", "step %" PRIu32 " is being ended", id);
             if (step->leader)
                 end_late(step, "cancelled");
@@ -458,10 +453,10 @@ void step_cancel(struct model_session *session, const struct model_request *requ
 
 struct settling {
     struct model_session *session;
-    struct model_request request;
     struct model_step *victim;
     int64_t since;
     int tries;
+    struct model_request request; /* its id and verb alone */
 };
 
 static void end_of_lost(struct model_node *node, const char *how)
@@ -480,11 +475,11 @@ static void settle_said(struct settling *settling)
     struct model_session *session = settling->session;
     struct model_node *node = session->node;
     const struct model_record *record = &node->record;
-    session_value(session, &settling->request, "last_token", "%s", record->any ? record->token : "-");
-    session_value(session, &settling->request, "last_verb", "%s", record->any ? record->verb : "-");
-    session_value(session, &settling->request, "last_state", "%s", record->ended ? record->end : "none");
+    session_text(session, &settling->request, "last_token", record->any ? record->token : "-");
+    session_text(session, &settling->request, "last_verb", record->any ? record->verb : "-");
+    session_text(session, &settling->request, "last_state", record->ended ? record->end : "none");
     if (node->timer.any && node->timer.generation == node->lock.generation && *node->reverted)
-        session_value(session, &settling->request, "reverted", "%s", node->reverted);
+        session_text(session, &settling->request, "reverted", node->reverted);
     node_happened(node, MODEL_SETTLED, NULL);
     session_reply(session, &settling->request, "ok", "settled");
     free(settling);
@@ -550,8 +545,10 @@ void settle_start(struct model_session *session, const struct model_request *req
     }
     if (is_busy(session, request))
         return;
-    struct settling *settling = calloc(1, sizeof(*settling));
+    struct settling *settling = malloc(sizeof(*settling));
     settling->session = session;
+    settling->victim = NULL;
+    settling->tries = 0;
     settling->request.id = request->id;
     memcpy(settling->request.verb, request->verb, sizeof(request->verb));
     node_after(node, 1, settle, settling);
@@ -632,7 +629,7 @@ void timer_confirm(struct model_session *session, const struct model_request *re
         timer->end = TIMER_CONFIRMED;
     if (timer->end == TIMER_REVERTING) {
         if (*node->reverted)
-            session_value(session, request, "reverted", "%s", node->reverted);
+            session_text(session, request, "reverted", node->reverted);
         session_reply(session, request, "refused", "it was too late");
     } else if (timer->end == TIMER_SUPERSEDED) {
         session_reply(session, request, "refused", "the timer was ended by another activation");
@@ -690,7 +687,8 @@ static void revert(void *context)
     step->generation = timer->generation;
     memcpy(step->rollout, timer->rollout, sizeof(step->rollout));
     memcpy(step->release, timer->previous, sizeof(step->release));
-    snprintf(step->request.verb, sizeof(step->request.verb), "revert");
+    step->request = calloc(1, sizeof(*step->request));
+    snprintf(step->request->verb, sizeof(step->request->verb), "revert");
     snprintf(step->step_name, sizeof(step->step_name), "revert");
     node_after(node, 1, supervise, step);
     node_after(node, 100, reverted, reverting);

@@ -172,9 +172,9 @@ static void deliver_to_node(struct message *message)
         if (far->kind == FAR_RECEIVER)
             strbuf_add(&far->received, message->bytes, message->length);
         else if (far->session) {
-            struct model_request request;
-            if (net.watch.loses_request && model_request_parse(&request, message->bytes) &&
-                net.watch.loses_request(net.watch.context, node, request.verb)) {
+            char verb[16];
+            model_request_verb(verb, message->bytes);
+            if (net.watch.loses_request && *verb && net.watch.loses_request(net.watch.context, node, verb)) {
                 reset_link(link);
                 return;
             }
@@ -197,10 +197,16 @@ static void deliver_to_node(struct message *message)
 
 static void tell_answer(struct link *link, const char *line)
 {
-    unsigned id;
+    char *after;
     char status[16];
-    if (net.watch.answered && sscanf(line, "%u . %15s", &id, status) == 2)
-        net.watch.answered(net.watch.context, link->runner, link->node, id, status, link->number);
+    unsigned long id = strtoul(line, &after, 10);
+    if (!net.watch.answered || strncmp(after, " . ", 3) != 0)
+        return;
+    size_t length = strcspn(after + 3, " \n");
+    length = length < sizeof(status) ? length : sizeof(status) - 1;
+    memcpy(status, after + 3, length);
+    status[length] = '\0';
+    net.watch.answered(net.watch.context, link->runner, link->node, (uint32_t)id, status, link->number);
 }
 
 static void deliver_to_runner(struct message *message)
@@ -463,19 +469,18 @@ struct ssh_channel *ssh_tunnel(struct ssh *ssh, const char *host, uint16_t port,
     return NULL;
 }
 
-/* The program's text is not sent on: the model is there already. */
-static bool boots(struct far *far, const char *bytes, size_t length)
+/* A marker, the program, and the marker again, each written whole. The text is not sent on: the model is there already. */
+static void boots(struct far *far, const char *bytes, size_t length)
 {
-    if (!far->marker[0])
-        snprintf(far->marker, sizeof(far->marker), "%.*s", (int)strcspn(bytes, "\n"), bytes);
+    char line[64];
     size_t marker = strlen(far->marker);
-    far->booted = length > marker && strncmp(bytes + length - marker - 1, far->marker, marker) == 0;
-    if (far->booted) {
-        char line[64];
-        snprintf(line, sizeof(line), "deployctl-node 1 %s\n", strrchr(far->marker, '-') + 1);
+    if (!marker) {
+        snprintf(far->marker, sizeof(far->marker), "%.*s", (int)length, bytes);
+    } else if (length == marker && memcmp(bytes, far->marker, marker) == 0) {
+        far->booted = true;
+        snprintf(line, sizeof(line), "deployctl-node 1 %s", strrchr(far->marker, '-') + 1);
         send_message(far, false, MESSAGE_BYTES, line, strlen(line));
     }
-    return true;
 }
 
 size_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t length)
@@ -483,8 +488,10 @@ size_t ssh_channel_write(struct ssh_channel *channel, const void *bytes, size_t 
     struct far *far = channel->far;
     if (runner_dead(channel->link->runner) || channel->link->dead)
         return length;
-    if (far->kind == FAR_PROGRAM && !far->booted)
-        return boots(far, bytes, length) ? length : 0;
+    if (far->kind == FAR_PROGRAM && !far->booted) {
+        boots(far, bytes, length);
+        return length;
+    }
     struct model_request request;
     if (far->kind == FAR_PROGRAM && net.watch.asked && model_request_parse(&request, bytes))
         net.watch.asked(net.watch.context, channel->link->runner, channel->link->node,

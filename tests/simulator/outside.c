@@ -98,7 +98,8 @@ int append_line(struct append_file *file, const char *line, int sync, struct err
         return 0;
     if (disk.full && path >= suffix && strcmp(kept->path + path - suffix, disk.full) == 0)
         return err_set(err, ERR_IO, "cannot write %s: no space left on device", kept->path);
-    strbuf_addf(&kept->text, "%s\n", line);
+    strbuf_adds(&kept->text, line);
+    strbuf_addc(&kept->text, '\n');
     if (sync)
         kept->synced = kept->text.length;
     return 0;

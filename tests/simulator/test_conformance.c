@@ -116,7 +116,9 @@ static void model_line(void *context, const char *verb, const char *line, bool l
 static void start_real(struct both *both)
 {
     int to[2], from[2];
-    struct strbuf boot;
+    struct node_boot boot;
+    const char *piece;
+    size_t length;
     char line[256];
     if (pipe(to) < 0 || pipe(from) < 0)
         abort();
@@ -133,11 +135,10 @@ static void start_real(struct both *both)
     close(from[1]);
     both->in = fdopen(to[1], "w");
     both->out = fdopen(from[0], "r");
-    strbuf_init(&boot, 1 << 20);
-    node_boot_text(&boot, NONCE);
-    fwrite(boot.text, 1, boot.length, both->in);
+    node_boot_init(&boot, NONCE);
+    while (piece = node_boot_next(&boot, &length), length)
+        boot.written += fwrite(piece, 1, length, both->in);
     fflush(both->in);
-    strbuf_release(&boot);
     if (!fgets(line, sizeof(line), both->out))
         abort();
 }

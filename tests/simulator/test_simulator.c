@@ -67,6 +67,29 @@ static double seconds_since(const struct timespec *began)
     return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
 }
 
+static void mix(uint64_t *digest, const void *bytes, size_t length)
+{
+    for (const unsigned char *byte = bytes; length-- > 0; byte++)
+        *digest = (*digest ^ *byte) * 1099511628211u;
+}
+
+/* Of how the world went and how it ended: the same as long as nothing but speed has changed. */
+static void mix_world(uint64_t *digest, const struct world *world)
+{
+    mix(digest, &world->fingerprint, sizeof(world->fingerprint));
+    for (size_t i = 0; i < world->run_count; i++) {
+        mix(digest, &world->runs[i].exit_code, sizeof(world->runs[i].exit_code));
+        mix(digest, &world->runs[i].ended_at, sizeof(world->runs[i].ended_at));
+    }
+    for (size_t i = 0; i < world->plan->node_count; i++) {
+        const struct model_node *node = &world->nodes[i];
+        mix(digest, node->current, strlen(node->current));
+        mix(digest, node->serving, strlen(node->serving));
+        mix(digest, &node->journal_count, sizeof(node->journal_count));
+        mix(digest, &node->lock.generation, sizeof(node->lock.generation));
+    }
+}
+
 /* False when so many worlds never met one of them. */
 static bool show_faults(const uint64_t *in_effect, uint64_t worlds)
 {
@@ -86,6 +109,7 @@ int main(void)
 {
     uint64_t seed = number_from("DEPLOYCTL_SEED", 1), limit = number_from("DEPLOYCTL_SECONDS", 0);
     uint64_t worlds = number_from("DEPLOYCTL_WORLDS", limit ? UINT64_MAX : WORLDS), runs = 0, turns = 0, done = 0;
+    uint64_t digest = 14695981039346656037u;
     uint64_t codes[256] = {0}, in_effect[FAULT_KINDS] = {0};
     struct world *world = malloc(sizeof(*world));
     struct world_plan *plan = malloc(sizeof(*plan));
@@ -100,6 +124,7 @@ int main(void)
         fine = world_run(world, plan, NULL);
         if (!fine)
             show(world, plan, seed + done);
+        mix_world(&digest, world);
         runs += world->run_count;
         turns += world->events;
         for (size_t i = 0; i < world->run_count; i++)
@@ -113,7 +138,7 @@ int main(void)
     for (int code = 0; code < 256; code++)
         if (codes[code])
             printf(" %d %llux", code, (unsigned long long)codes[code]);
-    printf("\n");
+    printf("; digest %016llx\n", (unsigned long long)digest);
     fine = show_faults(in_effect, done) && fine;
     printf("%d passed, %d failed\n", fine, !fine);
     free(world);

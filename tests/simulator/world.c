@@ -53,7 +53,7 @@ static bool loses_request(void *context, struct model_node *node, const char *ve
 static void shape(void *context, struct model_node *node, struct model_step *step)
 {
     struct world *world = context;
-    const struct sim_fault *fault = strikes(world, index_of(world, node), step->request.verb, FAULT_FAILS, FAULT_DEAF);
+    const struct sim_fault *fault = strikes(world, index_of(world, node), step->request->verb, FAULT_FAILS, FAULT_DEAF);
     step->takes_ms = step->recorded ? 30 + (int64_t)luck_below(400) : 10 + (int64_t)luck_below(30);
     if (!fault)
         return;
@@ -61,7 +61,7 @@ static void shape(void *context, struct model_node *node, struct model_step *ste
     step->deaf = fault->kind == FAULT_DEAF;
     if (fault->kind != FAULT_FAILS)
         step->takes_ms = fault->for_ms;
-    tell("%s: %s %s", node->name, step->request.verb, step->fails ? "fails" : step->deaf ? "is slow and deaf" : "is slow");
+    tell("%s: %s %s", node->name, step->request->verb, step->fails ? "fails" : step->deaf ? "is slow and deaf" : "is slow");
 }
 
 static bool active(const struct sim_fault *fault)

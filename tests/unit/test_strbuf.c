@@ -61,6 +61,22 @@ static void consume_takes_from_the_front(void **state)
     strbuf_release(&buffer);
 }
 
+static void the_end_is_cut_off(void **state)
+{
+    (void)state;
+    struct strbuf buffer;
+    strbuf_init(&buffer, 100);
+    strbuf_cut(&buffer, 0);
+    strbuf_adds(&buffer, "hello");
+    strbuf_cut(&buffer, 9);
+    assert_string_equal(buffer.text, "hello");
+    strbuf_cut(&buffer, 2);
+    assert_string_equal(buffer.text, "he");
+    strbuf_adds(&buffer, "y");
+    assert_string_equal(buffer.text, "hey");
+    strbuf_release(&buffer);
+}
+
 static void trim_takes_white_space_only(void **state)
 {
     (void)state;
@@ -110,6 +126,7 @@ int main(void)
         cmocka_unit_test(past_the_maximum_it_keeps_what_fits_and_says_so),
         cmocka_unit_test(a_long_format_is_whole),
         cmocka_unit_test(consume_takes_from_the_front),
+        cmocka_unit_test(the_end_is_cut_off),
         cmocka_unit_test(trim_takes_white_space_only),
         cmocka_unit_test(a_detached_string_is_the_callers),
         cmocka_unit_test(an_endless_maximum_does_not_wrap),
