@@ -140,6 +140,8 @@ static void add_facts(const struct worker *worker, struct event *event)
     bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
     event->touched = was_changed_before(worker);
     event->at_target = runs_target && worker->facts.current_good;
+    bool held_out = engine->fleet->balancers && balancers_holds_out(engine->fleet->balancers, worker->index);
+    event->left_out = event->touched && held_out && !runs_target && worker->facts.current_good && !worker->takes_back;
     event->stays = engine->settings->only_stale && event->at_target;
     event->runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
     event->has_release = event->touched || event->runs_target || engine->settings->kind == RUN_ABORT
@@ -303,6 +305,7 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
     config->timeout_ms[STEP_READY] = playbook->health.timeout_ms + 5000;
     config->timeout_ms[STEP_STAGE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
+    config->timeout_ms[STEP_RESTART] = retry->step_timeout_ms;
     config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
     config->timeout_ms[STEP_PROBE] = playbook->health.timeout_ms + 5000;
 }
@@ -397,6 +400,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
         .judged = engine_judges(engine),
+        .refreshes = engine_refreshes(engine),
         .health = {.rise = health->rise,
                    .fall = health->fall,
                    .interval_ms = health->interval_ms,

@@ -32,7 +32,7 @@ void step_look_into(struct worker *worker, const char *release, reply_fn *fn);
 enum release_look { RELEASE_AS_STAGED, RELEASE_ALTERED, RELEASE_UNKNOWN };
 /* What the service wrote beside its files is its own; what it came with must be there, and be the same. RELEASE_ALTERED: `out` names a file. */
 enum release_look step_release_look(const struct reply *reply, char out[RELEASE_DIFFERENCE]);
-/* The release that an action is about: the target, or what the node ran before us. NULL: none. */
+/* The release that an action is about: the target, what the node ran before us, or what it runs. NULL: none. */
 const char *step_release_of(const struct worker *worker, const struct action *action);
 
 /* engine_setup.c: connect, preflight, lock */
