@@ -62,10 +62,22 @@ static void dump_steps(const struct run *run)
     }
 }
 
+static void print_baseline(const struct run *run, bool json)
+{
+    if (run->inputs.playbook.strategy.baseline != BASELINE_FRESH)
+        return;
+    if (json)
+        dump(json_pack("{s:i, s:s, s:s}", "v", 1, "event", "plan_baseline", "baseline", "fresh"));
+    else
+        printf("before it is judged, each wave but the last has as many nodes of the old release restarted as are updated, from the "
+               "end of the list (baseline = fresh)\n");
+}
+
 void shares_print_plan(const struct run *run, bool json)
 {
     if (is_canary(run) && run->waves.rules)
         (json ? dump_steps : print_steps)(run);
+    print_baseline(run, json);
 }
 
 void shares_print_status(const struct run *run, bool json)

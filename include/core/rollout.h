@@ -17,6 +17,8 @@
  *           lock, with the result)
  *   undo    hooks before_rollback, drain, activate previous, gate, enable, hooks after_rollback
  *
+ *   refresh (of a judged wave's control) drain, restart, gate, enable
+ *
  *   A wave with rules (below) goes on: shift (of traffic) | bake | judgement | a hold | the next one.
  *   shift   the runner's: traffic to the share of the wave;  undo: back to none
  *
@@ -82,6 +84,19 @@
  *   next wave begin, or the fleet commit; a fail spends the budget, whatever max_failures says.
  * - Anything else (UNDECIDED, or no word in time) is no verdict: the rollout is held. Nothing new
  *   begins, the nodes stay as they are and uncommitted, the result is HELD.
+ *
+ * A fresh control (with `refreshes`)
+ * - What was just restarted is not like what has run for days (caches, memory). So once a wave has changed, and before
+ *   its bake, as many nodes of the old release as are updated are restarted on the release that they have: the last ones
+ *   in the order of the waves first, since those stay control the longest. Who was restarted for an earlier wave is not
+ *   restarted again, so that both sides are as old, node by node. A later run begins anew.
+ * - Only nodes that serve, were healthy before and are connected; only within max_unavailable and the quorum, as a change
+ *   would be. What is not possible is left out: the control is smaller, or none of it is fresh.
+ * - No hooks, no confirm, no undo: nothing changes. The node is not touched.
+ * - One that fails once it was taken out has nothing to go back to: it needs care, and the budget is spent, whatever
+ *   max_failures says. One that fails before follows the rules of an untouched node.
+ * - Once the budget is spent, who is taken out comes back in; nobody else is taken out.
+ * - Who an earlier run has left out of service so (`left_out`) comes first, beside the others.
  *
  * Waves with rules: canary and blue-green (`rules`, one a wave)
  * - With `shifts` a balancer moves the target's share of the traffic: once the nodes of a wave have
@@ -229,6 +244,7 @@ enum step_kind {
     STEP_LEADER, /* whether the node leads; changes nothing */
     STEP_DRAIN,
     STEP_ACTIVATE,
+    STEP_RESTART, /* of the service, on the release that the node has */
     STEP_READY, /* one look whether the node has caught up */
     STEP_CONFIRM, /* over a connection of its own: ends the timer that the activation armed */
     STEP_ENABLE,
@@ -244,7 +260,7 @@ enum step_kind {
 };
 const char *step_name(enum step_kind kind); /* "connect", ... static */
 
-enum release_choice { RELEASE_TARGET, RELEASE_PREVIOUS };
+enum release_choice { RELEASE_TARGET, RELEASE_PREVIOUS, RELEASE_PRESENT };
 
 /* Where a node stands: what people are shown. */
 enum node_phase {
@@ -266,6 +282,12 @@ enum node_phase {
     PHASE_CONFIRM,
     PHASE_ENABLE,
     PHASE_HOOK,
+    PHASE_CONTROL_DRAIN,
+    PHASE_CONTROL_RESTART,
+    PHASE_CONTROL_GATE,
+    PHASE_CONTROL_READY,
+    PHASE_CONTROL_ENABLE,
+    PHASE_CONTROL, /* serves the old release, fresh */
     PHASE_BAKE,
     PHASE_COMMIT,
     PHASE_RELEASE,
@@ -334,6 +356,7 @@ enum rollout_state {
     ROLLOUT_STAGED_HOOKS,
     ROLLOUT_EXPAND,
     ROLLOUT_WAVE,
+    ROLLOUT_REFRESH,
     ROLLOUT_LOOK, /* before a switch, at what was lost meanwhile */
     ROLLOUT_SHIFT,
     ROLLOUT_BAKE,
@@ -411,6 +434,7 @@ struct rollout_config {
     bool probed;       /* any health check exists */
     bool confirms;     /* each activation of a change must be confirmed */
     bool judged;       /* each wave is judged at the end of its bake */
+    bool refreshes;    /* beside a fresh control; with `judged`, without `switches` and `asks_leader` */
     struct health_rules health;
     int64_t bake_ms; /* without rules */
     int64_t progress_deadline_ms; /* from the last node that became healthy (Nomad); 0: none */
@@ -487,6 +511,7 @@ struct event {
     bool touched;     /* an earlier run, which this one undoes, goes on with or replaces, has changed this node */
     bool runs_target; /* with waves_passed: the target runs here, not committed */
     bool stays;       /* is not to be changed */
+    bool left_out;    /* with touched: runs what it ran, and an earlier run has left it out of service */
 };
 
 /* What happened, for the sinks; in order. */
@@ -513,6 +538,7 @@ enum spend_reason {
     SPENT_BY_MIGRATION,
     SPENT_BY_VERDICT,
     SPENT_BY_SHIFT,
+    SPENT_BY_CONTROL,
     SPENT_BY_ABORT
 };
 const char *spend_reason_name(enum spend_reason reason);
@@ -577,6 +603,8 @@ struct node_view {
     size_t wave;
     bool touched;
     bool unhealthy_before;
+    bool control; /* this run has taken it out to restart it as it was */
+    bool fresh;   /* ... it came in again, and was not changed since */
     const struct gate *gate; /* counts of the gate or bake under way */
 };
 void rollout_node(const struct rollout *rollout, size_t node, struct node_view *out);

@@ -52,6 +52,7 @@ struct source {
 
 enum strategy_kind { STRATEGY_ROLLING, STRATEGY_BLUE_GREEN, STRATEGY_CANARY };
 enum promotion { PROMOTE_AUTO, PROMOTE_MANUAL };
+enum baseline_kind { BASELINE_RUNNING, BASELINE_FRESH };
 #define KEEP_UNTIL_NEXT (-1)
 enum order_kind { ORDER_INVENTORY, ORDER_SORTED, ORDER_REVERSE, ORDER_REPLICAS_FIRST };
 struct strategy {
@@ -69,6 +70,8 @@ struct strategy {
     int64_t ready_deadline_ms; /* 5 min */
     const char *quorum; /* `majority`, a count or a percent; NULL: none */
     enum promotion promote; /* auto; manual: holds for the verb `promote` */
+    enum baseline_kind baseline; /* what the new release is compared with, as it runs or restarted for it; fresh for a canary behind a
+                                  * balancer that compares and has no steps of a change, else running */
     int64_t keep_old_ms;    /* blue-green: how long the old side runs on; KEEP_UNTIL_NEXT; 15 min */
 };
 

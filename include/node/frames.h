@@ -43,6 +43,8 @@
  *             ends a timer that runs
  *             With `slot NAME`: the slot links the release and its instance is started; the other one and `current` are not touched. Where it
  *             runs that release already nothing is done: `running yes`.
+ *   restart R release env?* -> was ID, warning?*: as an activation of the release that is current (another one is a failure); nothing is switched,
+ *             no timer begins or ends [600 s]
  *   stop R      slot env?*: stops the instance; the slot links again what it did before an activation that was not committed [600 s]
  *   keep_old R  slot seconds env?*: arms a timer that stops the slot once nobody holds the lock, unless one is activated before [300 s]
  *   confirm C   release: ends the timer; ok also when there is none for this release, or it was confirmed before; refused over the

@@ -145,6 +145,7 @@ static void add_facts(const struct worker *worker, struct event *event)
     bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
     bool at_target = runs_target && worker->facts.current_good;
     event->touched = was_changed_before(worker);
+    event->left_out = event->touched && is_held_out(worker) && !runs_target && worker->facts.current_good && !worker->takes_back;
     /* who is there and left out of the traffic still has to come in */
     event->at_target = at_target && !is_held_out(worker);
     event->stays = engine->settings->only_stale && at_target;
@@ -310,6 +311,7 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
     config->timeout_ms[STEP_READY] = playbook->health.timeout_ms + 5000;
     config->timeout_ms[STEP_STAGE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
+    config->timeout_ms[STEP_RESTART] = retry->step_timeout_ms;
     config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
     config->timeout_ms[STEP_PROBE] = playbook->health.timeout_ms + 5000;
 }
@@ -423,6 +425,7 @@ static int make_machine(struct engine *engine, struct err *err)
         .probed = prober_has_checks(playbook),
         .confirms = engine_confirms(engine),
         .judged = engine_judges(engine),
+        .refreshes = engine_refreshes(engine),
         .backoff = {.base_ms = playbook->retry.base_ms, .max_ms = playbook->retry.max_ms},
         .breaker = {.failures = playbook->breaker.failures, .cool_down_ms = playbook->breaker.cool_down_ms},
         .attempts = playbook->retry.attempts,

@@ -142,6 +142,8 @@ void engine_end_discoveries(struct engine *engine);
 void engine_withdraw_failed(struct engine *engine, size_t node);
 /* Waves are judged: engine_judge.c. Figures are taken from when a wave begins to bake until something else begins. */
 bool engine_judges(const struct engine *engine);
+/* ... beside nodes of the old release that are restarted for it. */
+bool engine_refreshes(const struct engine *engine);
 void engine_judge_note(struct engine *engine, const struct note *note);
 /* Breakers: engine_breakers.c */
 void engine_report_breaker(struct engine *engine, const struct note *note);

@@ -12,6 +12,11 @@ bool engine_judges(const struct engine *engine)
     return engine->settings->kind == RUN_ROLLOUT && engine->playbook->analysis_count > 0;
 }
 
+bool engine_refreshes(const struct engine *engine)
+{
+    return engine_judges(engine) && !engine->settings->sides && engine->playbook->strategy.baseline == BASELINE_FRESH;
+}
+
 static bool is_canary(const struct node_view *view)
 {
     return view->outcome == NODE_UPDATED;
@@ -27,6 +32,7 @@ static bool is_control(const struct node_view *view, const struct worker *worker
 struct compared {
     struct analysis_node *canary, *control;
     size_t canary_count, control_count;
+    bool fresh;
 };
 
 static struct analysis_node seen_on(const struct worker *worker)
@@ -61,6 +67,21 @@ static void choose_next_ones(const struct engine *engine, struct compared *compa
         }
 }
 
+/* Those that were restarted for it: their processes are as old as the canary's. */
+static void choose_fresh_ones(const struct engine *engine, struct compared *compared)
+{
+    const struct waves *waves = &engine->settings->waves;
+    struct node_view view;
+    for (size_t w = waves->count; w-- > 0;)
+        for (size_t i = waves->items[w].count; i-- > 0;) {
+            const struct worker *worker = &engine->workers[waves->items[w].nodes[i]];
+            rollout_node(engine->machine, worker->index, &view);
+            if (view.fresh && view.outcome == NODE_PENDING && compared->control_count < compared->canary_count)
+                compared->control[compared->control_count++] = seen_on(worker);
+        }
+    compared->fresh = compared->control_count > 0;
+}
+
 /* The instances that had the traffic before the switch, and run on: the partner of each new one, once. */
 static void choose_old_side(const struct engine *engine, struct compared *compared)
 {
@@ -88,8 +109,14 @@ static void tell_compared(struct engine *engine, const struct compared *compared
         strbuf_addf(&names, " %s", engine->roster.nodes[compared->control[i].member]);
     if (compared->control_count && sides)
         engine_notice(engine, SIZE_MAX, "judged beside the old side, %s, on%s", slot_name(sides->live), names.text);
+    else if (compared->fresh && compared->control_count < compared->canary_count)
+        engine_notice(engine, SIZE_MAX, "judged beside the old release, restarted for it, on%s: %zu of %zu, no more could be restarted",
+                      names.text, compared->control_count, compared->canary_count);
+    else if (compared->fresh)
+        engine_notice(engine, SIZE_MAX, "judged beside the old release, restarted for it, on%s", names.text);
     else if (compared->control_count)
-        engine_notice(engine, SIZE_MAX, "judged beside the old release on%s", names.text);
+        engine_notice(engine, SIZE_MAX, "judged beside the old release on%s%s", names.text,
+                      engine_refreshes(engine) ? ": not restarted, since no node could be taken out for it" : "");
     else
         engine_notice(engine, SIZE_MAX,
                       "no node of the old release is left to compare with: only max and min are judged");
@@ -110,6 +137,8 @@ static void begin_window(struct engine *engine)
         if (engine->settings->sides)
             choose_old_side(engine, &compared);
         else
+            choose_fresh_ones(engine, &compared);
+        if (!engine->settings->sides && !compared.fresh)
             choose_next_ones(engine, &compared);
         tell_compared(engine, &compared);
         engine->without_control = compared.control_count == 0;

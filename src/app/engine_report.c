@@ -197,6 +197,11 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     switch (view->outcome) {
     case NODE_NEEDS_CARE:
         strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
+        if (view->control) {
+            strbuf_addf(out, "taken out to be restarted as a control, on release %s that it had: there is nothing to go back to, look at the node",
+                        worker->serving ? worker->serving : "-");
+            break;
+        }
         if (worker->unconfirmed)
             strbuf_addf(out, "not confirmed: its own timer puts %s back; ",
                         worker->previous ? worker->previous : "no release");
@@ -218,6 +223,8 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     default:
         if (view->unhealthy_before && view->outcome == NODE_PENDING)
             strbuf_adds(out, "was unhealthy before the rollout");
+        else if (view->fresh)
+            strbuf_adds(out, "was restarted as a fresh control, on the release that it has");
         break;
     }
 }

@@ -87,9 +87,11 @@ void step_submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn)
         step_end_error(worker, &err);
 }
 
-/* The release that an action is about: the target, or what the node ran before us. NULL: none. */
+/* The release that an action is about: the target, what the node ran before us, or what it runs. NULL: none. */
 const char *step_release_of(const struct worker *worker, const struct action *action)
 {
+    if (action->release == RELEASE_PRESENT)
+        return worker->serving;
     return action->release == RELEASE_TARGET ? worker->target : worker->previous;
 }
 

@@ -88,9 +88,9 @@ void share_prepare(struct worker *worker, void (*then)(struct worker *worker))
 void share_put_in(struct worker *worker, step_done_fn *fn)
 {
     struct engine *engine = worker->engine;
-    bool undo = worker->action.undo;
-    struct traffic_share share = share_of_wave(engine, undo ? SHARE_ALL : worker->action.share, undo);
-    engine->updated[worker->index] = !undo;
+    bool undo = worker->action.undo, updated = worker->action.release == RELEASE_TARGET;
+    struct traffic_share share = share_of_wave(engine, updated ? worker->action.share : SHARE_ALL, undo);
+    engine->updated[worker->index] = updated;
     worker->balancing = true;
     balancers_enter(engine->fleet->balancers, worker->index, &share, fn, worker);
 }

@@ -29,7 +29,7 @@ struct session *step_begin_keyed(struct worker *worker, const char *verb, const 
 void step_submit(struct worker *worker, int64_t timeout_ms, reply_fn *fn);
 /* Asks the node to compare a release with its manifest. */
 void step_look_into(struct worker *worker, const char *release, reply_fn *fn);
-/* The release that an action is about: the target, or what the node ran before us. NULL: none. */
+/* The release that an action is about: the target, what the node ran before us, or what it runs. NULL: none. */
 const char *step_release_of(const struct worker *worker, const struct action *action);
 
 /* engine_setup.c: connect, preflight, lock */

@@ -168,6 +168,17 @@ static void carry_activate(struct worker *worker)
         send_activate(worker);
 }
 
+/* The release that it has, as it is: nothing that the node keeps of releases changes. */
+static void carry_restart(struct worker *worker)
+{
+    struct session *session = step_begin_change(worker, "restart");
+    worker->words.release = worker->serving ? worker->serving : "";
+    session_add(session, "release", worker->serving);
+    session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
+    node_environment(worker->member, &worker->words, step_env, session);
+    step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, step_replied);
+}
+
 static void carry_commit(struct worker *worker)
 {
     struct session *session = step_begin_change(worker, "commit");
@@ -364,7 +375,7 @@ static void (*const carriers[STEP_KINDS])(struct worker *worker) = {
     [STEP_ACTIVATE] = carry_activate, [STEP_CONFIRM] = engine_carry_confirm,
     [STEP_ENABLE] = carry_enable,    [STEP_SHIFT] = carry_shift,    [STEP_HOOK] = carry_hook,
     [STEP_BACKUP] = carry_backup,     [STEP_MIGRATE] = carry_migrate,     [STEP_UNMIGRATE] = carry_migrate,
-    [STEP_JUDGE] = carry_judge,
+    [STEP_JUDGE] = carry_judge,       [STEP_RESTART] = carry_restart,
     [STEP_COMMIT] = carry_commit,     [STEP_RELEASE] = carry_release,
 };
 

@@ -123,6 +123,10 @@ static void say_milestone(struct lines_sink *lines, const struct record *record,
         say(lines, record, TONE_PLAIN, "staged");
     else if (is_phase(record->phase, PHASE_GATE))
         say(lines, record, TONE_PLAIN, "activated");
+    else if (is_phase(record->phase, PHASE_CONTROL_GATE))
+        say(lines, record, TONE_PLAIN, "restarted as control");
+    else if (is_phase(record->phase, PHASE_CONTROL))
+        say(lines, record, TONE_GOOD, "fresh control%s%s", colon, evidence ? evidence : "");
     else if (is_phase(record->phase, PHASE_UNDO_GATE))
         say(lines, record, TONE_PLAIN, "back on its previous release");
     else if (seen && is_phase(seen->phase, PHASE_GATE) && next)
@@ -140,7 +144,8 @@ static void say_phase(struct lines_sink *lines, const struct record *record, str
     if (!seen)
         return;
     seen->phase = known_phase(record->phase);
-    if (is_phase(seen->phase, PHASE_GATE) || is_phase(seen->phase, PHASE_UNDO_GATE))
+    if (is_phase(seen->phase, PHASE_GATE) || is_phase(seen->phase, PHASE_UNDO_GATE) ||
+        is_phase(seen->phase, PHASE_CONTROL_GATE))
         *seen->evidence = '\0';
 }
 

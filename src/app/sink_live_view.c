@@ -112,7 +112,7 @@ static enum standing standing_of(const struct live_node *node)
         return CAME_OUT;
     if (waiting)
         return WAITING;
-    return in_phase(node, PHASE_STAGED) ? STAGED : AT_WORK;
+    return in_phase(node, PHASE_STAGED) || in_phase(node, PHASE_CONTROL) ? STAGED : AT_WORK;
 }
 
 /* Whether a node has done its part of what the bar measures: of the wave, else of the staging. */

@@ -146,7 +146,7 @@ static void enter_wave(struct rollout *rollout)
     rollout_note(rollout, NOTE_WAVE, NO_NODE, (int)rollout->wave);
 }
 
-static int64_t bake_ms(const struct rollout *rollout)
+int64_t rollout_bake_ms(const struct rollout *rollout)
 {
     return rollout->config.rules ? rollout->config.rules[rollout->wave].bake_ms
                                  : rollout->config.bake_ms;
@@ -154,7 +154,7 @@ static int64_t bake_ms(const struct rollout *rollout)
 
 static void enter_bake(struct rollout *rollout)
 {
-    rollout->bake_until = rollout->now + bake_ms(rollout);
+    rollout->bake_until = rollout->now + rollout_bake_ms(rollout);
     rollout_begin_all(rollout, TRACK_BAKE, wants_bake);
 }
 
@@ -355,15 +355,21 @@ static bool someone_bakes(const struct rollout *rollout)
 
 static enum rollout_state to_bake(struct rollout *rollout)
 {
-    return !rollout->spent && bake_ms(rollout) > 0 && someone_bakes(rollout) ? ROLLOUT_BAKE
-                                                                             : end_wave(rollout);
+    return !rollout->spent && rollout_bake_ms(rollout) > 0 && someone_bakes(rollout)
+               ? ROLLOUT_BAKE
+               : end_wave(rollout);
 }
 
-static enum rollout_state after_wave(struct rollout *rollout)
+static enum rollout_state to_shift(struct rollout *rollout)
 {
     if (rollout->spent || !shift_is_due(rollout))
         return to_bake(rollout);
     return shift_needs_look(rollout) ? ROLLOUT_LOOK : ROLLOUT_SHIFT;
+}
+
+static enum rollout_state after_wave(struct rollout *rollout)
+{
+    return !rollout->spent && refresh_is_due(rollout) ? ROLLOUT_REFRESH : to_shift(rollout);
 }
 
 static enum rollout_state after_bake(struct rollout *rollout)
@@ -384,7 +390,8 @@ static const struct fleet_state states[] = {
     [ROLLOUT_STAGED_HOOKS] = {enter_staged_hooks, capacity_admit_undo_within, to_expand},
     [ROLLOUT_EXPAND] = {enter_migrations, migration_admit_expand, to_wave},
     [ROLLOUT_WAVE] = {enter_wave, capacity_admit_wave, after_wave},
-    [ROLLOUT_LOOK] = {shift_enter_look, capacity_admit_undo, after_wave},
+    [ROLLOUT_REFRESH] = {refresh_enter, capacity_admit_refresh, to_shift},
+    [ROLLOUT_LOOK] = {shift_enter_look, capacity_admit_undo, to_shift},
     [ROLLOUT_SHIFT] = {shift_enter, admit_nobody, to_bake},
     [ROLLOUT_BAKE] = {enter_bake, capacity_admit_undo, after_bake},
     [ROLLOUT_JUDGE] = {enter_judge, capacity_admit_undo, end_wave},
@@ -559,6 +566,8 @@ void rollout_node(const struct rollout *rollout, size_t node, struct node_view *
         .wave = walker->wave,
         .touched = walker->touched,
         .unhealthy_before = walker->unhealthy_before,
+        .control = walker->control,
+        .fresh = walker->fresh,
         .gate = &walker->gate,
     };
 }

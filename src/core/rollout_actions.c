@@ -18,8 +18,10 @@ void action_touch(struct rollout *rollout, struct walker *walker)
 /* What is true of a node from the moment an action is sent, whatever comes back. */
 static void note_sent(struct rollout *rollout, struct walker *walker, enum step_kind kind)
 {
-    if (step_rules[kind].touches)
-        walker->serves = false;
+    if (step_rules[kind].touches) {
+        walker->serves = walker->fresh = false;
+        walker->control = walker->track == TRACK_REFRESH;
+    }
     if (step_rules[kind].touches && walker->track == TRACK_CHANGE) {
         walker->changed = true;
         action_touch(rollout, walker);
@@ -280,6 +282,7 @@ static void step_done(struct rollout *rollout, struct walker *walker, const stru
         walker->has_release = event->has_release;
         walker->begun = event->touched;
         walker->stays = event->stays;
+        walker->left_out = event->left_out;
         walker->adopted = event->runs_target && !walker->stays && !rollout->config.unwinds &&
                           walker->wave < rollout->config.waves_passed;
         if (!walker->adopted)

@@ -18,6 +18,11 @@ void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
     walker->out = out;
 }
 
+static bool roomless(const struct walker *walker)
+{
+    return walker->track == TRACK_REFRESH && mutant(MUTANT_CONTROL_WITHOUT_ROOM);
+}
+
 /* Beside `others` that are out. A node that is heavier than max_unavailable goes out alone. */
 static bool weight_fits(const struct rollout *rollout, const struct walker *walker, uint64_t others)
 {
@@ -78,12 +83,12 @@ bool capacity_park(struct rollout *rollout, struct walker *walker)
     bool alone_in_undo = walker->track == TRACK_UNDO && rollout->active == 1;
     uint64_t others = rollout->out_weight - (walker->out ? weight_of(rollout, walker) : 0);
 
-    if (rollout->config.switches || !walker->serves)
+    if (rollout->config.switches || !walker->serves || roomless(walker))
         return false;
     if (quorum_stands(rollout, 0) && (weight_fits(rollout, walker, others) || alone_in_undo))
         return false;
     walker->parked = true;
-    walker->work = walker->track == TRACK_CHANGE;
+    walker->work = walker->track != TRACK_UNDO;
     walker->undo_due = walker->track == TRACK_UNDO;
     capacity_set_out(rollout, walker, false);
     walker_rest(rollout, walker);
@@ -92,8 +97,8 @@ bool capacity_park(struct rollout *rollout, struct walker *walker)
 
 static void admit(struct rollout *rollout, struct walker *walker, enum track_kind track)
 {
-    walker->work = false;
-    walker->undo_due = false;
+    walker->work = track == TRACK_REFRESH; /* its change is to come */
+    walker->undo_due = walker->refresh_due = false;
     if (track == TRACK_UNDO && walker->outcome != NODE_PENDING)
         walker->outcome = NODE_PENDING;
     walker->serves = !walker->out;
@@ -197,6 +202,20 @@ void capacity_admit_undo_within(struct rollout *rollout)
 void capacity_admit_undo(struct rollout *rollout)
 {
     admit_undo(rollout, true);
+}
+
+void capacity_admit_refresh(struct rollout *rollout)
+{
+    struct walker *walker;
+
+    admit_undo(rollout, true);
+    while (!rollout->spent && (walker = refresh_next(rollout)) != NULL && capacity_forks_left(rollout)) {
+        if (!capacity_allows(rollout, walker) && !mutant(MUTANT_CONTROL_WITHOUT_ROOM))
+            break;
+        admit(rollout, walker, TRACK_REFRESH);
+    }
+    if (rollout->active == 0)
+        refresh_give_up(rollout);
 }
 
 void capacity_admit_wave(struct rollout *rollout)

@@ -28,6 +28,8 @@ static int check_numbers(const struct rollout_config *config, struct err *err)
     if ((config->shifts && !config->rules) || (config->switches && !config->shifts) ||
         config->waves_passed > config->waves.count || config->share > SHARE_ALL)
         return err_set(err, ERR_INPUT, "a shift of traffic has no rules");
+    if (config->refreshes && (!config->judged || config->switches || config->asks_leader))
+        return err_set(err, ERR_INPUT, "a fresh control needs a judge, and neither a switch nor a leader");
     for (size_t i = 0; config->rules && i < config->waves.count; i++)
         if (config->rules[i].share > SHARE_ALL || config->rules[i].bake_ms < 0 ||
             (i > 0 && config->rules[i].share < config->rules[i - 1].share))

@@ -149,6 +149,18 @@ void failure_in_change(struct rollout *rollout, struct walker *walker, enum node
         walker->undo_due = true;
 }
 
+/* It runs what it ran: there is nothing that it could go back to. */
+void failure_in_refresh(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
+{
+    if (!walker->control) {
+        failure_in_change(rollout, walker, trouble);
+        return;
+    }
+    walker->work = false;
+    walker_outcome(rollout, walker, NODE_NEEDS_CARE);
+    failure_spend(rollout, SPENT_BY_CONTROL);
+}
+
 /* What an earlier run touched counts as touched by us, in the order of the waves. */
 void failure_adopt(struct rollout *rollout)
 {
@@ -204,7 +216,8 @@ void failure_go_on(struct rollout *rollout)
     }
 }
 
-/* The end of all changes: a touched node that is neither updated nor restored needs care. */
+/* The end of all changes: a touched node that is neither updated nor restored needs care, and so does a control that was
+ * not put back in. */
 void failure_freeze(struct rollout *rollout)
 {
     for (size_t i = 0; i < rollout->config.node_count; i++) {
@@ -215,10 +228,11 @@ void failure_freeze(struct rollout *rollout)
             walker->outcome = NODE_PENDING;
         }
         walker->undo_due = false;
-        bool stands = walker->outcome != NODE_PENDING &&
-                      !(walker->outcome == NODE_UPDATED && rollout->lease_lost && !walker->committed);
+        bool ours = walker->touched || (walker->control && !walker->fresh && !mutant(MUTANT_CONTROL_FORGOTTEN));
+        bool stands = walker->fresh || (walker->outcome != NODE_PENDING &&
+                      !(walker->outcome == NODE_UPDATED && rollout->lease_lost && !walker->committed));
 
-        if (!walker->touched || stands)
+        if (!ours || stands)
             continue;
         if (walker->trouble == TROUBLE_NONE && (rollout_halted(rollout) || walker->begun))
             walker_trouble(rollout, walker,

@@ -19,6 +19,7 @@ enum track_kind {
     TRACK_STAGED,
     TRACK_EXPAND,
     TRACK_CHANGE,
+    TRACK_REFRESH,
     TRACK_LOOK,
     TRACK_SHIFT,
     TRACK_BAKE,
@@ -79,6 +80,10 @@ struct walker {
     bool failed;   /* counted in `failures` */
     bool serves;   /* let in, not yet taken out of service */
     bool parked;   /* let in, then put back where it stood */
+    bool left_out; /* by an earlier run, on the release that it had */
+    bool refresh_due;
+    bool control;  /* taken out to be restarted as it is */
+    bool fresh;    /* and in again */
     struct gate gate;
     struct breaker breaker;
     bool trial_failed; /* the last answer opened a half open breaker again */
@@ -222,8 +227,18 @@ bool capacity_forks_left(const struct rollout *rollout);
 void capacity_admit_wave(struct rollout *rollout);
 /* Lets due undos begin, as the rules order them; one at a time when nobody under way can bring capacity back. */
 void capacity_admit_undo(struct rollout *rollout);
+/* Lets nodes begin to be restarted as control, as far as there is room. */
+void capacity_admit_refresh(struct rollout *rollout);
 /* ... within max_unavailable alone: there are nodes left to change, which may bring some. */
 void capacity_admit_undo_within(struct rollout *rollout);
+
+/* rollout_refresh.c: nodes of the old release that are restarted to be compared with */
+bool refresh_is_due(const struct rollout *rollout);
+void refresh_enter(struct rollout *rollout);
+/* In the order in which they are taken; NULL: no more. */
+struct walker *refresh_next(struct rollout *rollout);
+void refresh_give_up(struct rollout *rollout);
+void refresh_ended(struct rollout *rollout, struct walker *walker);
 
 /* rollout_shift.c: what share of the traffic the target has */
 uint32_t shift_share(const struct rollout *rollout); /* of the wave under way */
@@ -268,6 +283,7 @@ void walker_trouble(struct rollout *rollout, struct walker *walker, enum node_tr
 void walker_outcome(struct rollout *rollout, struct walker *walker, enum node_outcome outcome);
 void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_in_change(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
+void failure_in_refresh(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble);
 void failure_spend(struct rollout *rollout, enum spend_reason reason);
 bool failure_may_undo(const struct rollout *rollout);
@@ -287,6 +303,7 @@ void time_halt(struct rollout *rollout);
 /* rollout.c */
 void rollout_begin_all(struct rollout *rollout, enum track_kind track,
                        bool (*wanted)(const struct rollout *, const struct walker *));
+int64_t rollout_bake_ms(const struct rollout *rollout); /* of the wave under way */
 struct walker *rollout_runner(struct rollout *rollout);
 bool rollout_halted(const struct rollout *rollout);
 bool rollout_has_hook(const struct rollout *rollout, enum hook_moment moment);
@@ -345,6 +362,12 @@ enum mutant {
     MUTANT_NEVER_READY,
     MUTANT_NEVER_WAKES,
     MUTANT_CHANGES_UNTOLD,
+    MUTANT_CONTROL_WITHOUT_ROOM,
+    MUTANT_CONTROL_TOO_LARGE,
+    MUTANT_CONTROL_WITHOUT_GATE,
+    MUTANT_CONTROL_FORGOTTEN,
+    MUTANT_CONTROL_NOT_DRAINED,
+    MUTANT_CONTROL_LEFT_OUT,
     MUTANTS
 };
 #ifdef DEPLOYCTL_MUTANTS

@@ -13,7 +13,9 @@ const char *node_phase_name(enum node_phase phase)
     static const char *const names[NODE_PHASES] = {
         "waiting",    "connect",       "preflight", "lock",           "baseline",  "stage",
         "staged",     "backup",        "migrate",   "undo migration", "leader", "drain",     "activate",
-        "gate",       "ready",       "confirm",       "enable",        "hook",      "bake",           "commit",    "release",
+        "gate",       "ready",       "confirm",       "enable",        "hook",
+        "control drain", "control restart", "control gate", "control ready", "control enable", "control",
+        "bake",           "commit",    "release",
         "undo drain", "undo activate", "undo gate", "undo ready", "undo enable",    "undo hook", "ended",
     };
 
@@ -54,7 +56,7 @@ const char *rollout_result_name(enum rollout_result result)
 const char *rollout_state_name(enum rollout_state state)
 {
     static const char *const names[] = {
-        "setup", "staging",  "staged hooks", "expand",     "wave", "look",       "shift",   "bake",
+        "setup", "staging",  "staged hooks", "expand",     "wave", "refresh", "look",       "shift",   "bake",
         "judge", "commit", "contract",     "look back", "shift back", "undo", "on failure", "release",
         "finished",
     };
@@ -68,7 +70,7 @@ const char *spend_reason_name(enum spend_reason reason)
         "too many failures",  "progress deadline",
         "no capacity left",   "a hook that runs once failed",
         "a migration failed", "the judge says no",
-        "the traffic could not be shifted", "it was to be aborted",
+        "the traffic could not be shifted", "a restarted control failed on the release that it had", "it was to be aborted",
     };
 
     return NAME_IN(names, reason);

@@ -34,9 +34,12 @@ bool shift_has_nobody(const struct rollout *rollout)
 
 bool shift_all_went_back(const struct rollout *rollout)
 {
-    for (size_t i = 0; i < rollout->touched_count; i++)
-        if (rollout->walkers[rollout->touch_order[i]].outcome != NODE_RESTORED)
+    for (size_t i = 0; i < rollout->touched_count; i++) {
+        const struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
+
+        if (walker->outcome != NODE_RESTORED && !walker->fresh)
             return false;
+    }
     return shift_has_nobody(rollout);
 }
 

@@ -13,6 +13,7 @@ const struct step_rule step_rules[STEP_KINDS] = {
     [STEP_READY] = {.name = "ready", .connected = true},
     [STEP_DRAIN] = {.name = "drain", .counts = true, .touches = true},
     [STEP_ACTIVATE] = {.name = "activate", .counts = true, .connected = true, .touches = true},
+    [STEP_RESTART] = {.name = "restart", .counts = true, .connected = true, .touches = true},
     [STEP_CONFIRM] = {.name = "confirm", .counts = true},
     [STEP_ENABLE] = {.name = "enable", .counts = true},
     [STEP_SHIFT] = {.name = "shift"},
@@ -70,6 +71,16 @@ static bool is_probed(const struct rollout *rollout, const struct walker *walker
 {
     (void)walker;
     return rollout->config.probed && !mutant(MUTANT_NO_GATE);
+}
+
+static bool control_drains(const struct rollout *rollout, const struct walker *walker)
+{
+    return is_balanced(rollout, walker) && !mutant(MUTANT_CONTROL_NOT_DRAINED);
+}
+
+static bool control_is_probed(const struct rollout *rollout, const struct walker *walker)
+{
+    return is_probed(rollout, walker) && !mutant(MUTANT_CONTROL_WITHOUT_GATE);
 }
 
 static bool is_confirmed(const struct rollout *rollout, const struct walker *walker)
@@ -209,6 +220,32 @@ static const struct track_step change_steps[] = {
      .moment = MOMENT_AFTER_ENABLE},
 };
 
+static bool control_was_lost(const struct rollout *rollout, const struct walker *walker)
+{
+    return is_balanced(rollout, walker) && control_is_probed(rollout, walker) && walker->unseen;
+}
+
+static const struct track_step refresh_steps[] = {
+    {.kind = STEP_DRAIN, .phase = PHASE_CONTROL_DRAIN, .applies = control_drains},
+    {.kind = STEP_RESTART, .phase = PHASE_CONTROL_RESTART},
+    {.kind = STEP_PROBE,
+     .phase = PHASE_CONTROL_GATE,
+     .applies = control_is_probed,
+     .watch = WATCH_GATE},
+    {.kind = STEP_READY,
+     .phase = PHASE_CONTROL_READY,
+     .applies = must_be_ready,
+     .watch = WATCH_READY},
+    {.kind = STEP_PROBE,
+     .phase = PHASE_CONTROL_GATE,
+     .applies = control_was_lost,
+     .watch = WATCH_GATE},
+    {.kind = STEP_ENABLE,
+     .phase = PHASE_CONTROL_ENABLE,
+     .applies = is_balanced,
+     .in_service = true},
+};
+
 static const struct track_step look_steps[] = {
     {.kind = STEP_PROBE, .phase = PHASE_GATE, .watch = WATCH_GATE},
 };
@@ -274,6 +311,8 @@ const struct track tracks[TRACKS] = {
                       .failed = failure_in_migration},
     [TRACK_CHANGE] = {STEPS(change_steps), .forward = true, .finishes = true, .ended = change_ended,
                       .failed = failure_in_change},
+    [TRACK_REFRESH] = {STEPS(refresh_steps), .release = RELEASE_PRESENT, .forward = true,
+                       .ended = refresh_ended, .failed = failure_in_refresh},
     [TRACK_LOOK] = {STEPS(look_steps), .forward = true, .failed = failure_in_change},
     [TRACK_SHIFT] = {STEPS(shift_steps), .forward = true},
     [TRACK_BAKE] = {STEPS(bake_steps), .forward = true, .failed = failure_in_change},

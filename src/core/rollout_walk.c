@@ -38,6 +38,8 @@ bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker
         return walker->track == TRACK_RELEASE;
     if (!rollout->spent || !track->forward)
         return true;
+    if (walker->track == TRACK_REFRESH)
+        return walker->control && !mutant(MUTANT_CONTROL_LEFT_OUT);
     if (mutant(MUTANT_SPENT_GOES_ON) && !failure_rolls_back(rollout))
         return true;
     return track->finishes && walker->changed && !failure_rolls_back(rollout);
@@ -124,6 +126,8 @@ static void give_place_back(struct rollout *rollout, struct walker *walker)
 {
     if (walker->track == TRACK_CHANGE && !walker->changed)
         capacity_set_out(rollout, walker, walker->unhealthy_before || !walker->has_release);
+    if (walker->track == TRACK_REFRESH && !walker->control)
+        capacity_set_out(rollout, walker, false);
 }
 
 void walker_rest(struct rollout *rollout, struct walker *walker)
@@ -140,6 +144,7 @@ static void track_ended(struct rollout *rollout, struct walker *walker)
         [TRACK_SETUP] = PHASE_WAITING,    [TRACK_STAGE] = PHASE_STAGED,
         [TRACK_STAGED] = PHASE_STAGED,    [TRACK_EXPAND] = PHASE_MIGRATE,
         [TRACK_CONTRACT] = PHASE_MIGRATE, [TRACK_UNMIGRATE] = PHASE_UNMIGRATE,
+        [TRACK_REFRESH] = PHASE_CONTROL,
         [TRACK_CHANGE] = PHASE_BAKE,      [TRACK_BAKE] = PHASE_BAKE,
         [TRACK_LOOK] = PHASE_BAKE,        [TRACK_LOOK_BACK] = PHASE_UNDO_GATE,
         [TRACK_COMMIT] = PHASE_COMMIT,    [TRACK_UNDO] = PHASE_ENDED,

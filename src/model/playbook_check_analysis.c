@@ -191,6 +191,46 @@ static void check_time(const struct place *place)
              place->section, place->analysis->min_samples, strategy->batch[0].value, (unsigned)most);
 }
 
+static bool compares_with_control(const struct playbook *playbook)
+{
+    for (size_t i = 0; i < playbook->analysis_count; i++)
+        if (playbook->analyses[i].compare == COMPARE_CONTROL)
+            return true;
+    return false;
+}
+
+/* They belong to a change, and are not run for a restart. */
+static bool has_steps_of_a_change(const struct playbook *playbook)
+{
+    for (size_t i = 0; i < playbook->hook_count; i++)
+        if (playbook->hooks[i].when >= HOOK_BEFORE_DRAIN && playbook->hooks[i].when <= HOOK_AFTER_ENABLE)
+            return true;
+    return false;
+}
+
+/* Nodes are restarted unasked only where that costs no request and leaves no step of theirs out. */
+static void check_baseline(struct playbook *playbook, struct faults *faults)
+{
+    struct strategy *strategy = &playbook->strategy;
+    bool compares = compares_with_control(playbook);
+    const char *fault = NULL;
+    if (!playbook_has(playbook, "strategy", "baseline")) {
+        bool fresh = strategy->kind == STRATEGY_CANARY && compares && playbook->balancer_count > 0 &&
+                     !has_steps_of_a_change(playbook);
+        strategy->baseline = fresh ? BASELINE_FRESH : BASELINE_RUNNING;
+        return;
+    }
+    if (!compares)
+        fault = "nothing is compared: it has a meaning with an [analysis NAME] that has compare = control";
+    else if (strategy->baseline == BASELINE_FRESH && strategy->kind == STRATEGY_BLUE_GREEN)
+        fault = "with type = blue-green the old side is what is compared with, and is never restarted; write running";
+    else if (strategy->baseline == BASELINE_FRESH && strategy->order == ORDER_REPLICAS_FIRST)
+        fault = "with order = replicas-first a restart could move the leader; write running";
+    if (fault)
+        faults_add(faults, playbook->file, playbook_line(playbook, "strategy", "baseline"),
+                   "key 'baseline' in [strategy]: %s", fault);
+}
+
 static void fill_in(const struct place *place)
 {
     static const int64_t intervals[] = {[ANALYSIS_PROBE] = 1000,
@@ -220,4 +260,5 @@ void playbook_check_analyses(struct playbook *playbook, struct faults *faults)
         fill_in(&place);
         check_time(&place);
     }
+    check_baseline(playbook, faults);
 }

@@ -95,6 +95,9 @@ static const struct playbook_key keys[] = {
      .help = "members that stay in service: majority, a count or a percent, rounded up"},
     {"strategy", "promote", KEY_CHOICE, AT(strategy.promote), .choices = "auto|manual",
      .fallback = "auto", .help = "manual holds for `promote`: blue-green before the switch, canary at each step's end"},
+    {"strategy", "baseline", KEY_CHOICE, AT(strategy.baseline), .choices = "running|fresh",
+     .help = "what [analysis] compares with: nodes of the old release as they run, or restarted "
+             "for it; fresh for a canary behind a balancer without [step]s of a change, else running"},
     {"strategy", "keep_old", KEY_DURATION, AT(strategy.keep_old_ms), 0, 30 * DAY_MS,
      .choices = "until-next", .fallback = "15m",
      .help = "blue-green: how long the old side runs on after the switch; or until-next"},

@@ -1058,7 +1058,7 @@ lead() {
     begin_record "$$"
     use_slot
     case $verb in
-    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | restart | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -1669,6 +1669,7 @@ stop_by_command() {
 }
 
 switch_current() {
+    [ "$verb" != restart ] || return 0
     replace_link "releases/$v_release" "$s_root/current" || reply failed "the link $s_root/current cannot be switched"
     sync "$s_root" 2>/dev/null
     value switched yes
@@ -1697,6 +1698,16 @@ lead_activate() {
     [ -z "$v_slot" ] || activate_slot
     read_current
     [ "$v_release" != - ] || { disarm_timer && deactivate; }
+    activate_release
+}
+
+# As an activation of what is current: nothing is switched, and no timer begins or ends.
+lead_restart() {
+    [ -z "$v_slot" ] || reply failed "an instance in a slot is not restarted"
+    need_release
+    read_current
+    [ "$current" = "$v_release" ] || reply failed "release ${current:-none} is current, not $v_release"
+    reason="restarted: "
     activate_release
 }
 
@@ -2727,8 +2738,7 @@ dispatch() {
     verify) launch 600 ;;
     probe) launch 60 plain ;;
     exec) show='262144 10000 4000' && launch 0 plain ;;
-    stage | unpack | activate) launch_recorded 600 ;;
-    stop) launch_recorded 600 ;;
+    stage | unpack | activate | restart | stop) launch_recorded 600 ;;
     discard | commit | retract | keep_old) launch_recorded 300 ;;
     failed) do_failed ;;
     confirm) do_confirm ;;

@@ -134,6 +134,17 @@ static void choose_shares(struct world_plan *plan, struct random *random)
         plan->natures[i].changed_before = !chance(random, 10);
 }
 
+/* Judged beside a control that is restarted for it. */
+static void choose_control(struct world_plan *plan, struct random *random)
+{
+    struct rollout_config *config = &plan->config;
+    bool goes_on = chance(random, 30);
+
+    config->refreshes = config->judged && !config->switches && !config->asks_leader && chance(random, 60);
+    for (size_t i = 0; i < plan->node_count; i++)
+        plan->natures[i].left_out = goes_on && chance(random, 20);
+}
+
 static void choose_natures(struct world_plan *plan, struct random *random)
 {
     static const char *const zones[] = {NULL, "a", "b", "c"};
@@ -277,6 +288,7 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     plan->seed = random_next(&random);
     choose_rules(plan, &random);
     choose_shares(plan, &random);
+    choose_control(plan, &random);
     choose_health(plan, &random);
     choose_natures(plan, &random);
     choose_weights(plan, &random);

@@ -70,7 +70,7 @@ static const struct number_setting settings[] = {
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
                                        "confirms", "asks_leader", "waits_ready", "no_way_back", "judged",
-                                       "shifts", "switches", "stages_again"};
+                                       "shifts", "switches", "stages_again", "refreshes"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
@@ -78,7 +78,7 @@ static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, asks_leader), offsetof(struct rollout_config, waits_ready),
     offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged),
     offsetof(struct rollout_config, shifts), offsetof(struct rollout_config, switches),
-    offsetof(struct rollout_config, stages_again)};
+    offsetof(struct rollout_config, stages_again), offsetof(struct rollout_config, refreshes)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",
@@ -378,6 +378,15 @@ static void command_begun(struct world_plan *plan, struct words *words)
         plan->natures[node_of(plan, word)].begun = true;
 }
 
+/* An earlier run has left those nodes out of service, as they were. */
+static void command_left_out(struct world_plan *plan, struct words *words)
+{
+    const char *word;
+
+    while ((word = next_word(words)) != NULL)
+        plan->natures[node_of(plan, word)].left_out = true;
+}
+
 /* max_unavailable is of the sum then; who is not named weighs 100. */
 static void command_weights(struct world_plan *plan, struct words *words)
 {
@@ -397,6 +406,7 @@ static const struct command {
     {"hook", command_hook},       {"fault", command_fault},         {"at", command_at},
     {"tell", command_tell},       {"migration", command_migration},
     {"rule", command_rule},       {"passed", command_passed}, {"begun", command_begun}, {"weights", command_weights},
+    {"left_out", command_left_out},
 };
 
 static void cut_words(struct words *words, char *line)

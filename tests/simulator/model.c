@@ -615,7 +615,7 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         step_cancel(session, &request);
     else if (strcmp(verb, "migrate") == 0)
         start_migrate(session, &request);
-    else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0)
+    else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0)
         launch_recorded(session, &request, false, 600000);
     else if (strcmp(verb, "commit") == 0 || strcmp(verb, "retract") == 0 || strcmp(verb, "discard") == 0)
         launch_recorded(session, &request, false, 300000);

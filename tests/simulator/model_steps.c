@@ -256,12 +256,17 @@ static bool none(const char *release)
     return strcmp(release, "-") == 0;
 }
 
-/* Parts of an activation: stop, switch, start; a kill may come between any two. */
+/* Parts of an activation, and of a restart without its switch: stop, switch, start; a kill may come between any two. */
 static void lead_activate(struct model_step *step)
 {
     struct model_node *node = step->node;
     struct model_release *release = model_find_release(node, step->release);
+    bool restarts = strcmp(step->request->verb, "restart") == 0;
     if (step->part == 1) {
+        if (restarts && strcmp(node->current, step->release) != 0) {
+            step_said(step, "failed", "release %s is current, not %s", *node->current ? node->current : "none", step->release);
+            return;
+        }
         if (!none(step->release) && (!release || !release_complete(release))) {
             step_said(step, "failed", "release %s is not complete on this node; stage it first", step->release);
             return;
@@ -271,10 +276,12 @@ static void lead_activate(struct model_step *step)
         if (!step->reverts && *text_of(step, "confirm") && !none(step->release)) {
             if (!timer_arm(step))
                 return;
-        } else if (!step->reverts) {
+        } else if (!step->reverts && !restarts) {
             timer_disarm(node);
         }
         node->serving[0] = '\0';
+    } else if (step->part == 2 && restarts) {
+        return;
     } else if (step->part == 2) {
         snprintf(node->current, sizeof(node->current), "%s", none(step->release) ? "" : step->release);
         if (!none(step->release))
@@ -287,7 +294,7 @@ static void lead_activate(struct model_step *step)
     } else {
         snprintf(node->serving, sizeof(node->serving), "%s", step->release);
         node_happened(node, MODEL_SERVES, step);
-        step_said(step, "ok", "release %s is current", step->release);
+        step_said(step, "ok", "%srelease %s is current", restarts ? "restarted: " : "", step->release);
     }
 }
 
@@ -307,9 +314,15 @@ static void lead_command(struct model_step *step)
     leader_left(step);
 }
 
+static bool starts_the_service(const struct model_step *step)
+{
+    const char *verb = step->request->verb;
+    return strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0 || step->reverts;
+}
+
 static int parts_of(const struct model_step *step)
 {
-    return strcmp(step->request->verb, "activate") == 0 || step->reverts ? 3 : 1;
+    return starts_the_service(step) ? 3 : 1;
 }
 
 static void work(void *context)
@@ -321,7 +334,7 @@ static void work(void *context)
     step->part++;
     if (step->plain)
         lead_command(step);
-    else if (strcmp(verb, "activate") == 0 || step->reverts)
+    else if (starts_the_service(step))
         lead_activate(step);
     else if (step->fails)
         step_said(step, "failed", "disk: full");

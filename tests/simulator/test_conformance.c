@@ -208,7 +208,7 @@ static bool ask_lock(struct both *both)
 
 static bool ask_changing(struct both *both)
 {
-    static const char *const verbs[] = {"stage", "activate", "activate", "commit", "commit", "retract", "run", "migrate", "migrate"};
+    static const char *const verbs[] = {"stage", "activate", "activate", "restart", "commit", "commit", "retract", "run", "migrate", "migrate"};
     const char *verb = verbs[random_below(&both->random, sizeof(verbs) / sizeof(verbs[0]))];
     int which = (int)random_below(&both->random, 2);
     bool stale = random_below(&both->random, 8) == 0;

@@ -13,7 +13,7 @@ void world_plan_init(struct world_plan *plan, size_t node_count)
         [STEP_CONFIRM] = 150, [STEP_HOOK] = 200,     [STEP_COMMIT] = 50,     [STEP_RELEASE] = 50,
         [STEP_LEADER] = 40,   [STEP_READY] = 30,
         [STEP_BACKUP] = 300,  [STEP_MIGRATE] = 1500, [STEP_UNMIGRATE] = 700, [STEP_JUDGE] = 10,
-        [STEP_SHIFT] = 200,
+        [STEP_SHIFT] = 200,   [STEP_RESTART] = 800,
     };
 
     *plan = (struct world_plan){
@@ -131,6 +131,10 @@ static void take_effect(struct world *world, struct flight *flight)
                                     !world->past_no_return && !world->config.no_way_back
                                 ? world->now + world->plan->confirm_ms
                                 : 0;
+        break;
+    case STEP_RESTART:
+        truth->activated_at = world->now;
+        truth->fallen = false;
         break;
     case STEP_CONFIRM:
         if (truth->put_back)
@@ -409,6 +413,7 @@ static void deliver(struct world *world, size_t at)
         event.at_target = world->plan->natures[flight.action.node].at_target;
         event.touched = world->ledgers[flight.action.node].begun;
         event.has_release = world->nodes[flight.action.node].ran_before != RUNS_NOTHING;
+        event.left_out = world->ledgers[flight.action.node].left_out;
         event.stays = world->plan->natures[flight.action.node].stays;
         event.runs_target = world->ledgers[flight.action.node].changed_before;
     }
@@ -654,7 +659,8 @@ static int create(struct world *world, struct err *err)
                       : rollout_create(&world->rollout, &world->config, &world->arena, err);
 }
 
-/* What an earlier run has left: the nodes of the waves that passed run the target, and some of others. */
+/* What an earlier run has left: the nodes of the waves that passed run the target, and some of others; and a control that was
+ * not put back in. */
 static void changed_before(struct world *world)
 {
     for (size_t i = 0; i < world->config.node_count; i++) {
@@ -676,6 +682,16 @@ static void changed_before(struct world *world)
             world->ledgers[node].changed_before = true;
             world->ledgers[node].begun = false;
             world->nodes[node].runs = RUNS_TARGET;
+        }
+    }
+    for (size_t i = 0; world->config.refreshes && i < world->config.node_count; i++) {
+        const struct nature *nature = &world->plan->natures[i];
+        struct ledger *ledger = &world->ledgers[i];
+
+        if (nature->left_out && !ledger->begun && !ledger->changed_before && !nature->stays && !nature->empty &&
+            !nature->at_target) {
+            ledger->begun = ledger->left_out = true;
+            world->nodes[i].enabled = false;
         }
     }
 }

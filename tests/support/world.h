@@ -73,6 +73,7 @@ struct nature {
     bool stays;                        /* of the side that serves */
     bool changed_before;               /* runs the target since an earlier run; see waves_passed */
     bool begun;      /* runs the target since an earlier run; with at_target it was committed by that */
+    bool left_out;   /* runs what it ran, out of service since an earlier run; with config.refreshes */
     bool bad_target;                   /* the target never gets healthy here */
     bool bad_undo;                     /* the previous release does not come up again */
     int64_t boot_ms;                   /* unhealthy for so long after an activation */
@@ -157,7 +158,8 @@ struct migration_ledger {
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
     bool changed; /* by this run */
-    bool changed_before, begun, held_by_breaker;
+    bool changed_before, begun, left_out, held_by_breaker;
+    bool refreshing, fresh; /* taken out as a control; and in again */
     bool drain_over, gate_open, gate_passed;
     enum node_phase told; /* the last one that was noted */
     bool unheard; /* no probe answered since its connection was lost */

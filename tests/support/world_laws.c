@@ -27,6 +27,13 @@ static bool is_past_gate(enum node_phase phase, bool undone)
     return phase == PHASE_HOOK || phase == PHASE_BAKE || phase == PHASE_COMMIT;
 }
 
+static void came_in(struct ledger *ledger)
+{
+    ledger->out = false;
+    ledger->fresh |= ledger->refreshing;
+    ledger->refreshing = false;
+}
+
 /* A gate is passed when the probes say so; without a balancer that brings the node back, unless the
  * machine left it there. */
 static void watch_gate(struct world *world, size_t node)
@@ -39,8 +46,23 @@ static void watch_gate(struct world *world, size_t node)
         gate_verdict(&ledger->gate, &world->config.health, world->now) == GATE_PASSED)
         ledger->gate_passed = true;
     if (ledger->gate_passed && !world->config.balanced && !(ledger->undone && ledger->empty) &&
-        is_past_gate(view.phase, ledger->undone))
-        ledger->out = false;
+        (is_past_gate(view.phase, ledger->undone) || (ledger->refreshing && view.fresh)))
+        came_in(ledger);
+}
+
+static void remember_touch(struct world *world, struct ledger *ledger, const struct action *action)
+{
+    if (!world->config.switches || !action->undo)
+        ledger->gate_open = ledger->gate_passed = false;
+    ledger->fresh = false;
+    ledger->refreshing = refreshes(action);
+    if (refreshes(action))
+        return;
+    if (!ledger->touched)
+        ledger->touch_number = ++world->touched_count;
+    ledger->touched = true;
+    ledger->changed |= !action->undo;
+    world->changed |= !action->undo;
 }
 
 static void remember(struct world *world, const struct action *action)
@@ -53,17 +75,10 @@ static void remember(struct world *world, const struct action *action)
     if (action->undo && !ledger->undone)
         ledger->gate_open = ledger->gate_passed = false;
     ledger->undone |= action->undo;
-    if (action->step == STEP_ACTIVATE)
+    if (action->step == STEP_ACTIVATE || action->step == STEP_RESTART)
         ledger->ready = false;
-    if (touches(action)) {
-        if (!world->config.switches || !action->undo)
-            ledger->gate_open = ledger->gate_passed = false;
-        if (!ledger->touched)
-            ledger->touch_number = ++world->touched_count;
-        ledger->touched = true;
-        ledger->changed |= !action->undo;
-        world->changed |= !action->undo;
-    }
+    if (touches(action))
+        remember_touch(world, ledger, action);
     if (action->step == STEP_ENABLE)
         ledger->drain_over = false;
     if (action->step == STEP_PROBE && world->state != ROLLOUT_SETUP && !ledger->gate_open) {
@@ -90,6 +105,7 @@ static void check_action(struct world *world, const struct action *action)
         law_7_traffic(world, action);
         law_leader_last(world, action);
         law_quorum(world, action);
+        law_control(world, action);
         law_2_capacity(world, action);
         if (action->step == STEP_ENABLE && !ledger_of(world, action->node)->empty)
             law_ready(world, action->node);
@@ -185,6 +201,8 @@ static void see_note(struct world *world, const struct note *note)
     case NOTE_STATE:
         world->state = (enum rollout_state)note->value;
         world->result_planned |= world->state == ROLLOUT_RELEASE;
+        if (world->state == ROLLOUT_SHIFT || world->state == ROLLOUT_BAKE || world->state == ROLLOUT_WAVE)
+            law_control_serves(world, rollout_state_name(world->state));
         break;
     case NOTE_RETRY:
         if (++world->retries > world->config.max_retries)
@@ -276,16 +294,17 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
         break;
     case STEP_ENABLE:
         if (ok)
-            ledger->out = false;
+            came_in(ledger);
         break;
     case STEP_CONFIRM:
         if (ok && !world->config.balanced && !world->config.waits_ready && !ledger->unheard)
             ledger->out = false;
         break;
     case STEP_ACTIVATE:
+    case STEP_RESTART:
         if (ok && !world->config.balanced && !world->config.probed &&
             !(ledger->undone && ledger->empty))
-            ledger->out = false;
+            came_in(ledger);
         break;
     default:
         break;
@@ -371,5 +390,6 @@ void laws_check_end(struct world *world)
     rule_result(world);
     rule_shifts(world);
     rule_abort(world);
+    law_control_serves(world, "the end");
     law_9_at_the_end(world, rollout_result(world->rollout));
 }

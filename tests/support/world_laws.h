@@ -13,7 +13,8 @@ enum node_outcome outcome_of(const struct world *world, size_t node);
 bool rolls_back(const struct world *world);
 /* Changes nothing, and is no work that would be repeated. */
 bool is_look(enum step_kind step);
-bool touches(const struct action *action);
+bool touches(const struct action *action); /* takes it out of service, be it as a control */
+bool refreshes(const struct action *action);
 /* The machine no longer waits for it: answered, or its cancel has had its grace. */
 bool is_over(const struct world *world, const struct record *record);
 bool is_guarded(const struct world *world, const struct action *action);
@@ -28,6 +29,8 @@ void law_quorum(struct world *world, const struct action *action);
 void law_leader_last(struct world *world, const struct action *action);
 void law_ready(struct world *world, size_t node);
 void law_7_traffic(struct world *world, const struct action *action);
+void law_control(struct world *world, const struct action *action);
+void law_control_serves(struct world *world, const char *when);
 void law_7_shift(struct world *world, const struct action *action);
 void rule_confirmed(struct world *world, size_t node);
 void rule_share_of_nobody(struct world *world);

@@ -18,7 +18,7 @@ static uint64_t sum_out(const struct world *world, size_t besides, bool *recover
             (outcome == NODE_SKIPPED || outcome == NODE_UNREACHABLE || outcome == NODE_REFUSED))
             continue;
         sum += world->weights[i];
-        if ((ledger->changed || ledger->undone) && !ledger->settled)
+        if ((ledger->changed || ledger->undone || ledger->refreshing) && !ledger->settled)
             *recovering = true;
     }
     return sum;
@@ -88,7 +88,7 @@ void law_ready(struct world *world, size_t node)
 {
     const struct ledger *ledger = &world->ledgers[node];
 
-    if (world->config.waits_ready && ledger->changed && !ledger->ready)
+    if (world->config.waits_ready && (ledger->changed || ledger->refreshing) && !ledger->ready)
         law_broken(world, "ready", "web%zu goes on before it has caught up", node + 1);
 }
 
@@ -104,9 +104,41 @@ void law_7_traffic(struct world *world, const struct action *action)
         ledger->work.action.token != action->token)
         law_broken(world, "law 7", "web%zu gets traffic, unheard of since it was cut off",
                    action->node + 1);
-    if (action->step == STEP_ACTIVATE && world->config.balanced && !world->config.switches &&
-        !ledger->drain_over)
+    if ((action->step == STEP_ACTIVATE || action->step == STEP_RESTART) && world->config.balanced &&
+        !world->config.switches && !ledger->drain_over)
         law_broken(world, "law 7", "web%zu is activated before it is drained", action->node + 1);
+}
+
+/* A control is restarted where the old release serves and was well, and on no more nodes than have the new one. */
+void law_control(struct world *world, const struct action *action)
+{
+    const struct ledger *ledger = ledger_of(world, action->node);
+    size_t updated = 0, controls = 1;
+
+    if (!refreshes(action) || !touches(action) || ledger->refreshing)
+        return;
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        const struct ledger *other = &world->ledgers[i];
+
+        updated += outcome_of(world, i) == NODE_UPDATED;
+        controls += i != action->node && (other->refreshing || other->fresh) && !other->left_out;
+    }
+    if (!world->config.refreshes || world->state != ROLLOUT_REFRESH || ledger->changed || ledger->undone ||
+        ledger->fresh || (ledger->touched && !ledger->left_out) || outcome_of(world, action->node) != NODE_PENDING)
+        law_broken(world, "control", "web%zu is restarted, and is no node of the old release", action->node + 1);
+    if (ledger->sick || ledger->empty || ledger->out)
+        law_broken(world, "control", "web%zu is restarted as control and was not well before", action->node + 1);
+    if (!ledger->left_out && controls > updated)
+        law_broken(world, "control", "web%zu is one of %zu controls, of %zu updated nodes", action->node + 1, controls,
+                   updated);
+}
+
+/* Who was taken out for it is in again, or a person is told. */
+void law_control_serves(struct world *world, const char *when)
+{
+    for (size_t i = 0; i < world->config.node_count; i++)
+        if (world->ledgers[i].refreshing && outcome_of(world, i) != NODE_NEEDS_CARE)
+            law_broken(world, "control", "%s: web%zu was taken out as control and is not in again", when, i + 1);
 }
 
 static void law_7_switched(struct world *world, size_t node, bool undo)

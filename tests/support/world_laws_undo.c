@@ -6,8 +6,9 @@
 void law_3_budget(struct world *world, const struct action *action)
 {
     const struct ledger *ledger = ledger_of(world, action->node);
+    bool began = refreshes(action) ? ledger->refreshing : ledger->changed;
 
-    if (world->spent && touches(action) && !action->undo && !ledger->changed)
+    if (world->spent && touches(action) && !action->undo && !began)
         law_broken(world, "law 3", "web%zu is touched though the budget is spent",
                    action->node + 1);
     if (world->held && touches(action) && !action->undo)

@@ -30,7 +30,12 @@ bool is_look(enum step_kind step)
 
 bool touches(const struct action *action)
 {
-    return action->step == STEP_DRAIN || action->step == STEP_ACTIVATE;
+    return action->step == STEP_DRAIN || action->step == STEP_ACTIVATE || action->step == STEP_RESTART;
+}
+
+bool refreshes(const struct action *action)
+{
+    return action->release == RELEASE_PRESENT;
 }
 
 /* The machine no longer waits for it: answered, or its cancel has had its grace. */

@@ -4,7 +4,7 @@
 
 #include "app/fallback.h"
 
-static struct release_fact releases[] = {{"a", RELEASE_GOOD}, {"b", RELEASE_STAGED}, {"half", RELEASE_INCOMPLETE}};
+static struct release_fact releases[] = {{"a", RELEASE_GOOD, 1}, {"b", RELEASE_STAGED, 0}, {"half", RELEASE_INCOMPLETE, 0}};
 static struct facts facts;
 static struct playbook playbook;
 

@@ -470,6 +470,39 @@ static void an_analysis_has_its_defaults(void **state)
     parsed_release(&parsed);
 }
 
+static enum baseline_kind baseline_of(const char *text)
+{
+    struct parsed parsed;
+    parse(&parsed, text);
+    assert_string_equal(parsed.told, "");
+    enum baseline_kind baseline = parsed.playbook.strategy.baseline;
+    parsed_release(&parsed);
+    return baseline;
+}
+
+static void nodes_are_restarted_unasked_only_where_it_costs_nothing(void **state)
+{
+#define CANARY BASE "[health]\nhttp = /\n[strategy]\ntype = canary\nbake = 2m\n"
+#define FRONT "[balancer a]\ntype = haproxy\nnodes = lb\nbackend = b\n"
+    (void)state;
+    assert_int_equal(baseline_of(CANARY FRONT "[analysis a]\n"), BASELINE_FRESH);
+    assert_int_equal(baseline_of(CANARY FRONT "[analysis a]\ncompare = no\nmax = 1s\n"), BASELINE_RUNNING);
+    assert_int_equal(baseline_of(CANARY FRONT "[analysis a]\n[step a]\nwhen = after_activate\nrun = x\n"), BASELINE_RUNNING);
+    assert_int_equal(baseline_of(CANARY FRONT "[analysis a]\n[step a]\nwhen = on_failure\nrun = x\n"), BASELINE_FRESH);
+    assert_int_equal(baseline_of(CANARY "[analysis a]\n"), BASELINE_RUNNING);
+    assert_int_equal(baseline_of(WEB FRONT "[analysis a]\n"), BASELINE_RUNNING);
+    assert_int_equal(baseline_of(CANARY "baseline = running\n" FRONT "[analysis a]\n"), BASELINE_RUNNING);
+    assert_int_equal(baseline_of(WEB "baseline = fresh\n[analysis a]\n"), BASELINE_FRESH);
+    assert_told(CANARY "baseline = fresh\n[analysis a]\ncompare = no\nmax = 1s\n",
+                "shop.ini:11: key 'baseline' in [strategy]: nothing is compared: it has a meaning with an [analysis NAME] that "
+                "has compare = control\n");
+    assert_told(WEB "order = replicas-first\nleader = l\nbaseline = fresh\n[analysis a]\n",
+                "shop.ini:12: key 'baseline' in [strategy]: with order = replicas-first a restart could move the leader; write "
+                "running\n");
+#undef CANARY
+#undef FRONT
+}
+
 static void an_analysis_that_cannot_be_is_told(void **state)
 {
     static const char *const cases[][2] = {
@@ -896,6 +929,7 @@ int main(void)
         cmocka_unit_test(sections_of_later_versions_are_named),
         cmocka_unit_test(commands_of_a_balancer_on_the_runner_have_no_nodes),
         cmocka_unit_test(an_analysis_has_its_defaults),
+        cmocka_unit_test(nodes_are_restarted_unasked_only_where_it_costs_nothing),
         cmocka_unit_test(an_analysis_that_cannot_be_is_told),
         cmocka_unit_test(an_analysis_of_blue_green_compares_what_both_sides_have),
         cmocka_unit_test(a_canary_has_steps),

@@ -242,6 +242,47 @@ test_reload_takes_the_place_of_a_restart_when_something_runs() {
     expect calls "$(tr '\n' , <"$work/calls")" start,reload,
 }
 
+test_a_restart_is_of_what_is_current_and_is_no_activation() {
+    locked_node a start "echo start \$(cat version) \$DEPLOYCTL_NODE >>'$work/calls'" stop "echo stop \$(cat version) >>'$work/calls'"
+    deliver r1
+    deliver r2
+    must failed restart fence 1 release r1
+    expect sentence "$sentence" "release none is current, not r1"
+    must ok activate fence 1 release r1 env DEPLOYCTL_NODE=web1
+    must ok commit fence 1 release r1
+    must failed restart fence 1 release r2
+    expect sentence "$sentence" "release r1 is current, not r2"
+    must failed restart fence 1
+    must failed restart fence 1 release r1 slot blue
+    must refused restart fence 7 release r1
+    must ok restart fence 1 release r1 token t1 env DEPLOYCTL_NODE=web1
+    expect sentence "$sentence" "restarted: release r1 is current"
+    expect switched "$(value_of switched)" ""
+    must ok restart fence 1 release r1 token t1 env DEPLOYCTL_NODE=web1
+    expect recorded "$(value_of recorded)" yes
+    expect calls "$(tr '\n' , <"$work/calls")" "start r1 web1,stop r1,start r1 web1,"
+    expect link "$(readlink "$root/current")" releases/r1
+    must ok facts
+    expect facts "$(value_of current) $(value_of current_good)" "r1 yes"
+    grep -q ' restart begin r1 ' "$root/.deployctl/journal" || fail "$(cat "$root/.deployctl/journal")"
+    grep -q ' restart end r1 ok ' "$root/.deployctl/journal" || fail "$(cat "$root/.deployctl/journal")"
+}
+
+# The timer is of an activation, and a restart neither ends it nor begins another.
+test_a_restart_leaves_the_confirm_timer_alone() {
+    locked_node a start true
+    deliver r1
+    deliver r2
+    must ok activate fence 1 release r1
+    must ok activate fence 1 release r2 confirm 600 previous r1
+    must ok restart fence 1 release r2
+    must ok facts
+    case $(value_of confirm) in 'armed '*' r2 r1') ;; *) fail "$reply" ;; esac
+    must ok activate fence 1 release r1
+    must ok facts
+    expect confirm "$(value_of confirm)" ""
+}
+
 test_a_failing_start_is_told_with_its_output() {
     locked_node a start "echo no port; exit 5"
     deliver r1
@@ -325,7 +366,11 @@ test_a_unit_is_restarted_and_asked_about() {
     must ok evidence lines 3
     case $reply in *hello*) ;; *) fail "$reply" ;; esac
     expect status "$(value_of unit_status)" "active (running) since yesterday"
+    : >"$work/calls"
+    must ok restart fence 1 release r1
+    grep -qx 'restart -- shop.service' "$work/calls" || fail "$(cat "$work/calls")"
     : >"$work/unit.broken"
+    must failed restart fence 1 release r1
     must failed activate fence 1 release r1
     must ok activate fence 1 release -
     grep -qx 'stop -- shop.service' "$work/calls" || fail "$(cat "$work/calls")"
