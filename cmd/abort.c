@@ -17,7 +17,7 @@ static int undo(struct run *run, const struct open_run *open)
     survey_undo_targets(&run->survey, run->chain, run->targets);
     code = run_sides(run, SIDES_FOR_UNDO);
     if (!code)
-        code = run_check_targets(run, run->targets);
+        code = run_check_undo(run);
     if (code)
         return code;
     snprintf(text, sizeof(text), "undoing %s %.64s", run_kind_name(open->kind), open->rollout);

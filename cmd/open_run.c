@@ -79,6 +79,8 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         code = run_data(run);
     if (open->kind == RUN_ROLLOUT && !code)
         code = run_check_data(run);
+    else if (open->kind == RUN_ABORT)
+        code = run_check_undo(run);
     if (code)
         return code;
     run->stages_again = open->kind == RUN_ROLLOUT && open->release && run->waves_passed == 0 &&

@@ -314,6 +314,15 @@ int run_check_targets(struct run *run, const char *const *targets)
     return 0;
 }
 
+int run_check_undo(struct run *run)
+{
+    struct err err;
+    int code = run_check_targets(run, run->targets);
+    if (!code && !run->options->past_reason && data_check_undo(run->fleet, &run->survey, run->chain, &err) < 0)
+        code = report_error(&err);
+    return code;
+}
+
 /* --- the plan's hash --- */
 
 void run_plan_hash(const struct run *run, char out[13])

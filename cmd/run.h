@@ -76,6 +76,8 @@ int run_data(struct run *run);
 int run_check_data(struct run *run);
 /* 0, or 4 when the targets lie before a point of no return and nobody gave a reason. */
 int run_check_targets(struct run *run, const char *const *targets);
+/* The same of an undo to the run's targets; also when the data was contracted since. */
+int run_check_undo(struct run *run);
 /* 12 hex digits over all that a plan decides by: service, waves, each node's current and target release. */
 void run_plan_hash(const struct run *run, char out[13]);
 /* 0, or 4 after saying that the plan is another one. Surveys when that was not done. */

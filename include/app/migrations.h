@@ -60,5 +60,8 @@ int data_plan_check(const struct data_plan *plan, const struct fleet *fleet, con
  * nobody knows. `targets`: a release a member; NULL entries, and nodes that did not answer, are passed over. */
 int data_check_targets(const struct fleet *fleet, const struct survey *survey, const char *const *targets,
                        struct err *err);
+/* The same of what an undo takes back although it is committed: ERR_REFUSED when a migration has contracted the data behind it, which the release
+ * before may not bear. `chain`: of the runs that are undone. */
+int data_check_undo(const struct fleet *fleet, const struct survey *survey, const char *chain, struct err *err);
 
 #endif

@@ -186,3 +186,36 @@ int data_check_targets(const struct fleet *fleet, const struct survey *survey, c
     }
     return 0;
 }
+
+/* A migration that contracts and came with that release; NULL: none has run. */
+static const struct migration_fact *contracted(const struct survey *survey, const char *release)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        for (size_t j = 0; survey->nodes[i].answered && j < facts->migration_count; j++) {
+            const struct migration_fact *fact = &facts->migrations[j];
+            bool ran = fact->record != RECORDED_FAILED && fact->record != RECORDED_UNDONE;
+            if (ran && fact->kind == CHANGE_CONTRACT && strcmp(fact->release, release) == 0)
+                return fact;
+        }
+    }
+    return NULL;
+}
+
+int data_check_undo(const struct fleet *fleet, const struct survey *survey, const char *chain, struct err *err)
+{
+    const char *service = fleet->playbook->service.name, *before;
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct facts *facts = &survey->nodes[i].facts;
+        const struct migration_fact *fact = survey->nodes[i].answered && facts_take_back(facts, chain, &before)
+                                                ? contracted(survey, facts->committed.release)
+                                                : NULL;
+        if (fact)
+            return err_set(err, ERR_REFUSED,
+                           "%s has committed release %s, and migration %s, which contracts, %s after it: release %s may not bear "
+                           "that; `deployctl resume %s` ends it; --past-point-of-no-return REASON goes back all the same",
+                           fleet->members[i].node->name, facts->committed.release, fact->name,
+                           fact->record == RECORDED_DONE ? "was run" : "may have been run", before ? before : "none", service);
+    }
+    return 0;
+}

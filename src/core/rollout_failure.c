@@ -169,6 +169,8 @@ void failure_adopt(struct rollout *rollout)
 
         if (!walker->begun || walker->outcome != NODE_PENDING || walker->touched)
             continue;
+        if (walker->at_target && mutant(MUTANT_LEAVES_THE_COMMITTED))
+            continue;
         walker->activated = true;
         action_touch(rollout, walker);
     }

@@ -142,7 +142,7 @@ static void setup_ended(struct rollout *rollout, struct walker *walker)
     if (rollout->config.unwinds) {
         if (!walker->begun)
             walker_outcome(rollout, walker, NODE_UNCHANGED);
-        capacity_set_out(rollout, walker, walker->begun && sick);
+        capacity_set_out(rollout, walker, sick);
         return;
     }
     walker->committed = walker->begun && walker->at_target && !walker->unhealthy_before;

@@ -221,6 +221,28 @@ static void choose_migrations(struct world_plan *plan, struct random *random)
     plan->config.no_way_back = chance(random, 5);
 }
 
+/* The verb abort: some nodes were changed by a run that died, some of these committed, and it may have shifted. Of a stream of its own. */
+static void choose_unwinding(struct world_plan *plan)
+{
+    struct rollout_config *config = &plan->config;
+    struct random random;
+
+    random_init(&random, plan->seed ^ 0x756e77696e64u);
+    if (!chance(&random, 12))
+        return;
+    config->unwinds = true;
+    config->undo_allowed = config->stages = config->confirms = config->judged = config->no_way_back = false;
+    config->waves_passed = plan->migration_count = 0;
+    config->share = config->shifts && chance(&random, 60) ? SHARE_ALL - 1 : 0;
+    for (size_t i = 0; i < plan->rule_count; i++)
+        plan->rules[i].manual = false;
+    for (size_t i = 0; i < plan->node_count; i++) {
+        plan->natures[i].begun = chance(&random, 60);
+        plan->natures[i].changed_before = false;
+        plan->natures[i].at_target = plan->natures[i].begun && !plan->natures[i].empty && chance(&random, 40);
+    }
+}
+
 static void choose_faults(struct world_plan *plan, struct random *random)
 {
     plan->fault_count = (size_t)between(random, 0, 5);
@@ -294,6 +316,7 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     choose_weights(plan, &random);
     choose_hooks(plan, &random);
     choose_migrations(plan, &random);
+    choose_unwinding(plan);
     choose_faults(plan, &random);
     choose_migration_fault(plan, &random);
     choose_happenings(plan, &random);

@@ -64,9 +64,9 @@ state_of_fleet() {
         state=$place/$node/shop/.deployctl
         (
             cd "$place/$node/shop" || exit
-            grep -H '' shared/served*
+            grep -sH '' shared/served*
             for link in current slots/*; do [ ! -L "$link" ] || echo "$link $(readlink "$link")"; done
-            grep -H '' .deployctl/good/* | cut -d ' ' -f 1
+            grep -sH '' .deployctl/good/* | cut -d ' ' -f 1
         )
         [ ! -d "$state/migrations" ] || (cd "$state/migrations" && grep -H '' ./* 2>/dev/null | cut -d ' ' -f 1,4,5)
         for pid in $(timers_of "$node"); do echo "a timer: $(sed -n 's/^kind //p; s/^slot //p' "$state/confirm/armed" | tr '\n' ' ')"; done

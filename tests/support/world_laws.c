@@ -100,6 +100,7 @@ static void check_action(struct world *world, const struct action *action)
     law_7_shift(world, action);
     if (action->node != NO_NODE) {
         law_3_budget(world, action);
+        rule_goes_back_only(world, action);
         law_4_newest_first(world, action);
         law_5_one_undo(world, action);
         law_7_traffic(world, action);
@@ -391,5 +392,6 @@ void laws_check_end(struct world *world)
     rule_shifts(world);
     rule_abort(world);
     law_control_serves(world, "the end");
+    rule_unwound(world);
     law_9_at_the_end(world, rollout_result(world->rollout));
 }

@@ -45,6 +45,8 @@ void law_4_restored(struct world *world, size_t node);
 void law_4_all_came_back(struct world *world);
 void law_5_one_undo(struct world *world, const struct action *action);
 void rule_abort(struct world *world);
+void rule_goes_back_only(struct world *world, const struct action *action);
+void rule_unwound(struct world *world);
 
 /* --- world_laws_data.c --- */
 

@@ -47,7 +47,7 @@ void law_10_classes(struct world *world, size_t node, enum node_outcome outcome)
         law_broken(world, "law 10", "web%zu is called %s and is not", node + 1,
                    node_outcome_name(outcome));
     if (outcome == NODE_UNCHANGED && !world->plan->natures[node].stays &&
-        (ledger->touched || ledger->sick || ledger->empty))
+        (ledger->touched || ((ledger->sick || ledger->empty) && !world->config.unwinds)))
         law_broken(world, "law 10", "web%zu is called unchanged", node + 1);
 }
 
@@ -100,7 +100,7 @@ void rule_result(struct world *world)
     }
     bad = count[NODE_FAILED] + count[NODE_NEEDS_CARE] + count[NODE_RESTORED] +
           count[NODE_UNREACHABLE] + count[NODE_REFUSED];
-    if (result == RESULT_DONE && (bad > 0 || count[NODE_PENDING] > 0 ||
+    if (result == RESULT_DONE && !world->config.unwinds && (bad > 0 || count[NODE_PENDING] > 0 ||
                                   (count[NODE_UPDATED] == 0 && world->plan->migration_count == 0)))
         law_broken(world, "result", "done, and %zu nodes are not", bad);
     if (result == RESULT_ROLLED_BACK && (count[NODE_NEEDS_CARE] > 0 || count[NODE_UPDATED] > 0))

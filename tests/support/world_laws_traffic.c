@@ -228,7 +228,7 @@ void rule_shifts(struct world *world)
                    rollout_result_name(result));
     if (result == RESULT_ROLLED_BACK && world->share > 0 && world->touched_count > 0)
         law_broken(world, "shift", "rolled back, and %u of 1000 go to the target", world->share);
-    if (result == RESULT_DONE && world->touched_count > 0 &&
+    if (result == RESULT_DONE && !world->config.unwinds && world->touched_count > 0 &&
         world->share != world->config.rules[last].share)
         law_broken(world, "shift", "done, and %u of 1000 go to the target", world->share);
 }

@@ -91,13 +91,46 @@ void law_5_one_undo(struct world *world, const struct action *action)
         return;
     if (ledger->settled)
         law_broken(world, "law 5", "web%zu is undone again", action->node + 1);
-    if (!world->config.undo_allowed)
+    if (!world->config.undo_allowed && !world->config.unwinds)
         law_broken(world, "law 5", "web%zu is undone in a rollback", action->node + 1);
     if (action->step == STEP_ACTIVATE && ledger->undo_token != 0 &&
         ledger->undo_token != action->token)
         law_broken(world, "law 5", "web%zu gets its previous release twice", action->node + 1);
     if (action->step == STEP_ACTIVATE)
         ledger->undo_token = action->token;
+}
+
+/* An abort goes back only, and in the end what the run before it had changed is back or named. */
+void rule_goes_back_only(struct world *world, const struct action *action)
+{
+    if (world->config.unwinds && !action->undo &&
+        (touches(action) || action->step == STEP_STAGE || action->step == STEP_ENABLE || action->step == STEP_SHIFT ||
+         action->step == STEP_COMMIT))
+        law_broken(world, "abort", "%s goes forward in an abort", step_name(action->step));
+}
+
+void rule_unwound(struct world *world)
+{
+    enum rollout_result result = rollout_result(world->rollout);
+    size_t back = 0, bad = 0;
+
+    if (!world->config.unwinds || world->interrupted || world->lease_lost || result == RESULT_REFUSED ||
+        result == RESULT_UNREACHABLE)
+        return;
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        enum node_outcome outcome = outcome_of(world, i);
+
+        back += outcome == NODE_RESTORED;
+        bad += outcome == NODE_NEEDS_CARE;
+        if (world->ledgers[i].begun && outcome != NODE_RESTORED && outcome != NODE_NEEDS_CARE && outcome != NODE_SKIPPED)
+            law_broken(world, "abort", "web%zu was changed and is %s", i + 1, node_outcome_name(outcome));
+        if (!world->ledgers[i].begun && (outcome == NODE_RESTORED || outcome == NODE_UPDATED))
+            law_broken(world, "abort", "web%zu was not changed and is %s", i + 1, node_outcome_name(outcome));
+    }
+    if (result == RESULT_DONE && (bad > 0 || back == 0 || world->share > 0 || world->share_unknown))
+        law_broken(world, "abort", "done, and %zu need care, or the traffic is where it was", bad);
+    if (result == RESULT_NOTHING && (bad > 0 || back > 0))
+        law_broken(world, "abort", "nothing, and %zu are back", back);
 }
 
 void rule_abort(struct world *world)

@@ -187,6 +187,28 @@ static void nothing_goes_to_before_an_irreversible_one(void **state)
     arena_release(&scene.arena);
 }
 
+static void a_commit_with_contracted_data_behind_it_is_not_taken_back(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_init(&scene);
+    scene.playbook.service.name = "shop";
+    scene.nodes[1].facts.committed = (struct commit_fact){
+        .release = scene.nodes[1].facts.current, .rollout = "run", .before = "20260101T000000Z-bbbbbbbbbbbb"};
+    assert_int_equal(data_check_undo(&scene.fleet, &scene.survey, "run", &scene.err), 0);
+    record(&scene, 0, "add", RECORDED_DONE, CHANGE_EXPAND, scene.nodes[1].facts.current);
+    record(&scene, 2, "drop", RECORDED_FAILED, CHANGE_CONTRACT, scene.nodes[1].facts.current);
+    record(&scene, 2, "drop", RECORDED_DONE, CHANGE_CONTRACT, "20260101T000000Z-bbbbbbbbbbbb");
+    assert_int_equal(data_check_undo(&scene.fleet, &scene.survey, "run", &scene.err), 0);
+    record(&scene, 0, "drop", RECORDED_UNKNOWN, CHANGE_CONTRACT, scene.nodes[1].facts.current);
+    assert_int_equal(data_check_undo(&scene.fleet, &scene.survey, "another", &scene.err), 0);
+    assert_int_equal(data_check_undo(&scene.fleet, &scene.survey, "run", &scene.err), ERR_REFUSED);
+    assert_non_null(strstr(scene.err.message, "web2 has committed"));
+    assert_non_null(strstr(scene.err.message, "migration drop"));
+    assert_non_null(strstr(scene.err.message, "deployctl resume shop"));
+    arena_release(&scene.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_word_against_what_is_known_is_refused),
         cmocka_unit_test(nodes_that_are_left_out_or_silent_may_know_more),
         cmocka_unit_test(nothing_goes_to_before_an_irreversible_one),
+        cmocka_unit_test(a_commit_with_contracted_data_behind_it_is_not_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
