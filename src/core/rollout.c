@@ -178,6 +178,8 @@ static void enter_undo(struct rollout *rollout)
 
         if (mutant(MUTANT_UNDO_FORGOTTEN) && i == 0)
             continue;
+        if (refresh_made_good(rollout, walker))
+            continue;
         walker->undo_due = (walker->track != TRACK_UNDO || walker->parked) && !settled;
     }
 }

@@ -156,7 +156,7 @@ void failure_in_refresh(struct rollout *rollout, struct walker *walker, enum nod
         failure_in_change(rollout, walker, trouble);
         return;
     }
-    walker->work = false;
+    walker->work = walker->undo_due = false;
     walker_outcome(rollout, walker, NODE_NEEDS_CARE);
     failure_spend(rollout, SPENT_BY_CONTROL);
 }

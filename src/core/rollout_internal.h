@@ -238,6 +238,8 @@ void refresh_enter(struct rollout *rollout);
 /* In the order in which they are taken; NULL: no more. */
 struct walker *refresh_next(struct rollout *rollout);
 void refresh_give_up(struct rollout *rollout);
+/* Left out by an earlier run, and in again: there is nothing to undo. */
+bool refresh_made_good(struct rollout *rollout, struct walker *walker);
 void refresh_ended(struct rollout *rollout, struct walker *walker);
 
 /* rollout_shift.c: what share of the traffic the target has */

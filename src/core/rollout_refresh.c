@@ -68,10 +68,19 @@ void refresh_give_up(struct rollout *rollout)
         rollout->walkers[i].refresh_due = false;
 }
 
+bool refresh_made_good(struct rollout *rollout, struct walker *walker)
+{
+    if (!walker->fresh || walker->outcome != NODE_PENDING)
+        return false;
+    walker->work = walker->undo_due = false;
+    walker_outcome(rollout, walker, NODE_RESTORED);
+    return true;
+}
+
 void refresh_ended(struct rollout *rollout, struct walker *walker)
 {
-    (void)rollout;
     walker->fresh = true;
     walker->left_out = false;
-    walker->drained = false;
+    if (walker->undo_due)
+        refresh_made_good(rollout, walker);
 }

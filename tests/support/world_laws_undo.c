@@ -32,7 +32,8 @@ static bool undos_wait_for_a_hook(const struct world *world)
     return false;
 }
 
-/* 4. action = rollback undoes newest first (those already out before those that serve)... */
+/* 4. action = rollback undoes newest first (those already out before those that serve; who is restarted as a control comes in
+ * as it is before its turn)... */
 void law_4_newest_first(struct world *world, const struct action *action)
 {
     const struct ledger *this = ledger_of(world, action->node);
@@ -44,7 +45,7 @@ void law_4_newest_first(struct world *world, const struct action *action)
         const struct ledger *other = &world->ledgers[i];
 
         if (i == action->node || !other->touched || other->undone || other->settled ||
-            other->alone || !is_over(world, &other->last) || is_left_alone(world, other))
+            other->alone || other->refreshing || !is_over(world, &other->last) || is_left_alone(world, other))
             continue;
         if ((other->out && !this->out) ||
             (other->out == this->out && other->touch_number > this->touch_number))
