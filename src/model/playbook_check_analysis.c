@@ -65,8 +65,8 @@ static void check_keys(const struct place *place)
     if (source == ANALYSIS_HAPROXY && place->playbook->strategy.kind == STRATEGY_BLUE_GREEN &&
         place->analysis->compare == COMPARE_CONTROL)
         TELL(place, "compare",
-             "[%s]: after a switch the old side has no traffic that HAProxy could count; write compare = no and 'max', "
-             "or source = probe",
+             "[%s]: HAProxy counts traffic, and of blue and green one alone has it: the old side before the switch, the new one "
+             "after it, never both at once; write compare = no and 'max' or 'min', or source = probe, which asks both alike",
              place->section);
 }
 

@@ -76,6 +76,43 @@ test_a_link_that_is_cut_for_a_moment_costs_nothing() {
     serve 2.0
 }
 
+# web6 is the balancer of the first three: whom it sends traffic to stands in a file for each.
+behind_web6() {
+    playbook=$work/balanced.ini
+    {
+        cat playbooks/rolling.ini
+        cat <<'END'
+
+[balancer front]
+type  = command
+nodes = web6
+drain = echo drain >/var/tmp/front/$DEPLOYCTL_SERVER
+ready = echo ready >/var/tmp/front/$DEPLOYCTL_SERVER
+state = cat /var/tmp/front/$DEPLOYCTL_SERVER
+timeout = 2s
+END
+    } >"$playbook"
+    on web6 sh -c 'mkdir -p /var/tmp/front && cd /var/tmp/front && for i in 1 2 3; do echo ready >web$i; done && chmod -R a+rwX .'
+}
+test_a_balancer_that_is_cut_off_stops_it_names_who_is_out_and_resume_finishes() {
+    local playbook
+    behind_web6
+    remember_process web2 web3
+    trap '"$lab" heal web6' EXIT
+    LIMIT_S=180 begin_shop rollout --ref v2.0 --limit web1:web2:web3 --set strategy.batch=1 --set failure.action=pause
+    wait_said 'web1 +(activate|gate)'
+    "$lab" cut web6
+    ended 3
+    says 'web1 .*balancer front on web6: ' 'web1 .*left out of the balancers. traffic'
+    same_process web2 web3
+    "$lab" heal web6
+    [ "$(on web6 cat /var/tmp/front/web1 /var/tmp/front/web2 /var/tmp/front/web3 | paste -s -d ' ')" = "drain ready ready" ] ||
+        fail "somebody else was taken out, or web1 is in"
+    shop 0 resume --limit web1:web2:web3
+    serve 2.0 web1 web2 web3
+    [ "$(on web6 cat /var/tmp/front/web1 /var/tmp/front/web2 /var/tmp/front/web3 | sort -u)" = ready ] || fail "not all are in again"
+}
+
 test_a_rollback_that_fails_is_named() {
     # the release before is as it was staged, and the machine does not let it start any more
     trap "on web1 sh -c 'rm -r /run/systemd/system/shop.service.d && systemctl daemon-reload'" EXIT

@@ -49,21 +49,21 @@ deployctl() {
     [ $code = "$wanted" ] || fail "exit code $code, wanted $wanted"
 }
 
-# CODE VERB ARGUMENTS...: the same for a verb on the rolling playbook.
+# CODE VERB ARGUMENTS...: the same for a verb on the rolling playbook, or on $playbook.
 shop() {
     local wanted=$1 verb=$2
     shift 2
-    deployctl "$wanted" "$verb" -i "${inventory:-$work/inventory.ini}" "${quick[@]}" "$@" playbooks/rolling.ini
+    deployctl "$wanted" "$verb" -i "${inventory:-$work/inventory.ini}" "${quick[@]}" "$@" "${playbook:-playbooks/rolling.ini}"
 }
 
 # The same in the background, saying each phase, for tests that do something meanwhile. Its own group, so that signals act as from a terminal.
 begin_shop() {
     local verb=$1
     shift
-    echo "  \$ deployctl $verb $* playbooks/rolling.ini (in the background)"
+    echo "  \$ deployctl $verb $* ${playbook:-playbooks/rolling.ini} (in the background)"
     set -m
     timeout --foreground -k 5 "${LIMIT_S:-60}" "$program" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
-        playbooks/rolling.ini >"$output" 2>&1 </dev/null &
+        "${playbook:-playbooks/rolling.ini}" >"$output" 2>&1 </dev/null &
     background=$!
     set +m
 }

@@ -49,9 +49,9 @@ kill_etcd() {
     kill -KILL "$etcd_pid" 2>/dev/null
     while kill -0 "$etcd_pid" 2>/dev/null; do sleep 0.05; done
 }
-# ARG...: etcdctl as root.
+# ARG...: etcdctl as root, with time for a busy machine.
 ctl() {
-    ETCDCTL_API=3 etcdctl --endpoints "https://127.0.0.1:$etcd_port" --cacert "$place/tls/ca.pem" --cert "$place/tls/client.pem" \
+    ETCDCTL_API=3 etcdctl --command-timeout 60s --dial-timeout 30s --endpoints "https://127.0.0.1:$etcd_port" --cacert "$place/tls/ca.pem" --cert "$place/tls/client.pem" \
         --key "$place/tls/client.key" --user root:root-word "$@"
 }
 # A user `runner` who may write everything; password in $place/password.

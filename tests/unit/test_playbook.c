@@ -564,8 +564,9 @@ static void an_analysis_of_blue_green_compares_what_both_sides_have(void **state
                 "[analysis e]\n",
                 "shop.ini:26: key 'query' in [analysis a] names neither {slot}, {port} nor {release}, so the new "
                 "and the old side of a node would be the same; name one, or write compare = no\n"
-                "shop.ini:31: [analysis c]: after a switch the old side has no traffic that HAProxy could count; "
-                "write compare = no and 'max', or source = probe\n"
+                "shop.ini:31: [analysis c]: HAProxy counts traffic, and of blue and green one alone has it: the old side before "
+                "the switch, the new one after it, never both at once; write compare = no and 'max' or 'min', or "
+                "source = probe, which asks both alike\n"
                 "shop.ini:43: key 'min' in [analysis r]: requests a second are measured; write it like 20\n");
     parse(&parsed, WEB "type = blue-green\n[analysis a]\n");
     assert_null(strstr(parsed.told, "analysis"));
