@@ -151,6 +151,26 @@ static void law_7_commit(struct run *run, size_t node)
         law_broken(run->world, "law 7", "%s is committed and has not passed its gate", run->world->nodes[node].name);
 }
 
+/* And none gets traffic before its own gate. One that the run has only taken out may be put back as it was. */
+void laws_traffic(struct run *run, size_t node, bool in)
+{
+    struct world *world = run->world;
+    struct seen *seen = &run->seen[node];
+    struct traffic *traffic = &world->traffic[node];
+    tell("        %s: traffic %s", world->nodes[node].name, in ? "on" : "off");
+    if (in && traffic->out && (seen->touched || !seen->drained) && !seen->in)
+        law_broken(world, "law 7", "%s gets traffic and has not passed its gate", world->nodes[node].name);
+    if (!in && !traffic->out)
+        seen->drained = true;
+    traffic->out = !in;
+}
+
+static void law_7_drained(struct run *run, size_t node)
+{
+    if (run->world->plan->balanced && !run->world->traffic[node].out)
+        law_broken(run->world, "law 7", "%s is changed while it gets traffic", run->world->nodes[node].name);
+}
+
 /* --- 8. the journal holds an action before it happens --- */
 
 static void law_8_journal(struct run *run, size_t node, const char *verb)
@@ -204,6 +224,7 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
         law_3_budget(run, node);
         law_2_capacity(run, node);
         law_7_gates(run, node);
+        law_7_drained(run, node);
     } else {
         undo_asked(run, node);
     }
