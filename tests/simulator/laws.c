@@ -446,6 +446,9 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         snprintf(world->committed[index], sizeof(world->committed[index]), "%s", step->release);
         law_fence(world, node, step);
         break;
+    case MODEL_RETRACTED:
+        snprintf(world->committed[index], sizeof(world->committed[index]), "%s", is(node->before.was, "-") ? "" : node->before.was);
+        break;
     case MODEL_SERVES:
         law_fence(world, node, step);
         break;
