@@ -35,6 +35,8 @@ struct child {
     void *context;
     struct child *next;
     int signal_number;
+    bool timed_out;
+    struct child_work work;
 };
 
 struct loop {
@@ -70,7 +72,8 @@ static struct {
     struct runner *current;
     struct random luck, secrets;
     struct strbuf *story;
-    struct child_plan children;
+    child_work_fn *children;
+    void *children_context;
 } world;
 
 /* --- the heap --- */
@@ -140,7 +143,7 @@ void clock_begin(uint64_t seed, struct strbuf *story)
     world.runner_count = 0;
     world.current = NULL;
     world.story = story;
-    world.children = (struct child_plan){.ms = 100};
+    world.children = NULL;
     random_init(&world.luck, seed);
     random_init(&world.secrets, seed ^ 0x5eed);
 }
@@ -163,9 +166,10 @@ uint64_t luck_below(uint64_t bound)
     return random_below(&world.luck, bound);
 }
 
-void clock_plan_children(struct child_plan plan)
+void clock_watch_children(child_work_fn *fn, void *context)
 {
-    world.children = plan;
+    world.children = fn;
+    world.children_context = context;
 }
 
 bool telling(void)
@@ -481,9 +485,12 @@ static void child_ends(void *context)
     while (*link != child)
         link = &(*link)->next;
     *link = child->next;
-    struct child_result result = {.status = child->signal_number ? -1 : world.children.status,
-                                  .signal_number = child->signal_number,
-                                  .output = ""};
+    bool killed = child->signal_number || child->timed_out;
+    struct child_result result = {.status = killed ? -1 : child->work.status,
+                                  .signal_number = child->timed_out ? 9 : child->signal_number,
+                                  .timed_out = child->timed_out,
+                                  .output = killed ? "" : child->work.output};
+    result.output_length = strlen(result.output);
     child->fn(child->context, &result);
     free(child);
 }
@@ -491,12 +498,15 @@ static void child_ends(void *context)
 struct child *child_start(struct loop *loop, const char *const argv[], const char *const environment[],
                           int64_t timeout_ms, size_t output_max, child_fn *fn, void *context, struct err *err)
 {
-    (void)argv, (void)environment, (void)timeout_ms, (void)output_max, (void)err;
+    (void)output_max, (void)err;
     struct child *child = calloc(1, sizeof(*child));
     if (!child)
         return NULL;
-    *child = (struct child){.loop = loop, .fn = fn, .context = context, .next = loop->children};
-    child->timer = timer_start(loop, world.children.ms, child_ends, child);
+    *child = (struct child){.loop = loop, .fn = fn, .context = context, .next = loop->children, .work = {.ms = 100}};
+    if (world.children && !loop->runner->dead)
+        world.children(world.children_context, loop->runner, argv, environment, &child->work);
+    child->timed_out = timeout_ms && child->work.ms >= timeout_ms;
+    child->timer = timer_start(loop, child->timed_out ? timeout_ms : child->work.ms, child_ends, child);
     loop->children = child;
     return child;
 }

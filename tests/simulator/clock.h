@@ -45,11 +45,15 @@ void runner_pause(struct runner *runner, int64_t until);
 /* Its own wall clock. */
 void runner_jump(struct runner *runner, int64_t by_ms);
 
-/* What a child of a runner (a hook's command) does. Set before each world. */
-struct child_plan {
+/* What a child of a runner does: how long it takes, its exit status, what it prints. */
+struct child_work {
     int64_t ms;
     int status;
+    char output[64];
 };
-void clock_plan_children(struct child_plan plan);
+/* Asked when one starts; set after clock_begin. Without it a child takes 100 ms and says nothing. */
+typedef void child_work_fn(void *context, struct runner *runner, const char *const argv[], const char *const environment[],
+                           struct child_work *out);
+void clock_watch_children(child_work_fn *fn, void *context);
 
 #endif

@@ -151,6 +151,26 @@ static void law_7_commit(struct run *run, size_t node)
         law_broken(run->world, "law 7", "%s is committed and has not passed its gate", run->world->nodes[node].name);
 }
 
+/* And none gets traffic before its own gate. One that the run has only taken out may be put back as it was. */
+void laws_traffic(struct run *run, size_t node, bool in)
+{
+    struct world *world = run->world;
+    struct seen *seen = &run->seen[node];
+    struct traffic *traffic = &world->traffic[node];
+    tell("        %s: traffic %s", world->nodes[node].name, in ? "on" : "off");
+    if (in && traffic->out && (seen->touched || !seen->drained) && !seen->in)
+        law_broken(world, "law 7", "%s gets traffic and has not passed its gate", world->nodes[node].name);
+    if (!in && !traffic->out)
+        seen->drained = true;
+    traffic->out = !in;
+}
+
+static void law_7_drained(struct run *run, size_t node)
+{
+    if (run->world->plan->balanced && !run->world->traffic[node].out)
+        law_broken(run->world, "law 7", "%s is changed while it gets traffic", run->world->nodes[node].name);
+}
+
 /* --- 8. the journal holds an action before it happens --- */
 
 static void law_8_journal(struct run *run, size_t node, const char *verb)
@@ -204,6 +224,7 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
         law_3_budget(run, node);
         law_2_capacity(run, node);
         law_7_gates(run, node);
+        law_7_drained(run, node);
     } else {
         undo_asked(run, node);
     }
@@ -425,6 +446,9 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         snprintf(world->committed[index], sizeof(world->committed[index]), "%s", step->release);
         law_fence(world, node, step);
         break;
+    case MODEL_RETRACTED:
+        snprintf(world->committed[index], sizeof(world->committed[index]), "%s", is(node->before.was, "-") ? "" : node->before.was);
+        break;
     case MODEL_SERVES:
         law_fence(world, node, step);
         break;
@@ -510,6 +534,10 @@ void laws_world_ended(struct world *world)
         law_broken(world, "resume", "the resume when all is well ends with %d", first->exit_code);
     if (first->exit_code == 0 && (second->exit_code != 0 || second->open_found))
         law_broken(world, "resume", "%s a second time ends with %d", run_verb_name(second->verb), second->exit_code);
+    for (size_t i = 0; i < world->plan->node_count; i++)
+        if (world->plan->balanced && first->exit_code == 0 && first->open_found && world->traffic[i].out)
+            law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
+                       world->nodes[i].name);
     for (size_t i = 0; i < world->plan->node_count; i++)
         if (second->seen[i].switched && first->exit_code != 3)
             law_broken(world, "resume", "%s a second time changes %s", run_verb_name(second->verb), world->nodes[i].name);

@@ -101,6 +101,7 @@ enum model_event {
     MODEL_SWITCHED,    /* current points at the step's release */
     MODEL_SERVES,      /* the service runs its release */
     MODEL_COMMITTED,
+    MODEL_RETRACTED,   /* that commit is taken back */
     MODEL_MIGRATED,    /* the command's work is done */
     MODEL_UNMIGRATED,
     MODEL_REVERTED

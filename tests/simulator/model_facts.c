@@ -103,6 +103,7 @@ void step_retract(struct model_step *step)
     if (release && !was_good)
         release->sequence = 0;
     before->any = false;
+    node_happened(node, MODEL_RETRACTED, step);
     step_said(step, "ok", "the commit of release %s is taken back", step->release);
 }
 

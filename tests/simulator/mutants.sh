@@ -49,6 +49,7 @@ UNCONFIRMED 348
 UNDO_FORGOTTEN 85
 NEVER_WAKES 24
 CHANGES_UNTOLD 1
+NO_DRAIN 4
 ONE_CLASS 1693
 END
 echo "$killed mutants, each killed; the unchanged machine lives"

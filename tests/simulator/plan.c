@@ -25,7 +25,8 @@ const char *sim_fault_name(enum sim_fault_kind kind)
     static const char *const names[] = {
         [FAULT_LOST_REPLY] = "lost reply",   [FAULT_LOST_REQUEST] = "lost request",
         [FAULT_FAILS] = "step fails",        [FAULT_SLOW] = "slow step",
-        [FAULT_DEAF] = "deaf step",          [FAULT_NODE_DIES] = "host down",
+        [FAULT_DEAF] = "deaf step",          [FAULT_BALANCER_FAILS] = "balancer fails",
+        [FAULT_BALANCER_SILENT] = "balancer silent", [FAULT_NODE_DIES] = "host down",
         [FAULT_FROZEN] = "host frozen",      [FAULT_CUT] = "cut",
         [FAULT_SPLIT] = "split",             [FAULT_RESET] = "reset",
         [FAULT_ILL] = "ill",                 [FAULT_BAD_RELEASE] = "bad release",
@@ -36,12 +37,28 @@ const char *sim_fault_name(enum sim_fault_kind kind)
     return names[kind];
 }
 
+#define BALANCER_FAULTS (FAULT_BALANCER_SILENT - FAULT_DEAF) /* chosen apart: only some worlds have a balancer */
+
+static void choose_balancer(struct world_plan *plan, struct random *random)
+{
+    static const char *const verbs[] = {"drain", "ready", "state"};
+    plan->balanced = chance(random, 15);
+    for (uint64_t left = plan->balanced ? between(random, 0, 2) : 0; left > 0; left--)
+        plan->faults[plan->fault_count++] = (struct sim_fault){
+            .kind = chance(random, 50) ? FAULT_BALANCER_FAILS : FAULT_BALANCER_SILENT,
+            .node = (size_t)random_below(random, plan->node_count),
+            .verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))],
+            .nth = (uint32_t)between(random, 1, 3),
+        };
+}
+
 static void choose_fault(struct sim_fault *fault, const struct world_plan *plan, struct random *random)
 {
     static const char *const verbs[] = {"lock", "settle", "stage", "unpack", "activate", "activate", "activate",
                                         "commit", "finish", "probe", "renew", "migrate", "confirm"};
     static const char *const steps[] = {"stage", "unpack", "activate", "activate", "commit", "migrate"};
-    *fault = (struct sim_fault){.kind = (enum sim_fault_kind)random_below(random, FAULT_KINDS),
+    int kind = (int)random_below(random, FAULT_KINDS - BALANCER_FAULTS);
+    *fault = (struct sim_fault){.kind = (enum sim_fault_kind)(kind > FAULT_DEAF ? kind + BALANCER_FAULTS : kind),
                             .node = (size_t)random_below(random, plan->node_count),
                             .at_ms = (int64_t)between(random, 0, 90000),
                             .for_ms = (int64_t)between(random, 200, chance(random, 50) ? 8000 : 120000),
@@ -106,6 +123,7 @@ void plan_choose(struct world_plan *plan, uint64_t seed)
     for (size_t i = 0; i < plan->fault_count; i++)
         choose_fault(&plan->faults[i], plan, &random);
     plan->closing = chance(&random, 50) ? VERB_ABORT : VERB_RESUME;
+    choose_balancer(plan, &random);
 }
 
 /* --- smaller --- */
@@ -140,6 +158,7 @@ static bool simplify(struct world_plan *plan, size_t attempt)
     case 7: plan->batch = 1; return true;
     case 8: plan->max_unavailable = 1; return true;
     case 9: plan->forks = 1; return true;
+    case 10: plan->balanced = false; return true;
     default: return false;
     }
 }
@@ -171,6 +190,8 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_FAILS] = "fails:",
         [FAULT_SLOW] = "is slow:",
         [FAULT_DEAF] = "is slow and hears no signal but KILL:",
+        [FAULT_BALANCER_FAILS] = "the balancer refuses to do its",
+        [FAULT_BALANCER_SILENT] = "the balancer does not answer its",
         [FAULT_NODE_DIES] = "the host goes down",
         [FAULT_FROZEN] = "the host is frozen",
         [FAULT_CUT] = "the network is cut",
@@ -187,7 +208,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
     };
     bool run = fault->kind >= FAULT_RUNNER_DIES;
     strbuf_addf(out, "  %s%zu: %s", run ? "run " : "n", fault->node + 1, words[fault->kind]);
-    if (fault->kind <= FAULT_DEAF)
+    if (fault->kind < FAULT_NODE_DIES)
         strbuf_addf(out, " %s, time %" PRIu32, fault->verb, fault->nth);
     else
         strbuf_addf(out, " at %.1f s", (double)fault->at_ms / 1000);
@@ -199,11 +220,11 @@ void plan_tell(const struct world_plan *plan, struct strbuf *out)
     static const char *const actions[] = {"rollback", "pause", "stop"};
     strbuf_addf(out,
                 "%zu nodes, batch %" PRIu32 ", max_unavailable %" PRIu32 ", max_failures %" PRIu32 ", action %s, attempts %" PRIu32
-                "%s%s%s%s%s\n",
+                "%s%s%s%s%s%s\n",
                 plan->node_count, plan->batch, plan->max_unavailable, plan->max_failures, actions[plan->action],
                 plan->attempts, plan->skip ? ", unreachable skip" : "", plan->confirms ? ", confirm" : "",
                 plan->expand ? ", expand" : "", plan->irreversible ? ", irreversible" : "",
-                plan->contract ? ", contract" : "");
+                plan->contract ? ", contract" : "", plan->balanced ? ", a balancer" : "");
     for (size_t i = 0; i < plan->run_count; i++)
         strbuf_addf(out, "  run %zu: %s%s, %.1f s after the %s\n", i + 1, run_verb_name(plan->runs[i].verb),
                     plan->runs[i].release ? " of another release" : "", (double)plan->runs[i].at_ms / 1000,

@@ -35,6 +35,9 @@ static void write_playbook(const struct world_plan *plan, struct strbuf *out)
                 "[retry]\nattempts = %u\nstep_timeout = 40s\n",
                 plan->batch, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
                 plan->max_failures, plan->skip ? "skip" : "fail", actions[plan->action], plan->attempts);
+    if (plan->balanced)
+        strbuf_adds(out, "[balancer front]\ntype = command\non = runner\nserver = {node}\ndrain = drain\nready = ready\n"
+                         "state = state\ntimeout = 4s\ndrain_timeout = 6s\n");
     if (plan->expand)
         strbuf_addf(out, "[migration widen]\nrun = widen\nkind = expand\n%s", plan->has_down ? "down = narrow\n" : "");
     if (plan->irreversible)

@@ -3,6 +3,7 @@
  * DEPLOYCTL_WORLDS choose which and how many; world i has seed + i. A failing world is made smaller while it still breaks the same
  * law, and its story is printed. DEPLOYCTL_SECONDS: as many worlds as fit into that time. DEPLOYCTL_BRIEF: the seed alone.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,8 @@ int main(void)
     struct timespec began;
     bool fine = true;
     clock_gettime(CLOCK_MONOTONIC, &began);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20); /* the next world wants the memory again */
+    mallopt(M_TOP_PAD, 4 << 20);
 #ifdef DEPLOYCTL_MUTANTS
     rollout_mutant = (enum mutant)number_from("DEPLOYCTL_MUTANT", 0);
 #endif

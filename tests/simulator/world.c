@@ -18,7 +18,8 @@ static size_t index_of(const struct world *world, const struct model_node *node)
 
 /* --- faults that strike a step --- */
 
-static const struct sim_fault *strikes(struct world *world, size_t node, const char *verb, enum sim_fault_kind from, enum sim_fault_kind to)
+const struct sim_fault *world_strikes(struct world *world, size_t node, const char *verb, enum sim_fault_kind from,
+                                      enum sim_fault_kind to)
 {
     for (size_t i = 0; !world->healed_at && i < world->plan->fault_count; i++) {
         const struct sim_fault *fault = &world->plan->faults[i];
@@ -35,7 +36,7 @@ static const struct sim_fault *strikes(struct world *world, size_t node, const c
 static bool loses_reply(void *context, struct model_node *node, const char *verb)
 {
     struct world *world = context;
-    bool lost = strikes(world, index_of(world, node), verb, FAULT_LOST_REPLY, FAULT_LOST_REPLY);
+    bool lost = world_strikes(world, index_of(world, node), verb, FAULT_LOST_REPLY, FAULT_LOST_REPLY);
     if (lost)
         tell("%s: the connection is lost in place of the reply to %s", node->name, verb);
     return lost;
@@ -44,7 +45,7 @@ static bool loses_reply(void *context, struct model_node *node, const char *verb
 static bool loses_request(void *context, struct model_node *node, const char *verb)
 {
     struct world *world = context;
-    bool lost = strikes(world, index_of(world, node), verb, FAULT_LOST_REQUEST, FAULT_LOST_REQUEST);
+    bool lost = world_strikes(world, index_of(world, node), verb, FAULT_LOST_REQUEST, FAULT_LOST_REQUEST);
     if (lost)
         tell("%s: the connection is lost before it reads %s", node->name, verb);
     return lost;
@@ -53,7 +54,7 @@ static bool loses_request(void *context, struct model_node *node, const char *ve
 static void shape(void *context, struct model_node *node, struct model_step *step)
 {
     struct world *world = context;
-    const struct sim_fault *fault = strikes(world, index_of(world, node), step->request->verb, FAULT_FAILS, FAULT_DEAF);
+    const struct sim_fault *fault = world_strikes(world, index_of(world, node), step->request->verb, FAULT_FAILS, FAULT_DEAF);
     step->takes_ms = step->recorded ? 30 + (int64_t)luck_below(400) : 10 + (int64_t)luck_below(30);
     if (!fault)
         return;
@@ -342,6 +343,8 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
     outside_begin();
     make_nodes(world);
     network_begin(world->nodes, plan->node_count);
+    if (plan->balanced)
+        clock_watch_children(balancer_command, world);
     network_watch(&(struct network_watch){laws_asked, laws_answered, loses_reply, loses_request, world});
     if (!runs_prepare(world, &err)) {
         law_broken(world, "simulator", "%s", err.message);

@@ -28,6 +28,8 @@ enum sim_fault_kind {
     FAULT_FAILS,        /* verb, nth */
     FAULT_SLOW,         /* verb, nth: takes for_ms */
     FAULT_DEAF,         /* verb, nth: takes for_ms, ends by KILL only */
+    FAULT_BALANCER_FAILS,  /* verb, nth: of the balancer's commands for the node */
+    FAULT_BALANCER_SILENT, /* the same: no answer, done or not */
     FAULT_NODE_DIES,    /* at, for */
     FAULT_FROZEN,
     FAULT_CUT,
@@ -55,7 +57,7 @@ struct world_plan {
     uint64_t seed;
     size_t node_count, run_count, fault_count;
     uint32_t batch, max_unavailable, max_failures, attempts, forks;
-    bool skip, confirms;
+    bool skip, confirms, balanced;
     enum on_failure action;
     int64_t bake_s, boot_ms; /* boot: until a started release answers */
     int expand, contract, irreversible; /* 1: the playbook has such a migration */
@@ -74,6 +76,7 @@ const char *sim_fault_name(enum sim_fault_kind kind);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
+    bool drained; /* taken out of the balancer's traffic by this run */
     bool touched, goes_back, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
     uint32_t good_row, bad_row;
     int64_t up_since, failed_at;
@@ -116,6 +119,10 @@ struct world {
     size_t run_count;
     uint32_t strikes[STROKES_MAX], in_effect[FAULT_KINDS]; /* how often each kind made a difference */
     int64_t started_serving[NODES_MAX], healed_at;
+    struct traffic {
+        bool out;
+        int64_t empty_at; /* until when it has sessions */
+    } traffic[NODES_MAX];
     uint64_t settled_generation[NODES_MAX];
     char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */
     uint32_t migrated[3];
@@ -132,6 +139,13 @@ const char *release_new(int which);
 /* Runs it; false when a law was broken. `story` may be NULL. */
 bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story);
 
+/* The fault that strikes node's `verb` this time, of those kinds; NULL: none. */
+const struct sim_fault *world_strikes(struct world *world, size_t node, const char *verb, enum sim_fault_kind from,
+                                      enum sim_fault_kind to);
+
+/* balancer.c: one in front of all nodes, driven by commands on the runner. The clock's child_work_fn; its context is the world. */
+child_work_fn balancer_command;
+
 /* runs.c: the verb as cmd/ does it, on the real engine. Body of a runner. */
 struct parsed;
 void run_body(void *context);
@@ -145,6 +159,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
 void laws_answered(void *context, struct runner *runner, struct model_node *node, uint32_t id, const char *status,
                    uint64_t connection);
 void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
+/* The balancer lets traffic to the node, or no more. */
+void laws_traffic(struct run *run, size_t node, bool in);
 void laws_run_ended(struct run *run);
 void laws_world_ended(struct world *world);
 
