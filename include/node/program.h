@@ -11,15 +11,16 @@
 #define NODE_PROTOCOL 1
 
 extern const char node_program[]; /* NUL-terminated */
-extern const size_t node_program_length;
+extern const size_t node_program_length, node_program_lines;
 
-/* The command line for the long-lived channel: a POSIX shell that reads, from its stdin, a marker line, the program, and the marker
- * again, and then runs it. Works whatever the login shell (sh, bash, dash, ash, zsh, fish, csh). Static. */
+/* The command line for the long-lived channel: a POSIX shell that reads, from its stdin, a marker line, the number of the program's lines and the
+ * program, and then runs it. Nothing may be written after those before the ready line came: `head` may take more than it was asked for. Works
+ * whatever the login shell (sh, bash, dash, ash, zsh, fish, csh). Static. */
 const char *node_bootstrap(void);
-/* What is to be written first: marker, program, marker. `nonce`: 16 hex digits that also stand in the ready line, so that the noise of a
+/* What is to be written first: marker, number of lines, program. `nonce`: 16 hex digits that also stand in the ready line, so that the noise of a
  * start-up file cannot be taken for it. */
 struct node_boot {
-    char marker[24];
+    char head[48];
     size_t written; /* the caller's: how much of it is on its way */
 };
 void node_boot_init(struct node_boot *boot, const char nonce[17]);

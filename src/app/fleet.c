@@ -251,62 +251,79 @@ const struct service *member_instance(const struct member *member, const char *s
     return &member->service;
 }
 
+static int add_connections(struct fleet *fleet, struct err *err)
+{
+    struct ssh_settings ssh = {.handshakes_per_address = 8, .handshakes = 64};
+    int rc = loop_create(&fleet->loop, err);
+    if (rc == 0)
+        rc = ssh_context_create(&fleet->ssh, fleet->loop, &ssh, err);
+    if (rc == 0)
+        rc = http_client_create(&fleet->http, fleet->loop, err);
+    return rc;
+}
+
+/* The next one. `slot_of`: the slot of each node that is a side of its own; NULL: none is. */
+static int add_member(struct fleet *fleet, const struct inventory *inventory, const struct node *node, const size_t *slot_of, struct err *err)
+{
+    const struct playbook *playbook = fleet->playbook;
+    struct member *member = &fleet->members[fleet->count];
+    struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
+    int rc = 0;
+    member->node = node;
+    member->playbook = playbook;
+    if (playbook)
+        rc = service_of_node(&member->service, playbook, node, &fleet->arena, err);
+    if (rc == 0 && playbook && playbook->strategy.kind == STRATEGY_BLUE_GREEN)
+        rc = add_slots(fleet, member, slot_of, fleet->count, err);
+    if (rc < 0)
+        return rc;
+    settings.service = playbook ? &member->service : NULL;
+    for (size_t slot = 0; slot < SLOTS; slot++)
+        settings.slots[slot] = member->slots[slot];
+    settings.become = node->connection.become || (playbook && playbook->service.become);
+    target_of(&settings.target, node);
+    if ((rc = add_jump(&settings.target, node, inventory, &fleet->arena, 0, err)) < 0)
+        return rc;
+    member->session = session_create(&settings);
+    if (!member->session)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    fleet->count++;
+    return 0;
+}
+
+static int add_members(struct fleet *fleet, const struct inventory *inventory, const size_t *nodes, size_t count, struct err *err)
+{
+    const struct playbook *playbook = fleet->playbook;
+    size_t *slot_of = NULL, wrong;
+    int rc = 0;
+    fleet->members = arena_alloc(&fleet->arena, (count ? count : 1) * sizeof(*fleet->members));
+    if (!fleet->members)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    if (playbook && playbook_has_sides(playbook))
+        rc = slots_of_nodes(&slot_of, &wrong, playbook, inventory, nodes, count, &fleet->arena, err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = add_member(fleet, inventory, &inventory->nodes[nodes[i]], slot_of, err);
+    return rc;
+}
+
 int fleet_create(struct fleet **out, const struct inventory *inventory, const size_t *nodes,
                  size_t count, const struct playbook *playbook, struct err *err)
 {
     struct fleet *fleet = calloc(1, sizeof(*fleet));
-    int rc = 0;
     *out = NULL;
     if (!fleet)
         return err_set(err, ERR_MEMORY, "out of memory");
     arena_init(&fleet->arena);
     fleet->playbook = playbook;
-    fleet->members = arena_alloc(&fleet->arena, (count ? count : 1) * sizeof(*fleet->members));
-    if (!fleet->members) {
-        rc = err_set(err, ERR_MEMORY, "out of memory");
-        goto out;
-    }
-    struct ssh_settings ssh = {.handshakes_per_address = 8, .handshakes = 64};
-    if ((rc = loop_create(&fleet->loop, err)) < 0 ||
-        (rc = ssh_context_create(&fleet->ssh, fleet->loop, &ssh, err)) < 0 ||
-        (rc = http_client_create(&fleet->http, fleet->loop, err)) < 0)
-        goto out;
-    rc = add_dependencies(fleet, err);
-    if (rc < 0)
-        goto out;
-    size_t *slot_of = NULL, wrong;
-    bool slotted = playbook && playbook->strategy.kind == STRATEGY_BLUE_GREEN;
-    if (playbook && playbook_has_sides(playbook) &&
-        (rc = slots_of_nodes(&slot_of, &wrong, playbook, inventory, nodes, count, &fleet->arena, err)) < 0)
-        goto out;
-    for (size_t i = 0; i < count; i++) {
-        struct member *member = &fleet->members[i];
-        struct session_settings settings = {.loop = fleet->loop, .ssh = fleet->ssh};
-        member->node = &inventory->nodes[nodes[i]];
-        member->playbook = playbook;
-        if (playbook && (rc = service_of_node(&member->service, playbook, member->node, &fleet->arena, err)) < 0)
-            goto out;
-        settings.service = playbook ? &member->service : NULL;
-        if (slotted && (rc = add_slots(fleet, member, slot_of, i, err)) < 0)
-            goto out;
-        for (size_t slot = 0; slot < SLOTS; slot++)
-            settings.slots[slot] = member->slots[slot];
-        settings.become =
-            member->node->connection.become || (playbook && playbook->service.become);
-        target_of(&settings.target, member->node);
-        if ((rc = add_jump(&settings.target, member->node, inventory, &fleet->arena, 0, err)) < 0)
-            goto out;
-        member->session = session_create(&settings);
-        if (!member->session) {
-            rc = err_set(err, ERR_MEMORY, "out of memory");
-            goto out;
-        }
-        fleet->count++;
-    }
-    rc = add_fronts(fleet, inventory, err);
+    int rc = add_connections(fleet, err);
+    if (rc == 0)
+        rc = add_dependencies(fleet, err);
+    if (rc == 0)
+        rc = add_members(fleet, inventory, nodes, count, err);
+    if (rc == 0)
+        rc = add_fronts(fleet, inventory, err);
     if (rc == 0 && playbook && playbook->discovery_count)
         rc = discoveries_create(&fleet->discoveries, fleet, inventory, err);
-out:
     if (rc < 0)
         fleet_free(fleet);
     else

@@ -165,6 +165,7 @@ struct ssh {
     struct strbuf seen; /* before keys are agreed on */
     size_t seen_at;
     bool input_ended, transport_dead;
+    bool drained; /* nothing is left in the socket: it is not asked again before the loop says that something came */
     int transport_errno;
     int64_t last_in_ms;
     uint64_t bytes_in, bytes_out;

@@ -43,6 +43,9 @@ static ssize_t socket_receive(struct ssh *ssh, void *buffer, size_t length)
 {
     int on = 1;
     ssize_t got;
+    if (ssh->drained) {
+        return -EAGAIN;
+    }
     do {
         got = recv(ssh->fd, buffer, length, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
@@ -51,9 +54,12 @@ static ssize_t socket_receive(struct ssh *ssh, void *buffer, size_t length)
         ssh->last_in_ms = loop_now_ms(ssh->shared->loop);
         /* The kernel takes the option back after a while: asked for again each time. */
         setsockopt(ssh->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+        ssh->drained = (size_t)got < length;
     } else if (got == 0) {
         ssh->input_ended = true;
-    } else if (errno != EAGAIN) {
+    } else if (errno == EAGAIN) {
+        ssh->drained = true;
+    } else {
         ssh->transport_errno = errno;
     }
     return got < 0 ? -errno : got;
@@ -195,6 +201,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct ssh *ssh = poll->data;
     (void)events;
+    ssh->drained = false;
     if (status < 0) {
         /* libuv stops a handle that reports an error; the next recv says which. */
         ssh->poll_events = 0;
@@ -220,6 +227,7 @@ int transport_watch(struct ssh *ssh)
     }
     ssh->poll->data = ssh;
     ssh->poll_events = 0;
+    ssh->drained = false;
     return 0;
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# embed.sh FILE: prints a C file with the program FILE as bytes: `node_program` and `node_program_length`. Comment lines, empty lines
+# embed.sh FILE: prints a C file with the program FILE as bytes: `node_program`, `node_program_length` and `node_program_lines`. Comment lines, empty lines
 # and leading blanks stay behind, so that less travels; FILE therefore has no here-documents and no such lines inside its strings.
 set -eu
 file=$1
@@ -18,3 +18,4 @@ cat <<'END'
 0};
 const size_t node_program_length = sizeof(node_program) - 1;
 END
+printf 'const size_t node_program_lines = %s;\n' "$(($(printf '%s\n' "$text" | wc -l)))"

@@ -68,7 +68,7 @@ IFS='
 nl='
 '
 protocol=1
-# The same constant as node_bootstrap() in src/node/program.c.
+# How the program starts itself again under sudo, with a request right behind it: by `read`, which takes no byte too many.
 # shellcheck disable=SC2016
 bootstrap='IFS= read -r m;p=$(while IFS= read -r l;do case $l in ("$m")break;;esac;printf "%s\n" "$l";done);eval "$p"'
 

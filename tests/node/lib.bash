@@ -1,6 +1,7 @@
 # What the node's tests stand on: a session over pipes, requests and replies, packages. Sourced by bash.
 program=$here/../../src/node/node.sh
-bootstrap=$(sed -n "s/^bootstrap='\(.*\)'\$/\1/p" "$program")
+# The C constant, its parts put together and unquoted.
+bootstrap=$(sed -n '/^#define BOOTSTRAP/,/[^\\]$/p' "$here/../../src/node/program.c" | sed -n 's/^ *"\(.*\)" *\\*$/\1/p' | tr -d '\n' | sed 's/\\\(["\\]\)/\1/g')
 nonce=0123456789abcdef
 
 # --- running a test ---
@@ -64,9 +65,9 @@ expect() {
 # --- sessions ---
 
 boot_text() {
-    echo "boot-$nonce"
-    sed -e 's/^[[:blank:]]*//' -e '/^#/d' -e '/^$/d' "$program"
-    echo "boot-$nonce"
+    local text
+    text=$(sed -e 's/^[[:blank:]]*//' -e '/^#/d' -e '/^$/d' "$program")
+    printf 'boot-%s\n%s\n%s\n' "$nonce" $(($(printf '%s\n' "$text" | wc -l))) "$text"
 }
 
 node_pids=()
