@@ -187,6 +187,15 @@ static bool takes_commit_back(struct worker *worker)
     return undoes && !settings->sides && facts_take_back(&worker->facts, settings->chain, &worker->previous);
 }
 
+static int check_way_back(const struct worker *worker, struct err *err)
+{
+    const struct engine *engine = worker->engine;
+    bool goes_back = engine->settings->kind == RUN_ROLLOUT && engine->playbook->failure.action != FAILURE_STOP;
+    return goes_back && !engine->settings->sides && !engine->settings->resumes
+               ? facts_check_way_back(&worker->facts, worker->target, err)
+               : 0;
+}
+
 static void facts_came(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -201,7 +210,7 @@ static void facts_came(void *context, const struct reply *reply)
     if (worker->has_facts)
         facts_release(&worker->facts);
     worker->has_facts = true;
-    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0) {
+    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0 || check_way_back(worker, &err) < 0) {
         step_end(worker, DONE_REFUSED, err.message);
         return;
     }

@@ -1295,6 +1295,14 @@ read_current() {
     fi
 }
 
+# 20261120T101112Z-1a2b3c4d5e6f
+is_release_id() {
+    case $1 in
+    [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z-????????????) ;;
+    *) return 1 ;;
+    esac
+}
+
 is_complete() {
     [ -d "$s_root/releases/$1" ] && [ -f "$state/manifests/$1" ]
 }
@@ -2124,6 +2132,8 @@ prune() {
         case $listed in
         "$current" | "$previous" | "$newest_failed" | "$v_release" | "$v_previous") continue ;;
         esac
+        # What another tool has put there is not ours to remove.
+        [ "$release_state" != incomplete ] || is_release_id "$listed" || continue
         [ ! -e "$state/good/$listed.pinned" ] && ! is_pinned "$listed" && ! slot_has "$listed" && ! was_good_before "$listed" || continue
         if remove_release "$listed" 2>&1; then
             value pruned "$listed"
