@@ -139,6 +139,8 @@ void engine_withdraw_failed(struct engine *engine, size_t node);
 /* Waves are judged: engine_judge.c. Figures are taken from when a wave begins to bake until something else begins. */
 bool engine_judges(const struct engine *engine);
 void engine_judge_note(struct engine *engine, const struct note *note);
+/* What the playbook is called in `deployctl resume NAME`. */
+const char *engine_playbook_name(const struct engine *engine);
 /* What became of each node, and the last sentence: engine_report.c. */
 void engine_report_note(struct engine *engine, const struct note *note);
 /* For dependencies_on_change. */

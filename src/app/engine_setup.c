@@ -62,7 +62,7 @@ static int check_open(const struct worker *worker, struct err *err)
 {
     const struct engine *engine = worker->engine;
     const struct facts *facts = &worker->facts;
-    const char *service = engine->playbook->service.name;
+    const char *service = engine_playbook_name(engine);
     if (engine->settings->kind != RUN_ROLLOUT || engine->settings->resumes || !facts->open_rollout)
         return 0;
     return err_set(err, ERR_REFUSED,
