@@ -2260,17 +2260,19 @@ lead_history() {
         $1 != "1" || NF < 8 { next }
         $5 == "rollout" && $6 == "begin" {
             order[++count] = $3
-            id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; result[$3] = "open"
+            id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; kind[$3] = $8; result[$3] = "open"
             who[$3] = NF > 8 ? text_from(9) : "-"
             gsub(/ /, "_", who[$3])
             next
         }
         !($3 in id) { next }
         $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" || $6 == "held" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
-        END { for (i = 1; i <= count; i++) { g = order[i]; print id[g], start[g], stop[g], who[g], release[g], result[g] } }
+        END { for (i = 1; i <= count; i++) { g = order[i]; print kind[g], id[g], start[g], stop[g], who[g], release[g], result[g] } }
     ' | tail -n "$v_lines" >"$tmp/history.$id"
     while IFS= read -r line; do
+        history_kind=${line%% *} line=${line#* }
         value rollout "$line"
+        value kind "${line%% *} $history_kind"
     done <"$tmp/history.$id"
     rm -f -- "$tmp/history.$id"
     reply ok history
