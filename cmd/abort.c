@@ -78,7 +78,7 @@ static int undo_what_is_done(struct run *run, const struct live_run *live)
 /* Its own word, from the nodes' journals. */
 static int tell_end(struct run *run, const struct live_run *live)
 {
-    const char *service = run->inputs.playbook.service.name;
+    const char *playbook = run->options->arguments[0];
     struct run_end end;
     int signal_number = run_end_ask(&end, run->fleet, run->options->forks, live->rollout);
     if (signal_number)
@@ -90,15 +90,15 @@ static int tell_end(struct run *run, const struct live_run *live)
         fprintf(stderr,
                 "deployctl: rollout %s was done before it could be undone, and %s has begun since; `deployctl "
                 "rollback %s` goes back\n",
-                live->rollout, end.next, service);
+                live->rollout, end.next, playbook);
         return EXIT_REFUSED;
     }
     if (!end.known && end.next[0])
         fprintf(stderr, "deployctl: rollout %s was superseded by %s, see `deployctl status %s`\n", live->rollout,
-                end.next, service);
+                end.next, playbook);
     else if (!end.known || strcmp(end.result, rollout_result_name(RESULT_NEEDS_CARE)) == 0)
         fprintf(stderr, "deployctl: rollout %s: %s; see `deployctl status %s`\n", live->rollout,
-                end.known ? end.result : "it has ended, and no node knows how", service);
+                end.known ? end.result : "it has ended, and no node knows how", playbook);
     else
         run_say(run, "rollout %s of %s: %s", live->rollout, live->holder, done ? "undone" : end.result);
     return !end.known || strcmp(end.result, rollout_result_name(RESULT_NEEDS_CARE)) == 0 ? EXIT_NEEDS_CARE : EXIT_DONE;

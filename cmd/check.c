@@ -108,6 +108,19 @@ static void look_beside(struct inputs *inputs, struct faults *out)
     }
 }
 
+/* A variable that no node has keeps nothing apart. */
+static void check_spread(struct inputs *inputs, struct faults *out)
+{
+    const char *spread = inputs->playbook.strategy.spread;
+    size_t without = 0;
+    for (size_t i = 0; spread && i < inputs->node_count; i++)
+        without += !node_variable(&inputs->inventory.nodes[inputs->nodes[i]], spread);
+    if (without)
+        faults_add(out, inputs->playbook_path, playbook_line(&inputs->playbook, "strategy", "spread"),
+                   "spread = %s: %zu of %zu nodes have no such variable, and count as one %s of their own", spread, without,
+                   inputs->node_count, spread);
+}
+
 static void print_warnings(struct inputs *inputs, bool json)
 {
     struct faults warnings;
@@ -116,6 +129,7 @@ static void print_warnings(struct inputs *inputs, bool json)
     look_beside(inputs, &warnings);
     for (size_t i = 0; i < inputs->node_count; i++)
         node_tell_unread(&inputs->inventory.nodes[inputs->nodes[i]], inputs->inventory.file, &warnings);
+    check_spread(inputs, &warnings);
     const char *trouble = source_trouble(inputs, &line);
     if (trouble)
         faults_add(&warnings, inputs->playbook_path, line, "%s", trouble);

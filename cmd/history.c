@@ -14,7 +14,7 @@
 
 /* One rollout, as the nodes' journals tell it together. */
 struct past {
-    const char *id, *who, *release;
+    const char *id, *kind, *who, *release; /* kind: rollout, rollback or abort */
     int64_t start, end; /* epoch seconds; end 0: open on some node */
     size_t nodes, open;
     const char *result; /* the worst that a node noted */
@@ -70,6 +70,15 @@ static void add_line(struct reading *reading, const char *line)
     past->nodes++;
 }
 
+/* `ID KIND`, behind the rollout's line. */
+static void add_kind(struct reading *reading, const char *line)
+{
+    size_t length = strcspn(line, " ");
+    for (size_t i = 0; i < reading->count; i++)
+        if (strlen(reading->items[i].id) == length && memcmp(reading->items[i].id, line, length) == 0 && line[length])
+            reading->items[i].kind = arena_strdup(&reading->run->inputs.arena, line + length + 1);
+}
+
 static void build(void *context, struct session *session, size_t member)
 {
     struct reading *reading = context;
@@ -87,9 +96,12 @@ static void answer(void *context, size_t member, const struct reply *reply, cons
         reading->unanswered++;
         return;
     }
-    for (size_t i = 0; i < reply->value_count; i++)
+    for (size_t i = 0; i < reply->value_count; i++) {
         if (strcmp(reply->values[i].key, "rollout") == 0)
             add_line(reading, reply->values[i].value);
+        else if (strcmp(reply->values[i].key, "kind") == 0)
+            add_kind(reading, reply->values[i].value);
+    }
 }
 
 static int newest_first(const void *left, const void *right)
@@ -117,16 +129,16 @@ static const char *result_of(const struct past *past)
 static void print_text(const struct reading *reading, size_t count)
 {
     /* A rollout's id begins with its time, so the time stands apart only when asked for. */
-    static const char *const headings[] = {"rollout", "result", "took", "nodes", "release", "who", "started"};
+    static const char *const headings[] = {"rollout", "kind", "result", "took", "nodes", "release", "who", "started"};
     struct table table;
-    table_init(&table, headings, reading->run->options->verbose ? 7 : 6);
+    table_init(&table, headings, reading->run->options->verbose ? 8 : 7);
     for (size_t i = 0; i < count; i++) {
         const struct past *past = &reading->items[i];
         char started[32], took[DURATION_TEXT_MAX] = "", nodes[24];
         snprintf(nodes, sizeof(nodes), "%zu", past->nodes);
         if (!past->open)
             duration_format(took, past->end > past->start ? (past->end - past->start) * 1000 : 0);
-        const char *cells[] = {past->id, result_of(past), took, nodes,
+        const char *cells[] = {past->id, past->kind ? past->kind : "", result_of(past), took, nodes,
                                past->mixed ? "several" : past->release, past->who,
                                time_text(started, past->start)};
         table_row(&table, cells);
@@ -139,8 +151,8 @@ static void print_json(const struct reading *reading, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct past *past = &reading->items[i];
-        json_t *line = json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:s?, s:s, s:s}", "v", 1, "event",
-                                 "history", "rollout", past->id, "start", (json_int_t)past->start, "end",
+        json_t *line = json_pack("{s:i, s:s, s:s, s:s?, s:I, s:I, s:i, s:s?, s:s, s:s}", "v", 1, "event",
+                                 "history", "rollout", past->id, "kind", past->kind, "start", (json_int_t)past->start, "end",
                                  (json_int_t)past->end, "nodes", (int)past->nodes, "release",
                                  past->mixed ? NULL : past->release, "result", result_of(past), "who",
                                  past->who);

@@ -30,7 +30,7 @@ static int pause_once(struct run *run)
         run_say(run,
                 "nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
                 "`deployctl abort %s` undoes it",
-                open.rollout, service, service);
+                open.rollout, run->options->arguments[0], run->options->arguments[0]);
     else
         run_say(run, "nothing to pause: no rollout of %s is open", service);
     return EXIT_DONE;

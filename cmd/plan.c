@@ -55,8 +55,9 @@ static void judge(const struct run *run, size_t index, const struct err *fallbac
     if (node->facts.lock_holder && !node->facts.lock_expired)
         err_set(&out->refusal, ERR_REFUSED, "locked by %s, rollout %s", node->facts.lock_holder,
                 node->facts.lock_rollout ? node->facts.lock_rollout : "unknown");
-    else
-        facts_check(&node->facts, service, become, needed, &out->refusal);
+    else if (facts_check(&node->facts, service, become, needed, &out->refusal) == 0 && !run->has_sides &&
+             run->inputs.playbook.failure.action != FAILURE_STOP)
+        facts_check_way_back(&node->facts, run->targets[index], &out->refusal);
     if (!out->refusal.code && fallback->code)
         out->refusal = *fallback;
     if (!out->refusal.code && node->traffic_error.code)

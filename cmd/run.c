@@ -252,7 +252,7 @@ int run_leaders(struct run *run)
 
 static int check_begun(const struct run *run, enum sides_for what, struct err *err)
 {
-    const char *service = run->inputs.playbook.service.name;
+    const char *service = run->options->arguments[0];
     if (run->options->limit)
         return err_set(err, ERR_REFUSED, "blue-green switches the whole service; leave --limit out");
     if (run->sides.begun && what == SIDES_FOR_NEW)
@@ -460,6 +460,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .half_committed = run->half_committed,
         .rollout = run->rollout,
         .holder = run->holder,
+        .playbook_name = run->options->arguments[0],
         .description = description,
         .waves = run->waves,
         .only_stale = kind == RUN_ROLLOUT && !resumes && run->options->only_stale,

@@ -21,7 +21,7 @@ static const char *state_of(const struct surveyed *node)
 }
 
 /* What a person should know of this node beside its release and health. */
-static void note_of(struct strbuf *out, const struct surveyed *node, const char *service, const char *fleet_release)
+static void note_of(struct strbuf *out, const struct surveyed *node, const char *playbook, const char *fleet_release)
 {
     const struct facts *facts = &node->facts;
     if (!node->answered) {
@@ -48,7 +48,7 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
         strbuf_addf(out, ", asked to %s", facts->wish);
     if (facts->held && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s is %s; `deployctl promote %s` goes on, `deployctl abort %s` undoes it",
-                    out->length ? "; " : "", facts->open_rollout, facts->open_step, service, service);
+                    out->length ? "; " : "", facts->open_rollout, facts->open_step, playbook, playbook);
     else if (facts->open_rollout && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
                     facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
@@ -94,7 +94,7 @@ static void print_text(const struct run *run)
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node, run->inputs.playbook.service.name, fleet_release);
+        note_of(&note, node, run->options->arguments[0], fleet_release);
         const char *cells[] = {run->fleet->members[i].node->name,
                                node->facts.current,
                                state_of(node),
@@ -150,7 +150,7 @@ static void print_json(const struct run *run)
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node, run->inputs.playbook.service.name, fleet_release);
+        note_of(&note, node, run->options->arguments[0], fleet_release);
         json_t *line = json_pack(
             "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:b}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",

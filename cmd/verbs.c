@@ -206,7 +206,9 @@ const struct verb verbs[] = {
     {"exec", "run a command on nodes", "PATTERN -- COMMAND [ARGUMENT...]",
      SELECT " forks timeout " SHOW,
      "Runs the command on every node of the pattern, at most --forks at once. Each\n"
-     "line of output carries its node's name; lines are never mixed.\n"
+     "line of output carries its node's name; lines are never mixed. Of one node the\n"
+     "last 10000 lines or 256 KiB are told. The command reads nothing: its input is\n"
+     "empty.\n"
      "\n"
      "Exit codes:\n"
      "  0    the command succeeded on every node\n"

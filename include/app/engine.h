@@ -48,6 +48,7 @@ struct engine_settings {
     bool half_committed;         /* some of those runs' nodes have committed, not all: a failure takes their commits back, too */
     const char *rollout;         /* id of this run */
     const char *holder;          /* who, for locks and journals: one line */
+    const char *playbook_name;   /* as the command line has it, for what to do next; NULL: the service's name */
     const char *description;     /* for the roster */
     struct waves waves;          /* indices of members; their rules hold for a rollout */
     bool only_stale;             /* a node that is at its target stays, however healthy it is */

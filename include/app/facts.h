@@ -62,6 +62,7 @@ struct commit_fact {
 struct facts {
     struct arena arena;
     const char *current;  /* release id; NULL: none */
+    const char *current_state; /* the link `current`: ok, none, dangling, foreign (leads elsewhere), not-a-link */
     bool current_good;    /* committed */
     const char *previous; /* where a rollback would go; NULL: nowhere */
     struct commit_fact committed; /* the last commit, when it can be taken back; else its release is NULL */
@@ -118,6 +119,10 @@ bool reverted_sentence(const char *text, struct strbuf *out);
  * do. `needed_bytes`: what staging takes, 0 when nothing is staged. */
 int facts_check(const struct facts *facts, const struct service *service, bool become,
                 uint64_t needed_bytes, struct err *err);
+
+/* What a rollout to `target` that fails would have to go back to, and cannot: what `current` leads to was staged by nobody here, e.g. by another tool.
+ * 0, or ERR_REFUSED with a sentence that says what to do. */
+int facts_check_way_back(const struct facts *facts, const char *target, struct err *err);
 
 /* What undoing goes back to: what runs, or what was committed last when an earlier run left something uncommitted. NULL: to no release. */
 const char *facts_release_before(const struct facts *facts);

@@ -147,6 +147,10 @@ bool engine_refreshes(const struct engine *engine);
 void engine_judge_note(struct engine *engine, const struct note *note);
 /* Breakers: engine_breakers.c */
 void engine_report_breaker(struct engine *engine, const struct note *note);
+/* What the playbook is called in `deployctl resume NAME`. */
+const char *engine_playbook_name(const struct engine *engine);
+/* What became of each node, and the last sentence: engine_report.c. */
+void engine_report_note(struct engine *engine, const struct note *note);
 /* For dependencies_on_change. */
 void engine_dependency_changed(void *context, const struct dependency *dependency,
                                enum breaker_state state, const char *cause);

@@ -184,6 +184,11 @@ void engine_report_note(struct engine *engine, const struct note *note)
 
 /* --- the end --- */
 
+const char *engine_playbook_name(const struct engine *engine)
+{
+    return engine->settings->playbook_name ? engine->settings->playbook_name : engine->playbook->service.name;
+}
+
 struct counts {
     size_t of[NODE_OUTCOMES];
 };
@@ -191,7 +196,7 @@ struct counts {
 static void what_to_do(struct strbuf *out, struct engine *engine, struct worker *worker,
                        const struct node_view *view)
 {
-    const char *service = engine->playbook->service.name;
+    const char *service = engine_playbook_name(engine);
     const char *node = worker->member->node->name;
     const char *trouble = worker->trouble[0] ? worker->trouble : "";
     switch (view->outcome) {
@@ -242,7 +247,7 @@ static void report_node(struct engine *engine, struct worker *worker, struct cou
     what_to_do(&advice, engine, worker, &view);
     if (engine->fleet->balancers && !engine->settings->sides && balancers_holds_out(engine->fleet->balancers, worker->index))
         strbuf_addf(&advice, "%sit is left out of the balancers' traffic: see `deployctl status %s`",
-                    advice.length ? "; " : "", engine->playbook->service.name);
+                    advice.length ? "; " : "", engine_playbook_name(engine));
     struct record record = {.kind = RECORD_OUTCOME,
                             .node = worker->index,
                             .outcome = node_outcome_name(view.outcome),
@@ -275,12 +280,12 @@ static void add_data(struct strbuf *out, const struct engine *engine)
         strbuf_addf(out,
                     "; past the point of no return nothing is rolled back: mend the release and roll out again, or "
                     "`deployctl rollback %s --past-point-of-no-return REASON`",
-                    engine->playbook->service.name);
+                    engine_playbook_name(engine));
 }
 
 static void result_sentence(struct strbuf *out, const struct engine *engine, const struct counts *counts)
 {
-    const char *service = engine->playbook->service.name;
+    const char *service = engine_playbook_name(engine);
     struct strbuf list;
     strbuf_init(&list, 512);
     list_counts(&list, counts);

@@ -66,7 +66,7 @@ static int check_open(const struct worker *worker, struct err *err)
 {
     const struct engine *engine = worker->engine;
     const struct facts *facts = &worker->facts;
-    const char *service = engine->playbook->service.name;
+    const char *service = engine_playbook_name(engine);
     if (engine->settings->kind != RUN_ROLLOUT || engine->settings->resumes || !facts->open_rollout)
         return 0;
     return err_set(err, ERR_REFUSED,
@@ -188,6 +188,15 @@ static bool takes_commit_back(struct worker *worker)
     return undoes && goes && facts_take_back(&worker->facts, settings->chain, &worker->previous);
 }
 
+static int check_way_back(const struct worker *worker, struct err *err)
+{
+    const struct engine *engine = worker->engine;
+    bool goes_back = engine->settings->kind == RUN_ROLLOUT && engine->playbook->failure.action != FAILURE_STOP;
+    return goes_back && !engine->settings->sides && !engine->settings->resumes
+               ? facts_check_way_back(&worker->facts, worker->target, err)
+               : 0;
+}
+
 static void facts_came(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -202,7 +211,7 @@ static void facts_came(void *context, const struct reply *reply)
     if (worker->has_facts)
         facts_release(&worker->facts);
     worker->has_facts = true;
-    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0) {
+    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0 || check_way_back(worker, &err) < 0) {
         step_end(worker, DONE_REFUSED, err.message);
         return;
     }

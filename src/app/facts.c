@@ -23,6 +23,7 @@ struct fact_key {
 };
 static const struct fact_key fact_keys[] = {
     {"current", FACT_TEXT, offsetof(struct facts, current)},
+    {"current_state", FACT_TEXT, offsetof(struct facts, current_state)},
     {"current_good", FACT_YES, offsetof(struct facts, current_good)},
     {"previous", FACT_TEXT, offsetof(struct facts, previous)},
     {"chain", FACT_TEXT, offsetof(struct facts, chain)},
@@ -366,10 +367,32 @@ const struct migration_fact *facts_crossed(const struct facts *facts, const char
     return NULL;
 }
 
+static bool has_state(const struct facts *facts, const char *name)
+{
+    return facts->current_state && strcmp(facts->current_state, name) == 0;
+}
+
+int facts_check_way_back(const struct facts *facts, const char *target, struct err *err)
+{
+    const char *before = facts_release_before(facts);
+    enum release_state state = RELEASE_INCOMPLETE;
+    bool stays = target && facts->current && facts->current_good && strcmp(facts->current, target) == 0;
+    bool leads = has_state(facts, "foreign") || (has_state(facts, "ok") && before);
+    if (!leads || stays || (before && facts_has(facts, before, &state) && state != RELEASE_INCOMPLETE))
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "current leads to %s, which no rollout has staged here: a failure could not go back to it; remove that link "
+                   "(what runs, runs on), or go without a way back: --set failure.action=stop",
+                   before ? before : "elsewhere");
+}
+
 int facts_check(const struct facts *facts, const struct service *service, bool become,
                 uint64_t needed_bytes, struct err *err)
 {
     char needed[DURATION_TEXT_MAX], available[DURATION_TEXT_MAX];
+    if (has_state(facts, "not-a-link"))
+        return err_set(err, ERR_REFUSED, "%s/current is a folder or file, not a link, and a release is switched by that link; move it away",
+                       service->root);
     if (become && facts->sudo && strcmp(facts->sudo, "ok") != 0)
         return err_set(err, ERR_REFUSED,
                        "sudo: %s; give the login user a NOPASSWD rule, or set become = no",

@@ -98,6 +98,12 @@ static bool remember_place(struct parse *parse, const char *section, const char 
     return true;
 }
 
+/* As people write it who know other files: `8080 ; the port`. */
+static bool ends_in_comment(const char *value)
+{
+    return strstr(value, " ;") || strstr(value, " #");
+}
+
 /* One `key = value`; `section` is the whole name for messages, `kind` the table's. */
 static void apply_entry(struct parse *parse, const char *section, const char *kind, void *base,
                         const struct ini_entry *entry)
@@ -124,8 +130,9 @@ static void apply_entry(struct parse *parse, const char *section, const char *ki
     if (code == ERR_MEMORY)
         parse->out_of_memory = true;
     else if (code < 0)
-        faults_add(parse->faults, parse->file, entry->line, "key '%s' in [%s]: %s", key->key,
-                   section, err.message);
+        faults_add(parse->faults, parse->file, entry->line, "key '%s' in [%s]: %s%s", key->key,
+                   section, err.message,
+                   ends_in_comment(entry->value) ? "; a comment stands on a line of its own" : "");
 }
 
 static void apply_defaults(struct parse *parse, const char *section, void *base)

@@ -63,6 +63,10 @@ static void check_source(const struct check *check)
     if (check->playbook->source.kind == SOURCE_GIT && check->playbook->source.ref &&
         *check->playbook->source.ref == '-')
         TELL(check, "source", "ref", "key 'ref' in [source]: a revision does not begin with '-'");
+    if (check->playbook->source.kind == SOURCE_GIT && check->playbook->source.ref &&
+        (strstr(check->playbook->source.ref, " #") || strstr(check->playbook->source.ref, " ;")))
+        TELL(check, "source", "ref", "key 'ref' in [source]: '%.100s' is no revision; a comment stands on a line of its own",
+             check->playbook->source.ref);
     if (check->playbook->source.location && is_remote(check->playbook->source.location))
         TELL(check, "source", keys[check->playbook->source.kind],
              "key '%s' in [source]: '%.100s' is not on this machine, and nothing is fetched; %s and give its path",

@@ -1369,6 +1369,14 @@ read_current() {
     fi
 }
 
+# 20261120T101112Z-1a2b3c4d5e6f
+is_release_id() {
+    case $1 in
+    [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z-????????????) ;;
+    *) return 1 ;;
+    esac
+}
+
 is_complete() {
     [ -d "$s_root/releases/$1" ] && [ -f "$state/manifests/$1" ]
 }
@@ -2244,6 +2252,8 @@ prune() {
         case $listed in
         "$current" | "$previous" | "$newest_failed" | "$v_release" | "$v_previous") continue ;;
         esac
+        # What another tool has put there is not ours to remove.
+        [ "$release_state" != incomplete ] || is_release_id "$listed" || continue
         [ ! -e "$state/good/$listed.pinned" ] && ! is_pinned "$listed" && ! slot_has "$listed" && ! was_good_before "$listed" || continue
         if remove_release "$listed" 2>&1; then
             value pruned "$listed"
@@ -2385,17 +2395,19 @@ lead_history() {
         $1 != "1" || NF < 8 { next }
         $5 == "rollout" && $6 == "begin" {
             order[++count] = $3
-            id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; result[$3] = "open"
+            id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; kind[$3] = $8; result[$3] = "open"
             who[$3] = NF > 8 ? text_from(9) : "-"
             gsub(/ /, "_", who[$3])
             next
         }
         !($3 in id) { next }
         $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" || $6 == "held" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
-        END { for (i = 1; i <= count; i++) { g = order[i]; print id[g], start[g], stop[g], who[g], release[g], result[g] } }
+        END { for (i = 1; i <= count; i++) { g = order[i]; print kind[g], id[g], start[g], stop[g], who[g], release[g], result[g] } }
     ' | tail -n "$v_lines" >"$tmp/history.$id"
     while IFS= read -r line; do
+        history_kind=${line%% *} line=${line#* }
         value rollout "$line"
+        value kind "${line%% *} $history_kind"
     done <"$tmp/history.$id"
     rm -f -- "$tmp/history.$id"
     reply ok history

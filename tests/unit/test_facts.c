@@ -215,6 +215,50 @@ static void each_refusal_says_what_to_do(void **state)
     refused(&facts, false, 1, (const char *const[]){"inode", NULL});
 }
 
+static void a_current_that_is_no_link_is_refused(void **state)
+{
+    (void)state;
+    struct facts facts = sound();
+    facts.current_state = "not-a-link";
+    refused(&facts, false, 0, (const char *const[]){"/srv/shop/current", "folder or file", "move it away", NULL});
+}
+
+static void what_another_tool_has_put_there_is_no_way_back(void **state)
+{
+    (void)state;
+    struct release_fact releases[] = {{"20200101120000", RELEASE_INCOMPLETE}, {"a", RELEASE_GOOD}};
+    struct facts facts = {.current_state = "ok", .current = "20200101120000", .releases = releases, .release_count = 2};
+    struct err err;
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), ERR_REFUSED);
+    assert_non_null(strstr(err.message, "current leads to 20200101120000, which no rollout has staged here"));
+    assert_non_null(strstr(err.message, "--set failure.action=stop"));
+    facts = (struct facts){.current_state = "foreign"};
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), ERR_REFUSED);
+    facts.current = "elsewhere";
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), ERR_REFUSED);
+}
+
+static void a_release_of_ours_or_none_is_a_way_back(void **state)
+{
+    (void)state;
+    struct release_fact releases[] = {{"a", RELEASE_GOOD}, {"c", RELEASE_INCOMPLETE}};
+    struct facts facts = {.current_state = "none", .releases = releases, .release_count = 2};
+    struct err err;
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), 0);
+    facts.current_state = "dangling";
+    facts.current = "gone";
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), 0);
+    facts.current_state = "ok";
+    facts.current = "a";
+    facts.current_good = true;
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), 0);
+    facts.current = "c";
+    assert_int_equal(facts_check_way_back(&facts, "c", &err), 0); /* nothing changes */
+    facts.current_good = false;
+    facts.previous = "a";
+    assert_int_equal(facts_check_way_back(&facts, "b", &err), 0);
+}
+
 static void a_full_disk_stands_in_nobodys_way_when_nothing_is_staged(void **state)
 {
     (void)state;
@@ -346,6 +390,9 @@ int main(void)
         cmocka_unit_test(unknown_keys_are_passed_over),
         cmocka_unit_test(a_sound_node_passes),
         cmocka_unit_test(each_refusal_says_what_to_do),
+        cmocka_unit_test(a_current_that_is_no_link_is_refused),
+        cmocka_unit_test(what_another_tool_has_put_there_is_no_way_back),
+        cmocka_unit_test(a_release_of_ours_or_none_is_a_way_back),
         cmocka_unit_test(a_full_disk_stands_in_nobodys_way_when_nothing_is_staged),
         cmocka_unit_test(a_file_system_that_counts_no_inodes_is_fine),
         cmocka_unit_test(in_one_second_the_node_knows_which_release_was_first),

@@ -737,6 +737,10 @@ static void a_source_is_one_of_three(void **state)
                 "shop.ini:7: key 'archive' in [source]: 'https://example.com/shop.tar' is not on this machine, and nothing is "
                 "fetched; download it and give its path\n");
     assert_told(BASE "[source]\ngit = build/a:b@c\n", "");
+    assert_told(BASE "[source]\nref = main # the branch\n",
+                "shop.ini:7: key 'ref' in [source]: 'main # the branch' is no revision; a comment stands on a line of its own\n");
+    assert_told(BASE "keep = 3 ; releases\n",
+                "shop.ini:6: key 'keep' in [service]: '3 ; releases' is not a whole number; a comment stands on a line of its own\n");
 }
 
 static void the_health_check_follows_from_the_service(void **state)

@@ -169,6 +169,7 @@ test_the_journal_tells_an_open_rollout_and_its_step() {
     must ok history lines 5
     case $(value_of rollout) in "roll-a "*" tester@here_job_a r1 untouched interrupted") ;; *) fail "$reply" ;; esac
     case $reply in *"rollout roll-b "*" tester@here_job_a r1 updated done"*) ;; *) fail "$reply" ;; esac
+    case $reply in *"kind roll-b rollout"*) ;; *) fail "$reply" ;; esac
 }
 
 test_a_torn_journal_line_harms_no_later_one() {

@@ -336,6 +336,21 @@ test_a_dangling_or_foreign_current_is_reported_and_can_be_replaced() {
     [ -d "$root/current" ] || fail "the folder is gone"
 }
 
+test_what_another_tool_has_put_into_releases_is_not_pruned() {
+    start_node a
+    must ok open root "$root" service shop keep 1
+    must ok lock rollout roll-a holder someone ttl 60
+    fence=1
+    local release
+    mkdir -p "$root/releases/20200101120000" "$root/releases/20200101T120000Z-0123456789ab"
+    for release in r1 r2 r3; do
+        deliver $release
+        must ok activate fence 1 release $release
+        must ok commit fence 1 release $release
+    done
+    expect 'but what an upload of ours has left is' "$(ls "$root/releases" | paste -s -d ' ')" '20200101120000 r2 r3'
+}
+
 # A systemctl that does as $work/unit.state says and notes what it is asked.
 fake_systemctl() {
     rm -f "$work/bin/systemctl" "$work/bin/journalctl"
