@@ -28,12 +28,11 @@ static int pause_once(struct run *run)
         return code;
     if (live)
         return ask_to_hold(run, live, holder);
-    if (open.rollout)
-        printf("nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
-               "`deployctl abort %s` undoes it\n",
-               open.rollout, service, service);
-    else
-        printf("nothing to pause: no rollout of %s is open\n", service);
+    if (!open.rollout)
+        return run_nothing_open(run, "pause");
+    printf("nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
+           "`deployctl abort %s` undoes it\n",
+           open.rollout, service, service);
     return EXIT_DONE;
 }
 

@@ -12,10 +12,8 @@ static int resume(struct run *run)
         code = run_open(run, &open);
     if (code)
         return code;
-    if (!open.rollout) {
-        printf("nothing to resume: no rollout of %s is open\n", run->inputs.playbook.service.name);
-        return EXIT_DONE;
-    }
+    if (!open.rollout)
+        return run_nothing_open(run, "resume");
     if (open.held) {
         fprintf(stderr,
                 "deployctl: rollout %s is held after wave %zu; `deployctl promote %s` goes on, "

@@ -49,9 +49,10 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     if (facts->held && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s is %s; `deployctl promote %s` goes on, `deployctl abort %s` undoes it",
                     out->length ? "; " : "", facts->open_rollout, facts->open_step, service, service);
-    else if (facts->open_rollout && !facts->lock_holder)
-        strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
-                    facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
+    else if (facts->open_rollout && (!facts->lock_holder || facts->lock_expired))
+        strbuf_addf(out, "%srollout %s did not end; its last step: %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",
+                    out->length ? "; " : "", facts->open_rollout, facts->open_step ? facts->open_step : "unknown", service,
+                    service);
     if (node->traffic[0])
         strbuf_addf(out, "%s%s", out->length ? "; " : "", node->traffic);
     if (node->announced[0])

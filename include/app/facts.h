@@ -51,6 +51,7 @@ struct slot_fact {
 struct facts {
     struct arena arena;
     const char *current;  /* release id; NULL: none */
+    const char *current_state; /* ok, none, dangling, foreign, not-a-link */
     bool current_good;    /* committed */
     const char *previous; /* where a rollback would go; NULL: nowhere */
     const char *committed; /* `RELEASE ROLLOUT KIND BEFORE|-`: the last commit, when it can be taken back; else NULL */

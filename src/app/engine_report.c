@@ -203,17 +203,17 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     const char *node = worker->member->node->name;
     const char *trouble = worker->trouble[0] ? worker->trouble : "";
     switch (view->outcome) {
-    case NODE_NEEDS_CARE:
+    case NODE_NEEDS_CARE: {
         strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
         if (worker->unconfirmed)
             strbuf_addf(out, "not confirmed: its own timer puts %s back; ",
                         worker->previous ? worker->previous : "no release");
-        if (engine->settings->kind == RUN_ROLLBACK)
-            strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s --to %s",
-                        service, node, worker->target ? worker->target : "RELEASE");
-        else
-            strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s", service, node);
+        /* Always by name: a node that links it already would go to the one before. */
+        const char *release = engine->settings->kind == RUN_ROLLBACK ? worker->target : worker->previous;
+        strbuf_addf(out, "look at the node, then: deployctl %s %s --limit %s%s%s", release ? "rollback" : "rollout", service,
+                    node, release ? " --to " : "", release ? release : "");
         break;
+    }
     case NODE_SKIPPED:
     case NODE_UNREACHABLE:
         strbuf_addf(out, "%s", trouble);
