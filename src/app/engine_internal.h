@@ -48,6 +48,8 @@ struct worker {
     struct timer *heartbeat;
     uint32_t renewal; /* the request under way, 0: none */
     uint64_t fence;        /* 0: no lock */
+    enum done_status unsettled_status; /* of a lock that is given back at once, as what ran there could not be ended, */
+    char unsettled[SENTENCE_MAX];      /* and why */
     bool refused;          /* connected, but the node's program cannot work there: told at preflight */
     char sentence[SENTENCE_MAX]; /* why the last step or probe failed */
     char trouble[SENTENCE_MAX];  /* the first trouble's sentence */

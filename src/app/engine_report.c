@@ -204,10 +204,18 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     const char *trouble = worker->trouble[0] ? worker->trouble : "";
     switch (view->outcome) {
     case NODE_NEEDS_CARE: {
-        strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
+        strbuf_adds(out, trouble);
         if (worker->unconfirmed)
-            strbuf_addf(out, "not confirmed: its own timer puts %s back; ",
+            strbuf_addf(out, "%snot confirmed: its own timer puts %s back", out->length ? "; " : "",
                         worker->previous ? worker->previous : "no release");
+        /* What goes on is the whole run, here or, after a lost lock, elsewhere: nobody is to move this node alone. */
+        if (engine->outcome.result == RESULT_INTERRUPTED || engine->outcome.result == RESULT_RUNNING)
+            break;
+        strbuf_adds(out, out->length ? "; " : "");
+        if (engine->lease_lost) {
+            strbuf_addf(out, "`deployctl status %s` shows who has it now, and how it stands", service);
+            break;
+        }
         /* Always by name: a node that links it already would go to the one before. */
         const char *release = engine->settings->kind == RUN_ROLLBACK ? worker->target : worker->previous;
         strbuf_addf(out, "look at the node, then: deployctl %s %s --limit %s%s%s", release ? "rollback" : "rollout", service,
