@@ -30,6 +30,8 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     }
     if (node->probed && !node->healthy)
         strbuf_adds(out, node->evidence);
+    if (facts->current_state && strcmp(facts->current_state, "not-a-link") == 0)
+        strbuf_adds(out, "current is a folder or a file, not a link");
     struct strbuf timer;
     strbuf_init(&timer, 2048);
     facts_tell_timer(facts, &timer);
