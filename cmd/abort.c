@@ -133,8 +133,7 @@ static int abort_once(struct run *run)
         return undo(run, &open);
     if (lives)
         return tell_end(run, &live);
-    run_say(run, "nothing to abort: no rollout of %s is open", run->inputs.playbook.service.name);
-    return EXIT_DONE;
+    return run_nothing_open(run, "abort");
 }
 
 int verb_abort(const struct options *options)

@@ -19,20 +19,19 @@ static int ask_to_hold(struct run *run, const char *live, const char *holder)
 static int pause_once(struct run *run)
 {
     struct open_run open;
-    const char *holder, *service = run->inputs.playbook.service.name;
+    const char *holder;
     int code = run_open(run, &open);
     const char *live = code ? NULL : survey_live_run(&run->survey, &holder);
     if (code)
         return code;
     if (live)
         return ask_to_hold(run, live, holder);
-    if (open.rollout)
-        run_say(run,
-                "nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
-                "`deployctl abort %s` undoes it",
-                open.rollout, run->options->arguments[0], run->options->arguments[0]);
-    else
-        run_say(run, "nothing to pause: no rollout of %s is open", service);
+    if (!open.rollout)
+        return run_nothing_open(run, "pause");
+    run_say(run,
+            "nothing to pause: nobody runs rollout %s, it is held or its runner is gone; `deployctl resume %s` goes on, "
+            "`deployctl abort %s` undoes it",
+            open.rollout, run->options->arguments[0], run->options->arguments[0]);
     return EXIT_DONE;
 }
 

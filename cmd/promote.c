@@ -11,10 +11,8 @@ static int promote(struct run *run)
         code = run_open(run, &open);
     if (code)
         return code;
-    if (!open.rollout) {
-        run_say(run, "nothing to promote: no rollout of %s is open", run->inputs.playbook.service.name);
-        return EXIT_DONE;
-    }
+    if (!open.rollout)
+        return run_nothing_open(run, "promote");
     if (!open.held) {
         fprintf(stderr,
                 "deployctl: rollout %s is not held, it did not end; `deployctl resume %s` goes on, "

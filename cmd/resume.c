@@ -26,8 +26,7 @@ static int resume(struct run *run)
         return code;
     if (!open.rollout) {
         name_left_out(run);
-        run_say(run, "nothing to resume: no rollout of %s is open", run->inputs.playbook.service.name);
-        return EXIT_DONE;
+        return run_nothing_open(run, "resume");
     }
     if (open.held) {
         fprintf(stderr,

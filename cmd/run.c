@@ -216,6 +216,16 @@ int run_unreached(const struct run *run)
     return EXIT_UNREACHABLE;
 }
 
+int run_nothing_open(const struct run *run, const char *verb)
+{
+    bool whole = survey_unanswered(&run->survey) == 0;
+    run_say(run, "nothing to %s: no rollout of %s is open%s", verb, run->inputs.playbook.service.name,
+            whole ? "" : " on the nodes that answered");
+    fflush(stdout);
+    int code = whole ? EXIT_DONE : run_unreached(run);
+    return run->inputs.playbook.failure.unreachable == UNREACHABLE_SKIP ? EXIT_DONE : code;
+}
+
 /* --- the quorum, and who leads --- */
 
 int run_check_quorum(const struct run *run)

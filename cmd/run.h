@@ -60,6 +60,8 @@ int run_open(struct run *run, struct open_run *out);
 int run_goes_on(struct run *run, const struct open_run *open);
 /* The release that --to means; NULL without --to. Surveys when that was not done. 0, or an exit code after saying why not. */
 int run_named_release(struct run *run, const char **out);
+/* Says that there is nothing to VERB. 0, or 69 after naming the nodes that did not answer, on which something may be open. */
+int run_nothing_open(const struct run *run, const char *verb);
 /* Says why no node could be reached. Returns 69. */
 int run_unreached(const struct run *run);
 /* 0, or 4 after saying why the quorum cannot be kept: it is of all nodes of `hosts`, and somebody must be able to be out. */

@@ -30,6 +30,8 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     }
     if (node->probed && !node->healthy)
         strbuf_adds(out, node->evidence);
+    if (facts->current_state && strcmp(facts->current_state, "not-a-link") == 0)
+        strbuf_adds(out, "current is a folder or a file, not a link");
     struct strbuf timer;
     strbuf_init(&timer, 2048);
     facts_tell_timer(facts, &timer);
@@ -49,9 +51,10 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     if (facts->held && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s is %s; `deployctl promote %s` goes on, `deployctl abort %s` undoes it",
                     out->length ? "; " : "", facts->open_rollout, facts->open_step, playbook, playbook);
-    else if (facts->open_rollout && !facts->lock_holder)
-        strbuf_addf(out, "%srollout %s did not end; its last step: %s", out->length ? "; " : "",
-                    facts->open_rollout, facts->open_step ? facts->open_step : "unknown");
+    else if (facts->open_rollout && (!facts->lock_holder || facts->lock_expired))
+        strbuf_addf(out, "%srollout %s did not end; its last step: %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",
+                    out->length ? "; " : "", facts->open_rollout, facts->open_step ? facts->open_step : "unknown", playbook,
+                    playbook);
     if (node->traffic[0])
         strbuf_addf(out, "%s%s", out->length ? "; " : "", node->traffic);
     if (node->announced[0])

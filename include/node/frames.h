@@ -74,6 +74,9 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
+/* How the sentence begins with which a changing step is refused whose generation is not the one that counts any more. */
+#define NODE_LOCK_LOST "the lock of generation "
+
 /* A request under construction, appended to `out`. A value with a newline or NUL is ERR_INPUT and names the key. */
 void request_begin(struct strbuf *out, uint32_t id, const char *verb);
 int request_add(struct strbuf *out, const char *key, const char *value, struct err *err);

@@ -156,6 +156,13 @@ static void add_facts(const struct worker *worker, struct event *event)
     engine_add_side(worker, event);
 }
 
+/* A step was faster than the heartbeat to find that another runner has the node. */
+static bool is_fenced_off(const struct worker *worker, const struct step_result *result)
+{
+    return result->status == DONE_REFUSED && worker->fence && worker->action.step != STEP_RELEASE &&
+           !worker->engine->lease_lost && strncmp(result->sentence, NODE_LOCK_LOST, strlen(NODE_LOCK_LOST)) == 0;
+}
+
 void engine_answer(struct worker *worker, const struct step_result *result)
 {
     struct engine *engine = worker->engine;
@@ -170,6 +177,8 @@ void engine_answer(struct worker *worker, const struct step_result *result)
                           .leads = result->leads};
     if (worker->has_facts)
         add_facts(worker, &event);
+    if (is_fenced_off(worker, result))
+        engine_post(engine, &(struct event){.kind = EVENT_LEASE_LOST, .node = worker->index});
     snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
     worker->busy = false;
     worker->request = 0;

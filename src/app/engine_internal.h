@@ -49,6 +49,8 @@ struct worker {
     struct timer *heartbeat;
     uint32_t renewal; /* the request under way, 0: none */
     uint64_t fence;        /* 0: no lock */
+    enum done_status unsettled_status; /* of a lock that is given back at once, as what ran there could not be ended, */
+    char unsettled[SENTENCE_MAX];      /* and why */
     bool refused;          /* connected, but the node's program cannot work there: told at preflight */
     char sentence[SENTENCE_MAX]; /* why the last step or probe failed */
     char trouble[SENTENCE_MAX];  /* the first trouble's sentence */
@@ -149,8 +151,6 @@ void engine_judge_note(struct engine *engine, const struct note *note);
 void engine_report_breaker(struct engine *engine, const struct note *note);
 /* What the playbook is called in `deployctl resume NAME`. */
 const char *engine_playbook_name(const struct engine *engine);
-/* What became of each node, and the last sentence: engine_report.c. */
-void engine_report_note(struct engine *engine, const struct note *note);
 /* For dependencies_on_change. */
 void engine_dependency_changed(void *context, const struct dependency *dependency,
                                enum breaker_state state, const char *cause);

@@ -200,22 +200,30 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     const char *node = worker->member->node->name;
     const char *trouble = worker->trouble[0] ? worker->trouble : "";
     switch (view->outcome) {
-    case NODE_NEEDS_CARE:
-        strbuf_addf(out, "%s%s", trouble, trouble[0] ? "; " : "");
+    case NODE_NEEDS_CARE: {
+        strbuf_adds(out, trouble);
         if (view->control) {
-            strbuf_addf(out, "taken out to be restarted as a control, on release %s that it had: there is nothing to go back to, look at the node",
-                        worker->serving ? worker->serving : "-");
+            strbuf_addf(out, "%staken out to be restarted as a control, on release %s that it had: there is nothing to go back to, look at the node",
+                        out->length ? "; " : "", worker->serving ? worker->serving : "-");
             break;
         }
         if (worker->unconfirmed)
-            strbuf_addf(out, "not confirmed: its own timer puts %s back; ",
+            strbuf_addf(out, "%snot confirmed: its own timer puts %s back", out->length ? "; " : "",
                         worker->previous ? worker->previous : "no release");
-        if (engine->settings->kind == RUN_ROLLBACK)
-            strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s --to %s",
-                        service, node, worker->target ? worker->target : "RELEASE");
-        else
-            strbuf_addf(out, "look at the node, then: deployctl rollback %s --limit %s", service, node);
+        /* What goes on is the whole run, here or, after a lost lock, elsewhere: nobody is to move this node alone. */
+        if (engine->outcome.result == RESULT_INTERRUPTED || engine->outcome.result == RESULT_RUNNING)
+            break;
+        strbuf_adds(out, out->length ? "; " : "");
+        if (engine->lease_lost) {
+            strbuf_addf(out, "`deployctl status %s` shows who has it now, and how it stands", service);
+            break;
+        }
+        /* Always by name: a node that links it already would go to the one before. */
+        const char *release = engine->settings->kind == RUN_ROLLBACK ? worker->target : worker->previous;
+        strbuf_addf(out, "look at the node, then: deployctl %s %s --limit %s%s%s", release ? "rollback" : "rollout", service,
+                    node, release ? " --to " : "", release ? release : "");
         break;
+    }
     case NODE_SKIPPED:
     case NODE_UNREACHABLE:
         strbuf_addf(out, "%s", trouble);

@@ -17,11 +17,11 @@ static void settled(void *context, const struct reply *reply)
         step_replied(worker, reply);
 }
 
-static void settle(struct worker *worker)
+static void settle(struct worker *worker, reply_fn *then)
 {
     session_begin(worker->member->session, "settle");
     session_addu(worker->member->session, "fence", worker->fence);
-    step_submit(worker, QUICK_TIMEOUT_MS, settled);
+    step_submit(worker, QUICK_TIMEOUT_MS, then);
 }
 
 static void connected(void *context, const struct err *error)
@@ -30,7 +30,7 @@ static void connected(void *context, const struct err *error)
     worker->breakers_told = 0; /* what was under way may be lost */
     worker->refused = error && error->code == ERR_REFUSED;
     if (!error && worker->fence) {
-        settle(worker);
+        settle(worker, settled);
     } else if (!error) {
         step_end(worker, DONE_OK, "");
     } else if (worker->refused) {
@@ -298,6 +298,34 @@ static void heartbeat(void *context)
                                       worker, &err);
 }
 
+static void not_taken(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    (void)reply;
+    worker->fence = 0;
+    step_end(worker, worker->unsettled_status, worker->unsettled);
+}
+
+/* What runs there cannot be ended, so nothing is done here and the lock is given back; what was open stays open. */
+static void settled_first(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    if (result.status == DONE_OK || reply->error || !worker->busy) {
+        settled(worker, reply);
+        return;
+    }
+    worker->unsettled_status = result.status;
+    snprintf(worker->unsettled, sizeof(worker->unsettled), "%s", result.sentence);
+    step_stop_heartbeat(worker);
+    struct session *session = step_begin_change(worker, "finish");
+    session_add(session, "release", worker->serving ? worker->serving : "-");
+    session_add(session, "status", node_outcome_name(NODE_REFUSED));
+    session_add(session, "result", rollout_result_name(RESULT_REFUSED));
+    session_add(session, "open", worker->facts.open_rollout ? "yes" : NULL);
+    step_submit(worker, QUICK_TIMEOUT_MS, not_taken);
+}
+
 static void locked(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -316,7 +344,7 @@ static void locked(void *context, const struct reply *reply)
     const char *taken_over = reply_get(reply, "taken_over");
     if (taken_over)
         engine_notice(worker->engine, worker->index, "the lock was %s", taken_over);
-    settle(worker);
+    settle(worker, settled_first);
 }
 
 void carry_lock(struct worker *worker)

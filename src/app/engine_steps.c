@@ -244,7 +244,9 @@ static void give_back(struct worker *worker)
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(view.outcome));
     session_add(session, "result", result_text(worker, text));
-    bool open = worker->action.result == RESULT_INTERRUPTED || worker->action.result == RESULT_HELD;
+    enum rollout_result how = worker->action.result;
+    /* A run that was to go on and was refused elsewhere leaves open what was open. */
+    bool open = how == RESULT_INTERRUPTED || how == RESULT_HELD || (how == RESULT_REFUSED && worker->has_facts && worker->facts.open_rollout);
     session_add(session, "open", open ? "yes" : NULL);
     step_add_migrations(worker, session);
     step_submit(worker, QUICK_TIMEOUT_MS, released);

@@ -400,6 +400,8 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
     if (!facts->writable)
         return err_set(err, ERR_REFUSED, "%s is not writable for the login user; %s", service->root,
                        become ? "sudo did not help" : "set become = yes, or give it the folder");
+    if (facts->current_state && strcmp(facts->current_state, "not-a-link") == 0)
+        return err_set(err, ERR_REFUSED, "%s/current is a folder or a file, not a link; move it away", service->root);
     if (service->unit && facts->unit_load && strcmp(facts->unit_load, "loaded") != 0)
         return err_set(err, ERR_REFUSED,
                        "unit %s is %s; install it on the node first (systemctl status %s)",

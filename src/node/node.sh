@@ -203,9 +203,14 @@ mend_journal() {
     [ "$(($(wc -c <"$state/journal")))" -le 262144 ] || mv -f -- "$state/journal" "$state/journal.1"
 }
 
+# All lines, oldest first. A crash may leave blocks of NUL and a file may be damaged: neither hides a line nor makes it endless.
+journal_lines() {
+    cat -- "$state/journal.1" "$state/journal" 2>/dev/null | tr -d '\000' | cut -b 1-4096
+}
+
 # Says what a journal of a later version is, and returns 1: who cannot read what happened must not go on from there.
 check_journal() {
-    newer=$(cat -- "$state/journal.1" "$state/journal" 2>/dev/null | grep -E '^([2-9]|[1-9][0-9]+) [0-9]+ [0-9]+ ' | tail -n 1)
+    newer=$(journal_lines | grep -E '^([2-9]|[1-9][0-9]+) [0-9]+ [0-9]+ ' | tail -n 1)
     [ -n "$newer" ] || return 0
     reply refused "the journal in $state has lines of version ${newer%% *}, this deployctl knows version 1; use the newer one"
     return 1
@@ -247,6 +252,10 @@ read_lock() {
     [ ! -e "$state/lock/$lock_top.end" ] || return 0
     lock_since=$lock_up
     [ ! -e "$state/lock/$lock_top.beat" ] || read_beat "$state/lock/$lock_top.beat"
+    # What a crash or a hand has damaged is as old as the boot: a shell ends at a word it cannot reckon with.
+    is_number "$lock_since" || lock_since=0
+    is_number "$lock_up" || lock_up=0 lock_boot=$s_boot
+    is_number "$lock_ttl" || lock_ttl=0
     uptime_now
     lock_held=$((up > lock_since ? up - lock_since : 0))
     lock_age=$((up - lock_up))
@@ -406,6 +415,24 @@ claim_lock() {
     return 0
 }
 
+# Whose the lock is, in the journal. 1: replied, and the lock is given back, since nobody could tell later what held it.
+note_lock() {
+    mend_journal
+    mended=yes
+    rm -f -- "$state/wish"
+    note_fault=
+    if ! replace_file "$state/chain" "$v_rollout$v_resumes"; then
+        note_fault="the rollout cannot be noted in $state"
+    elif ! journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" ||
+        { [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; }; then
+        note_fault="the journal cannot be written in $state"
+    fi
+    [ -n "$note_fault" ] || return 0
+    write_file "$state/lock/$lock_top.end" unnoted
+    reply failed "disk: $note_fault"
+    return 1
+}
+
 do_lock() {
     [ -n "$s_root" ] || { reply failed "lock needs a root"; return; }
     is_name "$v_rollout" || { reply failed "lock needs a rollout's id"; return; }
@@ -416,6 +443,8 @@ do_lock() {
     read_lock
     if [ "$lock_state" = held ]; then
         if [ -n "$v_token" ] && [ "$v_token" = "$lock_token" ]; then
+            # The session that took it may have been cut before it noted it.
+            journal_lines | grep -q "^1 [0-9]* $lock_top $v_rollout rollout begin " || note_lock || return
             describe_holder
             reply ok "lock held already"
             return
@@ -441,16 +470,8 @@ do_lock() {
         ;;
     esac
     make_reserve || value warning "disk: no room for the reserve of 64 KiB"
-    mend_journal
-    mended=yes
     read_lock
-    replace_file "$state/chain" "$v_rollout$v_resumes" || { reply failed "disk: the rollout cannot be noted"; return; }
-    journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" || { reply failed "disk: the journal cannot be written"; return; }
-    if [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; then
-        reply failed "disk: the journal cannot be written"
-        return
-    fi
-    rm -f -- "$state/wish"
+    note_lock || return
     [ -z "$was" ] || value taken_over "$was"
     value generation "$lock_top"
     reply ok "${was:-locked}"
@@ -2299,7 +2320,7 @@ facts_of_releases() {
 # The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
 facts_of_journal() {
     [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
-    open_rollout=$(cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
+    open_rollout=$(journal_lines | awk '
         function text_from(n, t) { t = $0; while (n-- > 1) t = substr(t, index(t, " ") + 1); return t }
         $1 != "1" || NF < 8 { next }
         $5 == "rollout" && $6 == "begin" { open = run = $4; step = "-"; release = $7; kind = $8; next }
@@ -2390,7 +2411,7 @@ lead_history() {
     [ -n "$s_root" ] || reply failed "history needs a root"
     check_journal
     is_number "$v_lines" || v_lines=20
-    cat -- "$state/journal.1" "$state/journal" 2>/dev/null | awk '
+    journal_lines | awk '
         function text_from(n, i, t) { t = $n; for (i = n + 1; i <= NF; i++) t = t " " $i; return t }
         $1 != "1" || NF < 8 { next }
         $5 == "rollout" && $6 == "begin" {

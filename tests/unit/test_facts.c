@@ -207,6 +207,9 @@ static void each_refusal_says_what_to_do(void **state)
     refused(&facts, false, 0, (const char *const[]){"/srv/shop", "become = yes", NULL});
     refused(&facts, true, 0, (const char *const[]){"/srv/shop", "sudo", NULL});
     facts = sound();
+    facts.current_state = "not-a-link";
+    refused(&facts, false, 0, (const char *const[]){"/srv/shop/current", "not a link", "move it away", NULL});
+    facts = sound();
     facts.unit_load = "not-found";
     refused(&facts, false, 0, (const char *const[]){"shop.service", "not-found", "install", NULL});
     facts = sound();
