@@ -108,7 +108,7 @@ test_a_balancer_that_is_cut_off_stops_it_names_who_is_out_and_resume_finishes() 
     "$lab" heal web6
     [ "$(on web6 cat /var/tmp/front/web1 /var/tmp/front/web2 /var/tmp/front/web3 | paste -s -d ' ')" = "drain ready ready" ] ||
         fail "somebody else was taken out, or web1 is in"
-    shop 0 resume --limit web1:web2:web3
+    LIMIT_S=120 shop 0 resume --limit web1:web2:web3
     serve 2.0 web1 web2 web3
     [ "$(on web6 cat /var/tmp/front/web1 /var/tmp/front/web2 /var/tmp/front/web3 | sort -u)" = ready ] || fail "not all are in again"
 }
