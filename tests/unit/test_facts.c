@@ -229,7 +229,7 @@ static void a_current_that_is_no_link_is_refused(void **state)
 static void what_another_tool_has_put_there_is_no_way_back(void **state)
 {
     (void)state;
-    struct release_fact releases[] = {{"20200101120000", RELEASE_INCOMPLETE}, {"a", RELEASE_GOOD}};
+    struct release_fact releases[] = {{"20200101120000", RELEASE_INCOMPLETE, 0}, {"a", RELEASE_GOOD, 1}};
     struct facts facts = {.current_state = "ok", .current = "20200101120000", .releases = releases, .release_count = 2};
     struct err err;
     assert_int_equal(facts_check_way_back(&facts, "b", &err), ERR_REFUSED);
@@ -244,7 +244,7 @@ static void what_another_tool_has_put_there_is_no_way_back(void **state)
 static void a_release_of_ours_or_none_is_a_way_back(void **state)
 {
     (void)state;
-    struct release_fact releases[] = {{"a", RELEASE_GOOD}, {"c", RELEASE_INCOMPLETE}};
+    struct release_fact releases[] = {{"a", RELEASE_GOOD, 1}, {"c", RELEASE_INCOMPLETE, 0}};
     struct facts facts = {.current_state = "none", .releases = releases, .release_count = 2};
     struct err err;
     assert_int_equal(facts_check_way_back(&facts, "b", &err), 0);
