@@ -34,19 +34,21 @@ static void came_in(struct ledger *ledger)
     ledger->refreshing = false;
 }
 
-/* A gate is passed when the probes say so; without a balancer that brings the node back, unless the
- * machine left it there. */
+/* A gate is passed when the probes say so, or without any when it has caught up; without a balancer that brings the node back,
+ * unless the machine left it there. */
 static void watch_gate(struct world *world, size_t node)
 {
     struct ledger *ledger = &world->ledgers[node];
     struct node_view view;
+    bool passed;
 
     rollout_node(world->rollout, node, &view);
     if (ledger->gate_open &&
         gate_verdict(&ledger->gate, &world->config.health, world->now) == GATE_PASSED)
         ledger->gate_passed = true;
-    if (ledger->gate_passed && !world->config.balanced && !(ledger->undone && ledger->empty) &&
-        (is_past_gate(view.phase, ledger->undone) || (ledger->refreshing && view.fresh)))
+    passed = world->config.probed ? ledger->gate_passed : world->config.waits_ready && ledger->ready;
+    if (passed && !world->config.balanced && !(ledger->undone && ledger->empty) &&
+        is_past_gate(view.phase, ledger->undone))
         came_in(ledger);
 }
 
@@ -196,6 +198,16 @@ static void see_outcome(struct world *world, size_t node, enum node_outcome outc
         count_failure(world, ledger);
 }
 
+/* Without a balancer a control is in again when it has passed its gate; its change may follow at once. */
+static void see_phase(struct world *world, size_t node, enum node_phase phase)
+{
+    struct ledger *ledger = ledger_of(world, node);
+
+    ledger->told = phase;
+    if (phase == PHASE_CONTROL && ledger->refreshing && !world->config.balanced && (ledger->gate_passed || !world->config.probed))
+        came_in(ledger);
+}
+
 static void see_note(struct world *world, const struct note *note)
 {
     switch (note->kind) {
@@ -231,7 +243,7 @@ static void see_note(struct world *world, const struct note *note)
         world->ledgers[note->node].held_by_breaker = true;
         break;
     case NOTE_PHASE:
-        ledger_of(world, note->node)->told = (enum node_phase)note->value;
+        see_phase(world, note->node, (enum node_phase)note->value);
         break;
     case NOTE_PROBE:
     case NOTE_BLOCKED:
@@ -303,7 +315,7 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
         break;
     case STEP_ACTIVATE:
     case STEP_RESTART:
-        if (ok && !world->config.balanced && !world->config.probed &&
+        if (ok && !world->config.balanced && !world->config.probed && !world->config.waits_ready &&
             !(ledger->undone && ledger->empty))
             came_in(ledger);
         break;
