@@ -78,7 +78,7 @@ static void law_3_budget(struct run *run, size_t node)
 {
     struct world *world = run->world;
     const char *name = world->nodes[node].name;
-    if (world->plan->max_failures || run->seen[node].touched)
+    if (world->plan->max_failures || run->seen[node].touched || run->seen[node].drains)
         return;
     if (run->failed_at && run->failed_at < clock_now())
         law_broken(world, "law 3", "%s is touched though another's activation has failed", name);
@@ -163,6 +163,13 @@ void laws_traffic(struct run *run, size_t node, bool in)
     if (!in && !traffic->out)
         seen->drained = true;
     traffic->out = !in;
+}
+
+/* A drain touches a node: what has begun so before the budget was spent goes on. */
+void laws_drain_begins(struct run *run, size_t node)
+{
+    law_3_budget(run, node);
+    run->seen[node].drains = true;
 }
 
 static void law_7_drained(struct run *run, size_t node)
