@@ -78,7 +78,7 @@ static void law_3_budget(struct run *run, size_t node)
 {
     struct world *world = run->world;
     const char *name = world->nodes[node].name;
-    if (world->plan->max_failures || run->seen[node].touched)
+    if (world->plan->max_failures || run->seen[node].touched || run->seen[node].drains)
         return;
     if (run->failed_at && run->failed_at < clock_now())
         law_broken(world, "law 3", "%s is touched though another's activation has failed", name);
@@ -115,7 +115,8 @@ static void law_4_newest_first(struct run *run, size_t node)
     struct world *world = run->world;
     const struct seen *this = &run->seen[node];
     if (run->verb == VERB_ABORT || run->verb == VERB_RESUME || world->plan->max_failures ||
-        world->plan->fault_count > 1 || world->plan->run_count > 1 || world->plan->confirms)
+        world->plan->fault_count > 1 || world->plan->run_count > 1 || world->plan->confirms ||
+        world->plan->balanced) /* there the drains tell the order, which are not seen here */
         return;
     /* One that was lost is looked for first, and others may go before it. */
     enum sim_fault_kind kind = world->plan->fault_count ? world->plan->faults[0].kind : FAULT_BAD_RELEASE;
@@ -163,6 +164,13 @@ void laws_traffic(struct run *run, size_t node, bool in)
     if (!in && !traffic->out)
         seen->drained = true;
     traffic->out = !in;
+}
+
+/* A drain touches a node: what has begun so before the budget was spent goes on. */
+void laws_drain_begins(struct run *run, size_t node)
+{
+    law_3_budget(run, node);
+    run->seen[node].drains = true;
 }
 
 static void law_7_drained(struct run *run, size_t node)
@@ -535,7 +543,8 @@ void laws_world_ended(struct world *world)
     if (first->exit_code == 0 && (second->exit_code != 0 || second->open_found))
         law_broken(world, "resume", "%s a second time ends with %d", run_verb_name(second->verb), second->exit_code);
     for (size_t i = 0; i < world->plan->node_count; i++)
-        if (world->plan->balanced && first->exit_code == 0 && first->open_found && world->traffic[i].out)
+        if (world->plan->balanced && first->verb == VERB_ABORT && first->exit_code == 0 && first->open_found &&
+            world->traffic[i].out)
             law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
                        world->nodes[i].name);
     for (size_t i = 0; i < world->plan->node_count; i++)

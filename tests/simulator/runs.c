@@ -81,6 +81,8 @@ static void hear(struct sink *sink, const struct record *record)
     struct run *run = ((struct listener *)(void *)sink)->run;
     if (runner_dead(runner_current()))
         return;
+    if (record->kind == RECORD_PHASE && strcmp(record->phase, "drain") == 0)
+        laws_drain_begins(run, record->node);
     if (record->kind == RECORD_OUTCOME && record->final)
         snprintf(run->seen[record->node].outcome, sizeof(run->seen[0].outcome), "%s", record->outcome);
     if (record->kind == RECORD_RESULT) {

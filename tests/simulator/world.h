@@ -76,7 +76,7 @@ const char *sim_fault_name(enum sim_fault_kind kind);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
-    bool drained; /* taken out of the balancer's traffic by this run */
+    bool drains, drained; /* the run says that it takes the node out of the balancer's traffic; has taken it out */
     bool touched, goes_back, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
     uint32_t good_row, bad_row;
     int64_t up_since, failed_at;
@@ -159,6 +159,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
 void laws_answered(void *context, struct runner *runner, struct model_node *node, uint32_t id, const char *status,
                    uint64_t connection);
 void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
+/* Told before it is done. */
+void laws_drain_begins(struct run *run, size_t node);
 /* The balancer lets traffic to the node, or no more. */
 void laws_traffic(struct run *run, size_t node, bool in);
 void laws_run_ended(struct run *run);
