@@ -43,12 +43,12 @@ test_an_altered_release_is_not_put_back() {
     two_releases a
     echo other >>"$root/releases/r1/version"
     echo "the service's own" >"$root/releases/r1/extra"
-    armed 1
+    armed 6
     eventually timer_is_over
     current_is r2 || fail "what was altered was put back"
     must ok facts
     case $(value_of reverted) in
-    *" r2 r1 roll-a failed release r2 was not confirmed within 1 s: not put back, since release r1 is not as it was staged (version is changed)") ;;
+    *" r2 r1 roll-a failed release r2 was not confirmed within 6 s: not put back, since release r1 is not as it was staged (version is changed)") ;;
     *) fail "$reply" ;;
     esac
     expect "nothing is left of the comparison" "$(ls "$root/.deployctl/confirm" | grep -c '^[als].*\.')" 0
@@ -57,7 +57,7 @@ test_an_altered_release_is_not_put_back() {
 test_what_a_service_adds_to_a_release_does_not_keep_it_from_being_put_back() {
     two_releases a
     echo "the service's own" >"$root/releases/r1/extra"
-    armed 1
+    armed 6
     eventually timer_is_over
     current_is r1 || fail "$(cat "$root/.deployctl/journal")"
 }
