@@ -52,6 +52,7 @@ struct traffic_counts {
 /* One server as one balancer sees it. */
 struct traffic_view {
     enum traffic_state state;
+    bool one_way_out; /* drain and maintenance are the same to it */
     bool up; /* the balancer's own checks, when it has some, let it serve */
     uint64_t weight, sessions;
     uint64_t full_weight; /* what `weight` is when the server has its whole share */

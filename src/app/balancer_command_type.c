@@ -17,7 +17,7 @@ static int read_state(struct traffic_order *order, const char *output, struct er
 {
     struct traffic_view *view = &order->view;
     char word[8] = "", more[2];
-    *view = (struct traffic_view){.up = true, .weight = WEIGHT_FULL, .full_weight = WEIGHT_FULL};
+    *view = (struct traffic_view){.one_way_out = true, .up = true, .weight = WEIGHT_FULL, .full_weight = WEIGHT_FULL};
     int count = sscanf(output, "%7s %9" SCNu64 " %9" SCNu64 " %1s", word, &view->weight, &view->sessions, more);
     for (int state = TRAFFIC_READY; state <= TRAFFIC_MAINT; state++)
         if (count >= 1 && count < 4 && strcmp(word, traffic_state_name((enum traffic_state)state)) == 0) {

@@ -12,7 +12,7 @@ bool cell_differs(const struct hold *hold, const struct cell *cell)
     if (!hold->held)
         return false;
     if (hold->command != ORDER_READY)
-        return view->state < wanted[hold->command];
+        return view->state < (view->one_way_out ? TRAFFIC_DRAIN : wanted[hold->command]);
     return partial && view->weight == view->full_weight && view->state == TRAFFIC_READY;
 }
 

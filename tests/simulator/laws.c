@@ -543,7 +543,7 @@ void laws_world_ended(struct world *world)
     if (first->exit_code == 0 && (second->exit_code != 0 || second->open_found))
         law_broken(world, "resume", "%s a second time ends with %d", run_verb_name(second->verb), second->exit_code);
     for (size_t i = 0; i < world->plan->node_count; i++)
-        if (world->plan->balanced && first->verb == VERB_ABORT && first->exit_code == 0 && first->open_found &&
+        if (world->plan->balanced && first->exit_code == 0 && first->open_found &&
             world->traffic[i].out)
             law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
                        world->nodes[i].name);

@@ -40,7 +40,7 @@ struct far {
     struct link *link;
     struct ssh_channel *near; /* NULL: closed by the runner */
     struct model_session *session;
-    char marker[32];
+    char head[48];
     bool booted;
     struct strbuf received;
     struct far *next;
@@ -469,16 +469,16 @@ struct ssh_channel *ssh_tunnel(struct ssh *ssh, const char *host, uint16_t port,
     return NULL;
 }
 
-/* A marker, the program, and the marker again, each written whole. The text is not sent on: the model is there already. */
+/* A marker with the number of the program's lines, and the program, each written whole. The text is not sent on: the model is there already. */
 static void boots(struct far *far, const char *bytes, size_t length)
 {
-    char line[64];
-    size_t marker = strlen(far->marker);
-    if (!marker) {
-        snprintf(far->marker, sizeof(far->marker), "%.*s", (int)length, bytes);
-    } else if (length == marker && memcmp(bytes, far->marker, marker) == 0) {
+    char line[64], nonce[17];
+    size_t lines;
+    if (!far->head[0]) {
+        snprintf(far->head, sizeof(far->head), "%.*s", (int)length, bytes);
+    } else if (length == node_program_length && sscanf(far->head, "boot-%16s %zu", nonce, &lines) == 2 && lines == node_program_lines) {
         far->booted = true;
-        snprintf(line, sizeof(line), "deployctl-node 1 %s", strrchr(far->marker, '-') + 1);
+        snprintf(line, sizeof(line), "deployctl-node 1 %s\n", nonce);
         send_message(far, false, MESSAGE_BYTES, line, strlen(line));
     }
 }
