@@ -139,6 +139,42 @@ static void a_command_that_hangs_is_run_once_and_not_once_a_node(void **state)
     node_fixture_stop(&fixture);
 }
 
+/* Turns the loop until the commands were asked for n1's state five times more. */
+struct looks {
+    struct timer *timer;
+    bool done;
+};
+
+static void count_looks(void *context)
+{
+    struct looks *looks = context;
+    char *lines = shell_output("grep -c look %s/n1.told", fixture.folder);
+    looks->done = atoi(lines) >= 8;
+    looks->timer = looks->done ? NULL : timer_start(fixture.fleet->loop, 50, count_looks, looks);
+    free(lines);
+}
+
+/* Commands know one way out: whose state is then `drain` is as it was told, also while it is down for its activation. */
+static void a_command_that_drains_is_not_told_again(void **state)
+{
+    struct operation operation;
+    struct looks looks = {.done = false};
+    (void)state;
+    begin_with("6h", "",
+               "type = command\n"
+               "drain = echo drain >>${DEPLOYCTL_ROOT%/*}/$DEPLOYCTL_SERVER.told\n"
+               "ready = echo ready >>${DEPLOYCTL_ROOT%/*}/$DEPLOYCTL_SERVER.told\n"
+               "state = t=${DEPLOYCTL_ROOT%/*}/$DEPLOYCTL_SERVER.told; echo look >>$t; grep -v look $t | tail -n 1 | grep . || echo ready\n");
+    assert_int_equal(carry(&operation, 0, BALANCER_OUT, false), DONE_OK);
+    count_looks(&looks);
+    assert_true(node_wait(&fixture, &looks.done));
+    assert_int_equal(carry(&operation, 1, BALANCER_OUT, false), DONE_OK);
+    char *drains = shell_output("grep -c drain %s/n1.told", fixture.folder);
+    assert_string_equal(drains, "2"); /* out, and down */
+    free(drains);
+    node_fixture_stop(&fixture);
+}
+
 /* Opens the balancer when it was asked again. */
 static void open_when_asked_again(void *context)
 {
@@ -287,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_balancer_costs_one_time_out_and_not_one_a_node),
         cmocka_unit_test(a_command_that_hangs_is_run_once_and_not_once_a_node),
+        cmocka_unit_test(a_command_that_drains_is_not_told_again),
         cmocka_unit_test(a_reload_is_no_error),
         cmocka_unit_test(without_retries_a_balancer_is_asked_once),
         cmocka_unit_test(bringing_a_node_back_waits_for_the_trial),
