@@ -231,7 +231,7 @@ static void choose_unwinding(struct world_plan *plan)
     if (!chance(&random, 12))
         return;
     config->unwinds = true;
-    config->undo_allowed = config->stages = config->confirms = config->judged = config->no_way_back = false;
+    config->undo_allowed = config->stages = config->confirms = config->judged = config->refreshes = config->no_way_back = false;
     config->waves_passed = plan->migration_count = 0;
     config->share = config->shifts && chance(&random, 60) ? SHARE_ALL - 1 : 0;
     for (size_t i = 0; i < plan->rule_count; i++)
