@@ -138,6 +138,17 @@ int run_verb(const struct options *options, int (*once)(struct run *run))
     return code;
 }
 
+static void warn_of_changes(struct run *run)
+{
+    const char *uncommitted = package_uncommitted(run->package);
+    struct fault warning = {.file = run->inputs.playbook_path, .line = playbook_line(&run->inputs.playbook, "source", "git")};
+    if (!uncommitted)
+        return;
+    warning.message = arena_printf(&run->inputs.arena, "%s; the release is the commit, without that", uncommitted);
+    if (warning.message)
+        fault_print(&warning, "warning", run->options->json);
+}
+
 int run_pack(struct run *run, const char *wanted_ref)
 {
     const struct source *source = &run->inputs.playbook.source;
@@ -164,6 +175,8 @@ int run_pack(struct run *run, const char *wanted_ref)
     }
     for (size_t i = 0; i < run->inputs.node_count; i++)
         run->targets[i] = package_release(run->package);
+    if (!wanted_ref && !run->options->quiet)
+        warn_of_changes(run);
     return 0;
 }
 

@@ -41,6 +41,9 @@ void package_free(struct package *package);
 const char *package_release(const struct package *package); /* the release id */
 const char *package_description(
     const struct package *package); /* `main 1a2b3c4d5e6f "subject"`, or the folder */
+/* What the release lacks, since the work tree has it and its commit has not: `2 files are changed and not committed: a, b`. NULL: nothing; the commit
+ * is not the one that is checked out; the source is no git repository. Of files that git tracks, in `path`. */
+const char *package_uncommitted(const struct package *package);
 const char *package_manifest(const struct package *package,
                              size_t *length); /* lines `<sha256> <mode> <size> <path>`;
                                                * link: sha256 of its target, mode 120000 */

@@ -46,6 +46,7 @@ void package_free(struct package *package)
     tree_release(&package->tree);
     strbuf_release(&package->manifest);
     free(package->description);
+    free(package->uncommitted);
     free(package);
 }
 
@@ -81,6 +82,11 @@ int package_finish(struct package *package, const char *location, int64_t time, 
 const char *package_release(const struct package *package)
 {
     return package->release;
+}
+
+const char *package_uncommitted(const struct package *package)
+{
+    return package->uncommitted;
 }
 
 const char *package_description(const struct package *package)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "git_changes.h"
 #include "git_rules.h"
 
 struct checkout {
@@ -294,6 +295,9 @@ static int finish(struct checkout *checkout, git_commit *commit, const char *loc
                                           description, err)
                          : err_set(err, ERR_MEMORY, "out of memory");
     free(description);
+    checkout->path.text[checkout->skip] = '\0';
+    if (rc == 0)
+        checkout->package->uncommitted = git_changes(checkout->repository, commit, checkout->path.text);
     return rc;
 }
 

@@ -18,7 +18,7 @@ struct package {
     struct tree tree;
     int64_t time; /* seconds since 1970 UTC */
     char release[RELEASE_ID_LENGTH + 1];
-    char *description;
+    char *description, *uncommitted; /* NULL: nothing is */
     struct strbuf manifest;
     char manifest_sha256[SHA256_HEX];
     struct packed packed[2]; /* by enum compression */

@@ -253,6 +253,28 @@ static void tags_ids_and_ancestors_name_a_commit(void **state)
     }
 }
 
+static void what_is_changed_and_not_committed_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    shell(REPOSITORY "mkdir app; echo one >one; echo two >app/two; echo three >three; echo >.gitignore built;" COMMIT
+                     "git tag v1; echo more >four;" COMMIT "git clone -q --bare . ../bare");
+    from_git(fixture, "r", NULL, NULL);
+    assert_null(package_uncommitted(fixture->package));
+    shell("cd r; echo new >one; echo new >app/two; git add app/two; rm three; echo new >five; git add five; echo x >built; echo x >untracked");
+    from_git(fixture, "r", NULL, NULL);
+    assert_string_equal(package_uncommitted(fixture->package), "4 files are changed and not committed: app/two, five, one, ...");
+    assert_false(manifest_has(fixture, " five\n"));
+    from_git(fixture, "r", "main", "app");
+    assert_string_equal(package_uncommitted(fixture->package), "1 file is changed and not committed: app/two");
+    from_git(fixture, "r", "v1", NULL); /* another commit than the one that is checked out */
+    assert_null(package_uncommitted(fixture->package));
+    from_git(fixture, "bare", NULL, NULL);
+    assert_null(package_uncommitted(fixture->package));
+    shell("cd r; git reset -q --hard; printf x >\"$(printf 'odd\\033name')\"; git add .");
+    from_git(fixture, "r", NULL, NULL);
+    assert_string_equal(package_uncommitted(fixture->package), "2 files are changed and not committed: odd\\x1bname, untracked");
+}
+
 static void an_unknown_ref_names_what_is_near(void **state)
 {
     struct fixture *fixture = *state;
@@ -586,6 +608,7 @@ int main(void)
         TEST(the_same_commit_gives_the_same_bytes),
         TEST(packing_twice_is_one_buffer),
         TEST(tags_ids_and_ancestors_name_a_commit),
+        TEST(what_is_changed_and_not_committed_is_told),
         TEST(an_unknown_ref_names_what_is_near),
         TEST(refs_that_mean_something_else_tomorrow_are_refused),
         TEST(a_folder_of_the_repository_is_a_release_of_its_own),
