@@ -109,14 +109,16 @@ void law_11_lease(struct world *world, const struct action *action)
         law_broken(world, "law 11", "%s is sent though the lease is lost", step_name(action->step));
 }
 
-/* 11. Who has lost a lease gives back the others, where the node is to be had. */
+/* 11. Who has lost a lease gives back the others, where the node is to be had: not behind an open breaker. */
 void law_11_given_back(struct world *world)
 {
-    for (size_t i = 0; world->lease_lost && i < world->config.node_count; i++) {
-        const struct ledger *ledger = &world->ledgers[i];
-        bool away = ledger->last.action.step == STEP_CONNECT || !world->nodes[i].alive || is_left_alone(world, ledger);
+    bool breaks = world->config.breaker.failures > 0;
 
-        if (ledger->locked && !world->lease_gone[i] && !away)
+    for (size_t i = 0; world->lease_lost && !breaks && i < world->config.node_count; i++) {
+        const struct ledger *ledger = &world->ledgers[i];
+        bool away = ledger->last.action.step == STEP_CONNECT || !world->nodes[i].alive;
+
+        if (ledger->locked && !world->lease_gone[i] && !away && outcome_of(world, i) != NODE_REFUSED)
             law_broken(world, "law 11", "web%zu stays locked after a lease was lost elsewhere", i + 1);
     }
 }
