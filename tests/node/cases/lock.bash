@@ -236,7 +236,7 @@ test_a_refused_run_leaves_nothing_open_where_nothing_was() {
     must ok finish fence 1 status refused result refused open before
     expect_open "the first" ""
     must ok lock rollout roll-b kind rollout release r1 holder me ttl 60
-    must ok finish fence 2 status updated result done
+    must ok finish fence 2 status updated result 'done'
     must ok lock rollout undo kind abort release r0 holder me ttl 60 resumes roll-b
     must ok finish fence 3 status refused result refused open before
     expect_open "after one that is done" ""
