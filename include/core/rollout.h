@@ -212,7 +212,7 @@
  * The end
  * - Interrupt: nothing new starts but the release, once a node; what is in flight gets
  *   `interrupt_grace_ms`, then it is cancelled; nothing is undone.
- * - Lease lost: nothing new at all, not even a release; cancels may still be sent. The result is
+ * - Lease lost, on one node: as an interrupt, everywhere, and that node's own lock is not given back. The result is
  *   NEEDS_CARE if a node was touched, else REFUSED; a touched node that has not committed needs care:
  *   whoever has the lock now decides about it.
  * - A touched node that is neither updated nor restored needs care. HELD only with action = pause

@@ -33,7 +33,7 @@
  *   lock      rollout holder ttl release? kind? resumes? (the runs it goes on with, a blank between) reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
  *             The same token again, while held, answers the same generation.
  *   wish      rollout kind pause|abort holder: for the rollout that holds the lock; refused when that is another or none
- *   renew C -> wish pause|abort HOLDER?;  unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
+ *   renew C -> wish pause|abort HOLDER?;  unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result open? (`yes`: this run, `before`: what was open before it) migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
  *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,
  *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]

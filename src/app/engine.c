@@ -11,6 +11,7 @@
 #include "app/sides.h"
 #include "app/service_lock.h"
 #include "base/strbuf.h"
+#include "base/units.h"
 #include "engine_internal.h"
 #include "model/strategy.h"
 
@@ -160,7 +161,18 @@ static void add_facts(const struct worker *worker, struct event *event)
 static bool is_fenced_off(const struct worker *worker, const struct step_result *result)
 {
     return result->status == DONE_REFUSED && worker->fence && worker->action.step != STEP_RELEASE &&
-           !worker->engine->lease_lost && strncmp(result->sentence, NODE_LOCK_LOST, strlen(NODE_LOCK_LOST)) == 0;
+           strncmp(result->sentence, NODE_LOCK_LOST, strlen(NODE_LOCK_LOST)) == 0;
+}
+
+/* The node knows only that it was asked to end the step: why is known here. */
+static void keep_sentence(struct worker *worker, const struct step_result *result)
+{
+    char limit[DURATION_TEXT_MAX];
+    if (worker->overdue && result->status == DONE_CANCELLED)
+        snprintf(worker->sentence, sizeof(worker->sentence), "no end within its timeout of %s; %.1400s",
+                 duration_format(limit, worker->action.timeout_ms), result->sentence);
+    else
+        snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
 }
 
 void engine_answer(struct worker *worker, const struct step_result *result)
@@ -179,7 +191,7 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         add_facts(worker, &event);
     if (is_fenced_off(worker, result))
         engine_post(engine, &(struct event){.kind = EVENT_LEASE_LOST, .node = worker->index});
-    snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
+    keep_sentence(worker, result);
     worker->busy = false;
     worker->request = 0;
     timer_stop(worker->cancel_timer);
@@ -220,7 +232,7 @@ static void redraw(void *context)
 static void lock_lost(void *context, const char *sentence)
 {
     struct engine *engine = context;
-    engine_notice(engine, SIZE_MAX, "%s; nothing more is done on any node", sentence);
+    engine_notice(engine, SIZE_MAX, "%s; nothing more is done on any node, and the nodes' locks are given back", sentence);
     struct event event = {.kind = EVENT_LEASE_LOST, .node = NO_NODE};
     engine_post(engine, &event);
 }

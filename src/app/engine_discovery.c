@@ -173,7 +173,7 @@ void carry_release(struct worker *worker)
     bool known = serves || view.outcome == NODE_NEEDS_CARE;
     /* of two sides the switch alone speaks */
     if (!worker->engine->fleet->discoveries || !known || goes_on(worker->action.result) ||
-        worker->engine->settings->sides) {
+        worker->engine->lease_lost || worker->engine->settings->sides) {
         step_give_back(worker);
         return;
     }

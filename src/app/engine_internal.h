@@ -45,6 +45,7 @@ struct worker {
     struct session *second; /* the connection that confirms */
     bool unconfirmed;       /* as far as we know a confirm timer runs on the node */
     struct timer *second_over; /* frees it, outside its own callback */
+    bool overdue;           /* the node was asked to end it since its time was over, and not since the run ends */
     struct timer *cancel_timer;
     struct timer *heartbeat;
     uint32_t renewal; /* the request under way, 0: none */

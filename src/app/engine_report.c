@@ -291,6 +291,18 @@ static void add_data(struct strbuf *out, const struct engine *engine)
                     engine_playbook_name(engine));
 }
 
+/* Whoever has the lock now decides; what to run when nobody does. */
+static void add_lost_lock(struct strbuf *out, const struct engine *engine)
+{
+    const char *service = engine_playbook_name(engine);
+    if (!engine->lease_lost)
+        return;
+    strbuf_addf(out, "; the lock was lost, so nothing was undone, and the locks still held were given back: `deployctl status %s` shows who has it now",
+                service);
+    if (engine->outcome.result == RESULT_NEEDS_CARE)
+        strbuf_addf(out, "; when nobody has, `deployctl resume %s` goes on, `deployctl abort %s` undoes it", service, service);
+}
+
 static void result_sentence(struct strbuf *out, const struct engine *engine, const struct counts *counts)
 {
     const char *service = engine_playbook_name(engine);
@@ -343,6 +355,7 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
                     list.text, service, service, service);
         break;
     }
+    add_lost_lock(out, engine);
     add_data(out, engine);
     strbuf_release(&list);
 }

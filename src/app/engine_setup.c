@@ -266,7 +266,7 @@ static void renewed(void *context, const struct reply *reply)
     if (reply->error || reply->status != REPLY_REFUSED)
         return;
     snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
-    engine_notice(worker->engine, worker->index, "%s; nothing more is done on any node", worker->sentence);
+    engine_notice(worker->engine, worker->index, "%s; nothing more is done on any node, and the locks still held are given back", worker->sentence);
     struct event event = {.kind = EVENT_LEASE_LOST, .node = worker->index};
     engine_post(worker->engine, &event);
 }
@@ -322,7 +322,7 @@ static void settled_first(void *context, const struct reply *reply)
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(NODE_REFUSED));
     session_add(session, "result", rollout_result_name(RESULT_REFUSED));
-    session_add(session, "open", worker->facts.open_rollout ? "yes" : NULL);
+    session_add(session, "open", "before");
     step_submit(worker, QUICK_TIMEOUT_MS, not_taken);
 }
 

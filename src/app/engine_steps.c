@@ -227,6 +227,15 @@ static bool was_good(const struct worker *worker)
     return facts_has(facts, worker->target, &state) && state == RELEASE_GOOD;
 }
 
+/* What nobody has changed is as it was: a refused run leaves open what was open. A lost lock is for another run to go on from. */
+static const char *what_stays_open(const struct worker *worker)
+{
+    enum rollout_result how = worker->action.result;
+    if (how == RESULT_REFUSED || how == RESULT_UNREACHABLE)
+        return "before";
+    return how == RESULT_INTERRUPTED || how == RESULT_HELD || worker->engine->lease_lost ? "yes" : NULL;
+}
+
 static void give_back(struct worker *worker)
 {
     char text[64];
@@ -235,7 +244,7 @@ static void give_back(struct worker *worker)
     step_stop_heartbeat(worker);
     rollout_node(worker->engine->machine, worker->index, &view);
     bool same = worker->previous && worker->target && strcmp(worker->previous, worker->target) == 0;
-    if (view.outcome == NODE_RESTORED && worker->target && !same && !was_good(worker)) {
+    if (view.outcome == NODE_RESTORED && worker->target && !same && !was_good(worker) && !worker->engine->lease_lost) {
         struct session *session = step_begin_change(worker, "failed");
         session_add(session, "release", worker->target);
         session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);
@@ -244,10 +253,7 @@ static void give_back(struct worker *worker)
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(view.outcome));
     session_add(session, "result", result_text(worker, text));
-    enum rollout_result how = worker->action.result;
-    /* A run that was to go on and was refused elsewhere leaves open what was open. */
-    bool open = how == RESULT_INTERRUPTED || how == RESULT_HELD || (how == RESULT_REFUSED && worker->has_facts && worker->facts.open_rollout);
-    session_add(session, "open", open ? "yes" : NULL);
+    session_add(session, "open", what_stays_open(worker));
     step_add_migrations(worker, session);
     step_submit(worker, QUICK_TIMEOUT_MS, released);
 }
@@ -364,6 +370,7 @@ static void cancel(struct worker *worker)
     session_begin(session, "cancel");
     session_addu(session, "target", request);
     session_submit(session, QUICK_TIMEOUT_MS, ignore_reply, worker, &err);
+    worker->overdue = !worker->engine->outcome.signal_number && !worker->engine->lease_lost && !worker->engine->outcome.unwritten;
     worker->cancel_timer = timer_start(worker->engine->fleet->loop, worker->engine->patience.cancel_ms,
                                        cancel_overdue, worker);
 }
@@ -410,6 +417,7 @@ void engine_carry(struct engine *engine, const struct action *action)
     worker->preparing = false;
     worker->action = *action;
     worker->busy = true;
+    worker->overdue = false;
     worker->request = 0;
     if (engine->outcome.unwritten && action->step != STEP_RELEASE && action->step != STEP_CONNECT)
         step_end(worker, DONE_CANCELLED, "not begun: the journal on the runner cannot be written");

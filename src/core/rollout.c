@@ -417,8 +417,7 @@ static void enter(struct rollout *rollout, enum rollout_state state)
 static enum rollout_state next_state(struct rollout *rollout)
 {
     if (rollout_halted(rollout) && rollout->state < ROLLOUT_RELEASE)
-        return rollout->lease_lost && !mutant(MUTANT_RELEASE_WITHOUT_LEASE) ? ROLLOUT_FINISHED
-                                                                            : ROLLOUT_RELEASE;
+        return rollout->lease_lost && mutant(MUTANT_LOCKS_KEPT_WITHOUT_LEASE) ? ROLLOUT_FINISHED : ROLLOUT_RELEASE;
     return states[rollout->state].next(rollout);
 }
 
@@ -479,6 +478,15 @@ static void take_abort(struct rollout *rollout)
         failure_spend(rollout, SPENT_BY_ABORT);
 }
 
+/* What another runner has is not ours to give back. */
+static void take_lease_lost(struct rollout *rollout, size_t node)
+{
+    rollout->lease_lost = true;
+    if (node < rollout->config.node_count && !mutant(MUTANT_RELEASE_WITHOUT_LEASE))
+        rollout->walkers[node].locked = false;
+    time_halt(rollout);
+}
+
 static void take_event(struct rollout *rollout, const struct event *event)
 {
     switch (event->kind) {
@@ -499,8 +507,7 @@ static void take_event(struct rollout *rollout, const struct event *event)
         time_halt(rollout);
         break;
     case EVENT_LEASE_LOST:
-        rollout->lease_lost = true;
-        time_halt(rollout);
+        take_lease_lost(rollout, event->node);
         break;
     case EVENT_PAUSE:
         rollout->paused = true;

@@ -30,10 +30,8 @@ bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker
 {
     const struct track *track = &tracks[walker->track];
 
-    if (mutant(MUTANT_RELEASE_WITHOUT_LEASE) && walker->track == TRACK_RELEASE)
-        return true;
     if (rollout->lease_lost)
-        return false;
+        return walker->track == TRACK_RELEASE && walker->locked;
     if (rollout->interrupted)
         return walker->track == TRACK_RELEASE;
     if (!rollout->spent || !track->forward)

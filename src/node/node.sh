@@ -17,13 +17,14 @@
 #   lock/N.beat   its last renewal, in this node's own uptime and boot id; lock/N.end: given back or broken. The highest N stays, so
 #                 that generations only grow; `generation` repeats the number in case somebody removes the folder.
 #   step          the last changing step: a line when it begins, its result values, a line when it ended
-#   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB
+#   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB. A
+#                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
 #                 before, and `good ID SEQUENCE EPOCH` of each that it numbered anew or dropped; in a slot also `slot`, what it `linked`
 #                 before and what was `current` and `live`; `retracts` once that has begun; for `retract`, and never pruned
-#   chain         the rollout that took the lock last, and those that it goes on with
+#   chain         the rollout that took the lock last, and those that it goes on with; a second line: what stood there before it
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
 #                 does not live is what nobody knows the end of; never run again in silence
@@ -415,13 +416,30 @@ claim_lock() {
     return 0
 }
 
+# The chain of a rollout that takes the lock: $v_rollout and what it goes on with, and behind that the chain before.
+write_chain() {
+    chain_before=
+    if first_line "$state/chain"; then
+        chain_before=$line
+        # Noted twice: what was before is still that of the first time.
+        [ "${line%% *}" != "$v_rollout" ] || { IFS= read -r _ && IFS= read -r chain_before; } <"$state/chain" || chain_before=
+    fi
+    replace_file "$state/chain" "$v_rollout$v_resumes${chain_before:+$nl$chain_before}"
+}
+
+# A rollout that has changed nothing is as if it had never been: the one before may be gone on with.
+restore_chain() {
+    { IFS= read -r _ && IFS= read -r chain_before; } 2>/dev/null <"$state/chain" || return 0
+    replace_file "$state/chain" "$chain_before"
+}
+
 # Whose the lock is, in the journal. 1: replied, and the lock is given back, since nobody could tell later what held it.
 note_lock() {
     mend_journal
     mended=yes
     rm -f -- "$state/wish"
     note_fault=
-    if ! replace_file "$state/chain" "$v_rollout$v_resumes"; then
+    if ! write_chain; then
         note_fault="the rollout cannot be noted in $state"
     elif ! journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" ||
         { [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; }; then
@@ -548,7 +566,13 @@ do_finish() {
     ! is_busy || return
     copy_migrations || { reply failed "disk: the migrations cannot be recorded"; return; }
     finish_mark=end
-    [ "$v_open" != yes ] || finish_mark=held
+    case $v_open in
+    yes) finish_mark=held ;;
+    before)
+        finish_mark=left
+        restore_chain || { reply failed "disk: the rollouts before cannot be noted in $state"; return; }
+        ;;
+    esac
     journal rollout "$finish_mark" "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
     write_file "$state/lock/$v_fence.end" finished || { reply failed "disk: the lock cannot be given back"; return; }
     reply ok finished
@@ -723,8 +747,8 @@ judge_step() {
     if [ -n "$late" ]; then
         said_status=$late
         case $late in
-        timeout) said_sentence="no end after $limit s; ended it with everything it had started" ;;
-        *) said_sentence="ended it on request, with everything it had started" ;;
+        timeout) said_sentence="no end after $limit s, its timeout; ended it with everything it had started" ;;
+        *) said_sentence="ended it as asked, with everything it had started" ;;
         esac
         if [ -n "$unended" ]; then
             said_status=failed
@@ -2323,7 +2347,11 @@ facts_of_journal() {
     open_rollout=$(journal_lines | awk '
         function text_from(n, t) { t = $0; while (n-- > 1) t = substr(t, index(t, " ") + 1); return t }
         $1 != "1" || NF < 8 { next }
-        $5 == "rollout" && $6 == "begin" { open = run = $4; step = "-"; release = $7; kind = $8; next }
+        $5 == "rollout" && $6 == "begin" {
+            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind }
+            open = run = $4; step = "-"; release = $7; kind = $8
+            next
+        }
         $5 == "breaker" && $6 == "note" {
             if ($4 != run || NF < 12) next
             noted[++notes] = text_from(8); noted_of[notes] = $4
@@ -2337,7 +2365,8 @@ facts_of_journal() {
                 step = substr($0, RSTART)
                 gsub(/ /, "_", step)
             }
-            if ($6 == "end" || $6 == "held") {
+            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind }
+            if ($6 == "end" || $6 == "held" || $6 == "left") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i
             }
@@ -2422,7 +2451,7 @@ lead_history() {
             next
         }
         !($3 in id) { next }
-        $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" || $6 == "held" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
+        $5 == "rollout" { stop[$3] = $2; result[$3] = $6 == "end" || $6 == "held" || $6 == "left" ? $8 (NF > 8 ? " " text_from(9) : "") : $6 }
         END { for (i = 1; i <= count; i++) { g = order[i]; print kind[g], id[g], start[g], stop[g], who[g], release[g], result[g] } }
     ' | tail -n "$v_lines" >"$tmp/history.$id"
     while IFS= read -r line; do

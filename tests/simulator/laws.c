@@ -288,7 +288,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
     mix(world, verb);
     /* What was under way ends with these, which the node's fence refuses. */
     bool ends = is(verb, "cancel") || is(verb, "open") || is(verb, "settle") || is(verb, "confirm") || is(verb, "unpack");
-    if (run->lease_lost_at && run->lease_lost_at < clock_now() && !ends)
+    bool gives_back = !run->seen[index].lease_lost && (is(verb, "finish") || is(verb, "renew"));
+    if (run->lease_lost_at && run->lease_lost_at < clock_now() && !ends && !gives_back)
         law_broken(world, "law 11", "%s is sent to %s after the lease was lost", verb, node->name);
     if (is(verb, "activate")) {
         forward = release && *run->seen[index].target && is(release, run->seen[index].target) && run->verb != VERB_ABORT;
@@ -351,8 +352,11 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
     /* What comes later was a bad one, when it was due. */
     if (is(asked->verb, "probe") && clock_now() - asked->at <= PROBE_MS)
         probe_answered(seen, is(status, "ok"));
-    if (is(asked->verb, "renew") && is(status, "refused") && !run->lease_lost_at)
-        run->lease_lost_at = clock_now();
+    if (is(asked->verb, "renew") && is(status, "refused")) {
+        seen->lease_lost = true;
+        if (!run->lease_lost_at)
+            run->lease_lost_at = clock_now();
+    }
     if (is(asked->verb, "activate") && asked->forward && is(status, "failed") && !run->failed_at)
         run->failed_at = clock_now();
     free(asked);

@@ -377,6 +377,9 @@ static void do_lock(struct model_session *session, const struct model_request *r
     snprintf(lock->holder, sizeof(lock->holder), "%s", text_of(request, "holder"));
     snprintf(lock->token, sizeof(lock->token), "%s", token);
     const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
+    size_t first = strcspn(node->chain, " ");
+    if (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0)
+        memcpy(node->chain_before, node->chain, sizeof(node->chain));
     snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
     node_journal(node, lock->generation, lock->rollout, "rollout", "begin", text_of(request, "release"),
                  *kind ? kind : "-", lock->holder);
@@ -425,14 +428,16 @@ static void copy_migrations(struct model_node *node, const struct model_request 
 static void do_finish(struct model_session *session, const struct model_request *request)
 {
     struct model_node *node = session->node;
-    const char *status = text_of(request, "status");
+    const char *status = text_of(request, "status"), *open = text_of(request, "open");
+    const char *mark = strcmp(open, "yes") == 0 ? "held" : strcmp(open, "before") == 0 ? "left" : "end";
     char first[32];
     if (!check_fence(session, request) || is_busy(session, request))
         return;
     copy_migrations(node, request);
+    if (strcmp(mark, "left") == 0 && *node->chain_before)
+        memcpy(node->chain, node->chain_before, sizeof(node->chain));
     snprintf(first, sizeof(first), "%.*s", (int)strcspn(status, " "), status);
-    node_journal(node, node->lock.generation, node->lock.rollout, "rollout",
-                 strcmp(text_of(request, "open"), "yes") == 0 ? "held" : "end", text_of(request, "release"),
+    node_journal(node, node->lock.generation, node->lock.rollout, "rollout", mark, text_of(request, "release"),
                  *first ? first : "ok", text_of(request, "result"));
     node->lock.ended = true;
     session_reply(session, request, "ok", "finished");

@@ -132,7 +132,7 @@ struct model_node {
     struct model_release releases[MODEL_RELEASES];
     size_t release_count;
     struct model_before before;
-    char chain[400];
+    char chain[400], chain_before[400];
     char current[MODEL_NAME]; /* "": none */
     struct model_migration migrations[MODEL_MIGRATIONS];
     size_t migration_count;

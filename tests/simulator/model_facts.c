@@ -196,20 +196,28 @@ static bool held_after(const struct model_journal_line *line, char *out, size_t 
 static void say_open(struct model_step *step)
 {
     const struct model_node *node = step->node;
-    const struct model_journal_line *open = NULL, *ended = NULL;
-    char last[MODEL_NAME] = "-";
+    const struct model_journal_line *open = NULL, *was = NULL, *ended = NULL;
+    char last[MODEL_NAME] = "-", was_last[MODEL_NAME] = "-";
     for (size_t i = 0; i < node->journal_count; i++) {
         const struct model_journal_line *line = &node->journal[i];
         bool rollout = strcmp(line->step, "rollout") == 0, ours = open && strcmp(line->rollout, open->rollout) == 0;
         if (rollout && strcmp(line->mark, "begin") == 0) {
+            if (!ours) {
+                was = open;
+                memcpy(was_last, last, sizeof(last));
+            }
             open = line;
             snprintf(last, sizeof(last), "-");
         } else if (rollout) {
-            if (ours && strcmp(line->mark, "end") == 0)
+            if (ours && strcmp(line->mark, "left") == 0) {
+                open = was;
+                memcpy(last, was_last, sizeof(last));
+            } else if (ours && strcmp(line->mark, "end") == 0) {
                 open = NULL;
-            else if (ours)
+            } else if (ours) {
                 held_after(line, last, sizeof(last));
-            if (strcmp(line->mark, "end") == 0 || strcmp(line->mark, "held") == 0)
+            }
+            if (strcmp(line->mark, "break") != 0)
                 ended = line;
         } else if (ours && strcmp(line->mark, "note") != 0) {
             snprintf(last, sizeof(last), "%s", line->step);

@@ -271,7 +271,10 @@ static bool ask_something(struct both *both)
     case 1: return ask_short(both, "renew", "");
     case 2: return ask_short(both, "settle", "");
     case 3: return ask_short(both, "finish", "release -\nstatus updated\nresult done\nmigration m9 r9 contract\n");
-    case 4: return ask_short(both, "finish", "release -\nstatus untouched\nresult held\nopen yes\n");
+    case 4:
+        return ask_short(both, "finish",
+                         random_below(&both->random, 2) ? "release -\nstatus untouched\nresult held\nopen yes\n"
+                                                        : "release -\nstatus refused\nresult refused\nopen before\n");
     case 5:
         snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
         return ask_short(both, "failed", failed);

@@ -524,7 +524,9 @@ static void happen(struct world *world, const struct happening *happening)
         break;
     case HAPPEN_LEASE_LOST:
         event.kind = EVENT_LEASE_LOST;
+        event.node = happening->node;
         world->lease_lost = true;
+        world->lease_gone[happening->node] = true;
         world->halted_at = world->now;
         break;
     case HAPPEN_PAUSE:

@@ -158,6 +158,7 @@ struct migration_ledger {
 struct ledger {
     bool sick, empty, touched, out, undone, settled, failed, alone;
     bool changed; /* by this run */
+    bool locked;  /* and nobody was asked to give it back */
     bool changed_before, begun, left_out, held_by_breaker;
     bool refreshing, fresh; /* taken out as a control; and in again */
     bool drain_over, gate_open, gate_passed;
@@ -199,6 +200,7 @@ struct world {
     enum rollout_state state; /* as the notes told */
     enum rollout_result result;
     bool held, spent, interrupted, lease_lost, result_planned, stuck, telling;
+    bool lease_gone[WORLD_NODES_MAX]; /* of that node */
     bool paused, aborted, abort_counts;
     uint32_t share;      /* of the traffic, as the balancers have it */
     bool share_unknown;  /* a shift was sent and not answered OK */

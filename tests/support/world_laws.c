@@ -96,6 +96,8 @@ static void check_action(struct world *world, const struct action *action)
 {
     law_6_one_at_a_time(world, action);
     law_11_lease(world, action);
+    if (action->step == STEP_RELEASE)
+        ledger_of(world, action->node)->locked = false;
     law_8_journal(world, action);
     law_9_once(world, action);
     law_9_no_return(world, action);
@@ -374,6 +376,8 @@ void laws_see_answer(struct world *world, const struct flight *flight)
     see_error(world, ledger, flight);
     if (flight->action.step == STEP_READY && flight->status == DONE_OK)
         ledger->ready = true;
+    if (flight->action.step == STEP_LOCK && flight->status == DONE_OK)
+        ledger->locked = true;
     if (flight->action.step == STEP_LEADER && flight->status == DONE_OK) {
         ledger->asked++;
         ledger->led += flight->leads;
@@ -405,5 +409,6 @@ void laws_check_end(struct world *world)
     rule_abort(world);
     law_control_serves(world, "the end");
     rule_unwound(world);
+    law_11_given_back(world);
     law_9_at_the_end(world, rollout_result(world->rollout));
 }

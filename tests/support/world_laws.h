@@ -62,6 +62,7 @@ void law_6_one_at_a_time(struct world *world, const struct action *action);
 void law_6_cancel(struct world *world, const struct action *action);
 void law_8_journal(struct world *world, const struct action *action);
 void law_11_lease(struct world *world, const struct action *action);
+void law_11_given_back(struct world *world);
 void rule_forks(struct world *world);
 void rule_retries(struct world *world, const struct action *action);
 void rule_breaker(struct world *world, const struct action *action);

@@ -97,13 +97,30 @@ void law_8_journal(struct world *world, const struct action *action)
                    step_name(action->step));
 }
 
-/* 11. A lost lease stops all new actions; an interrupt all but the release. */
+/* 11. A lost lease, as an interrupt, stops all new actions but the release; and that one too where the lease was lost. */
 void law_11_lease(struct world *world, const struct action *action)
 {
-    if (world->lease_lost)
+    bool ours = action->node == NO_NODE || !world->lease_gone[action->node];
+
+    if ((world->lease_lost || world->interrupted) && action->step != STEP_RELEASE && action->step != STEP_CONNECT)
+        law_broken(world, "law 11", "%s is sent after the %s", step_name(action->step),
+                   world->lease_lost ? "loss of a lease" : "interrupt");
+    if (!ours)
         law_broken(world, "law 11", "%s is sent though the lease is lost", step_name(action->step));
-    if (world->interrupted && action->step != STEP_RELEASE && action->step != STEP_CONNECT)
-        law_broken(world, "law 11", "%s is sent after the interrupt", step_name(action->step));
+}
+
+/* 11. Who has lost a lease gives back the others, where the node is to be had: not behind an open breaker. */
+void law_11_given_back(struct world *world)
+{
+    bool breaks = world->config.breaker.failures > 0;
+
+    for (size_t i = 0; world->lease_lost && !breaks && i < world->config.node_count; i++) {
+        const struct ledger *ledger = &world->ledgers[i];
+        bool away = ledger->last.action.step == STEP_CONNECT || !world->nodes[i].alive;
+
+        if (ledger->locked && !world->lease_gone[i] && !away && outcome_of(world, i) != NODE_REFUSED)
+            law_broken(world, "law 11", "web%zu stays locked after a lease was lost elsewhere", i + 1);
+    }
 }
 
 void rule_forks(struct world *world)

@@ -366,6 +366,19 @@ static void a_hook_on_the_runner_that_hangs_is_ended(void **state)
 
 /* --- refusals --- */
 
+static void a_step_that_takes_too_long_is_told_with_its_timeout(void **state)
+{
+    (void)state;
+    struct run run;
+    begin(&run, QUICK "[step slow]\nwhen = before_activate\non = node\ntimeout = 300ms\nrun = sleep 30\n");
+    struct package *one = release_of(&run, "one", NULL);
+    go(&run, one, "r1");
+    exits(&run, 1);
+    story_has(&run, "its timeout");
+    package_free(one);
+    end(&run);
+}
+
 static void a_node_that_is_not_there_changes_nothing(void **state)
 {
     (void)state;
@@ -616,6 +629,9 @@ static void a_lock_that_is_broken_stops_everything(void **state)
     story_has(&run, "notice n1 the lock was lost: ");
     story_has(&run, "broken");
     story_lacks(&run, "phase n2 activate");
+    story_has(&run, "the locks still held were given back");
+    story_has(&run, "when nobody has, `deployctl resume");
+    nobody_is_locked(&run); /* the others not either */
     package_free(one);
     end(&run);
 }
@@ -657,6 +673,7 @@ int main(void)
         cmocka_unit_test(hooks_run_where_and_when_they_should),
         cmocka_unit_test(a_hook_that_fails_takes_the_release_back),
         cmocka_unit_test(a_hook_on_the_runner_that_hangs_is_ended),
+        cmocka_unit_test(a_step_that_takes_too_long_is_told_with_its_timeout),
         cmocka_unit_test(a_node_that_is_not_there_changes_nothing),
         cmocka_unit_test(a_node_that_only_fails_is_left_alone_and_told_with_its_cause),
         cmocka_unit_test(a_node_that_somebody_locked_refuses),

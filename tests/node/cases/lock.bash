@@ -192,3 +192,52 @@ test_the_journal_is_bounded() {
     must ok history lines 5
     case $reply in *"roll-a "*"again "*) ;; *) fail "$reply" ;; esac
 }
+
+# expect_open WHAT WANTED: what is open, by the node's word.
+expect_open() {
+    must ok facts
+    expect "$1" "$(value_of open_rollout)" "$2"
+}
+
+test_a_refused_run_leaves_open_what_was_open() {
+    open_node a
+    must ok lock rollout roll-a kind rollout release r1 holder me ttl 60 resumes roll-z
+    must failed run fence 1 name warm-up command false
+    must ok finish fence 1 status untouched result interrupted open yes
+    for round in 2 4; do
+        must ok lock rollout "undo-$round" kind abort release r0 holder me ttl 60 resumes 'roll-a roll-z' token "t-$round"
+        must ok lock rollout "undo-$round" kind abort release r0 holder me ttl 60 resumes 'roll-a roll-z' token "t-$round"
+        expect_open "while it runs" "undo-$round - r0 abort"
+        must ok finish fence "$round" status refused result refused open before
+        expect_open "and after it" "roll-a warm-up r1 rollout"
+        expect chain "$(value_of chain)" "roll-a roll-z"
+        expect ended "$(value_of ended_rollout)" "undo-$round refused refused"
+        must ok lock rollout "over-$round" kind rollout release r2 holder me ttl 60
+        must ok finish fence "$((round + 1))" status refused result refused open before
+        expect_open "and after a new one" "roll-a warm-up r1 rollout"
+        expect "chain again" "$(value_of chain)" "roll-a roll-z"
+    done
+    must ok history lines 9
+    case $reply in *"rollout undo-2 "*" refused refused"*) ;; *) fail "$reply" ;; esac
+}
+
+test_a_refused_run_leaves_a_held_one_where_it_is_held() {
+    open_node a
+    must ok lock rollout roll-a kind rollout release r1 holder me ttl 60
+    must ok finish fence 1 status updated result 'held after 1 of 2 waves' open yes
+    must ok lock rollout undo kind abort release r0 holder me ttl 60 resumes roll-a
+    must ok finish fence 2 status refused result refused open before
+    expect_open "held" "roll-a held_after_1_of_2_waves r1 rollout"
+}
+
+test_a_refused_run_leaves_nothing_open_where_nothing_was() {
+    open_node a
+    must ok lock rollout roll-a kind rollout release r1 holder me ttl 60
+    must ok finish fence 1 status refused result refused open before
+    expect_open "the first" ""
+    must ok lock rollout roll-b kind rollout release r1 holder me ttl 60
+    must ok finish fence 2 status updated result 'done'
+    must ok lock rollout undo kind abort release r0 holder me ttl 60 resumes roll-b
+    must ok finish fence 3 status refused result refused open before
+    expect_open "after one that is done" ""
+}
