@@ -54,18 +54,34 @@
 # `m` and `p`, the marker line and this text, are the bootstrap's.
 # shellcheck disable=SC2154
 
-# A leader of another process has the login's locale from its supervisor. `_` may be exported, and `read` writes to it.
+nl='
+'
+# What an account may set that turns what its shell and tools do: this program's see none of it, the playbook's commands all of it.
+# A leader of another process has it from its supervisor. `_` may be exported, and `read` writes to it.
+tool_settings='LC_ALL TAR_OPTIONS TAPE GREP_OPTIONS GZIP ZSTD_CLEVEL ZSTD_NBTHREADS POSIXLY_CORRECT _POSIX2_VERSION CDPATH GLOBIGNORE
+    BLOCK_SIZE BLOCKSIZE SYSTEMD_COLORS SYSTEMD_LOG_LEVEL'
 case $0 in
 deployctl-step | */.deployctl/confirm/*.run) ;;
-*) login_locale=${LC_ALL-} ;;
+*)
+    login_settings=
+    for setting in $tool_settings; do
+        eval "setting_value=\${$setting-}"
+        case $setting_value in
+        '' | *"$nl"*) ;;
+        *) login_settings=$login_settings$setting=$setting_value$nl ;;
+        esac
+    done
+    ;;
 esac
-unset _
+# shellcheck disable=SC2086
+unset _ $tool_settings
+set +aCefuvx
+# bash as `sh` is one by this.
+[ -z "${BASH_VERSION-}" ] || POSIXLY_CORRECT=y
 LC_ALL=C
 export LC_ALL
 umask 022
 IFS=' 	
-'
-nl='
 '
 protocol=1
 # How the program starts itself again under sudo, with a request right behind it: by `read`, which takes no byte too many.
@@ -1051,7 +1067,7 @@ start_logs() {
 # --- steps: leader's side ------------------------------------------------------------------------------------------------------
 
 # What a leader of another process gets to know, by its environment.
-session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
+session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
     v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
@@ -1100,10 +1116,10 @@ command_folder() {
     fi
 }
 
-# The environment of a command: the login's locale, and what the request gives.
+# The environment of a command: the login's settings, and what the request gives.
 give_environment() {
-    LC_ALL=$login_locale
-    [ -n "$login_locale" ] || unset LC_ALL
+    unset LC_ALL
+    v_env=$login_settings$v_env
     while [ -n "$v_env" ]; do
         # shellcheck disable=SC2163
         export "${v_env%%"$nl"*}"
@@ -1135,11 +1151,11 @@ command_in() {
     : 2>/dev/null >>"$log" || log_target=/dev/null
     (
         cd -- "$1" || exit 1
-        plain_text=$2 plain_environment=$v_env plain_locale=$login_locale
+        plain_text=$2 plain_environment=$v_env plain_settings=$login_settings
         # shellcheck disable=SC2086
         unset $session_names p
         # shellcheck disable=SC2030
-        v_env=$plain_environment login_locale=$plain_locale
+        v_env=$plain_environment login_settings=$plain_settings
         give_environment
         exec /bin/sh -c "$plain_text" 3>&- >>"$log_target" 2>&1
     )
@@ -1891,7 +1907,7 @@ give_release_before() {
 # The watcher's text: the session as it is now, then the program.
 watcher_text() {
     give_release_before
-    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_locale PATH HOME USER LOGNAME; do
+    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
         eval "quote \"\${$watched-}\""
         printf '%s=%s\n' "$watched" "$quoted"
     done
