@@ -429,7 +429,7 @@ static void tell_lost_timer(const struct facts *facts, const char *release, cons
     bool runs = facts->current && strcmp(facts->current, release) == 0;
     if (runs && facts->current_good)
         return;
-    strbuf_addf(out, "release %s was not confirmed, and a reboot ended the timer that would have put %s back: ", release,
+    strbuf_addf(out, "release %s was not confirmed, and the timer that would have put %s back is gone: ", release,
                 release_or_none(previous));
     if (runs)
         strbuf_addf(out, "%s is still current; resume goes on with it, abort puts %s back", release,

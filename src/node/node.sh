@@ -756,6 +756,18 @@ judge_step() {
         said_status=failed said_sentence="$verb ended without a word, status $code"
         [ "$code" != 0 ] || said_status=ok said_sentence="$verb done"
     fi
+    [ -n "$late" ] || [ "$code" -le 128 ] || [ "$said_status" != failed ] || ! ended_by_timer ||
+        said_sentence="the confirm timer ended it: release $armed_release was not confirmed within $armed_seconds s, and $armed_previous is put back"
+}
+
+# 0 when the confirm timer of this step's run was due while it ran.
+ended_by_timer() {
+    [ -n "$recorded" ] && [ "$verb" != revert ] && read_armed && [ "$armed_kind" = confirm ] && [ "$armed_generation" = "$v_fence" ] &&
+        first_line "$state/confirm/$armed_id.end" || return 1
+    case $line in
+    'reverting '*) ;;
+    *) return 1 ;;
+    esac
 }
 
 # Waits for the leader, or for the signal that its time is over.
@@ -2377,14 +2389,21 @@ facts_of_journal() {
     done
 }
 
-# The timer that runs, or that a reboot ended; and what a timer put back.
+# 0 when a reboot ended timer $armed_id, or somebody its process, which is noted before the activation goes on.
+timer_is_lost() {
+    [ "$armed_boot" = "$s_boot" ] || return 0
+    [ -z "$armed_unit" ] && first_line "$state/confirm/$armed_id.pid" || return 1
+    ! read_stat "${line% *}" || [ "$stat_start" != "${line#* }" ] || [ "$stat_state" = Z ]
+}
+
+# The timer that runs, or that was lost; and what a timer put back.
 facts_of_timer() {
     if read_armed && [ "$armed_kind" = confirm ] && [ ! -e "$state/confirm/$armed_id.end" ]; then
         uptime_now
-        if [ "$armed_boot" = "$s_boot" ]; then
-            value confirm "armed $((armed_until > up ? armed_until - up : 0)) $armed_release $armed_previous"
-        else
+        if timer_is_lost; then
             value confirm "lost 0 $armed_release $armed_previous"
+        else
+            value confirm "armed $((armed_until > up ? armed_until - up : 0)) $armed_release $armed_previous"
         fi
     fi
     ! first_line "$state/confirm/reverted" || value reverted "$line"

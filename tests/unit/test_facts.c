@@ -350,13 +350,13 @@ static void a_confirm_timer_is_told_in_a_sentence(void **state)
                       "release b is not confirmed: the node puts no release back in 0 s");
     assert_timer_told(
         "lost 0 b a", NULL,
-        "release b was not confirmed, and a reboot ended the timer that would have put a "
-        "back: no release is current");
+        "release b was not confirmed, and the timer that would have put a "
+        "back is gone: no release is current");
     assert_lost_timer_told("b", false,
-                           "release b was not confirmed, and a reboot ended the timer that would have put a back: b is still "
+                           "release b was not confirmed, and the timer that would have put a back is gone: b is still "
                            "current; resume goes on with it, abort puts a back");
     assert_lost_timer_told("a", true,
-                           "release b was not confirmed, and a reboot ended the timer that would have put a back: a is current");
+                           "release b was not confirmed, and the timer that would have put a back is gone: a is current");
     assert_lost_timer_told("b", true, "");
     assert_timer_told(
         NULL, "1700000000 b a r1 ok release a is current",
