@@ -11,7 +11,6 @@
 #include "app/sides.h"
 #include "app/service_lock.h"
 #include "base/strbuf.h"
-#include "base/units.h"
 #include "engine_internal.h"
 #include "model/strategy.h"
 
@@ -164,17 +163,6 @@ static bool is_fenced_off(const struct worker *worker, const struct step_result 
            strncmp(result->sentence, NODE_LOCK_LOST, strlen(NODE_LOCK_LOST)) == 0;
 }
 
-/* The node knows only that it was asked to end the step: why is known here. */
-static void keep_sentence(struct worker *worker, const struct step_result *result)
-{
-    char limit[DURATION_TEXT_MAX];
-    if (worker->overdue && result->status == DONE_CANCELLED)
-        snprintf(worker->sentence, sizeof(worker->sentence), "no end within its timeout of %s; %.1400s",
-                 duration_format(limit, worker->action.timeout_ms), result->sentence);
-    else
-        snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
-}
-
 void engine_answer(struct worker *worker, const struct step_result *result)
 {
     struct engine *engine = worker->engine;
@@ -191,7 +179,7 @@ void engine_answer(struct worker *worker, const struct step_result *result)
         add_facts(worker, &event);
     if (is_fenced_off(worker, result))
         engine_post(engine, &(struct event){.kind = EVENT_LEASE_LOST, .node = worker->index});
-    keep_sentence(worker, result);
+    snprintf(worker->sentence, sizeof(worker->sentence), "%s", result->sentence);
     worker->busy = false;
     worker->request = 0;
     timer_stop(worker->cancel_timer);

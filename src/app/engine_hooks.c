@@ -8,6 +8,44 @@
 
 #define RUNNER_OUTPUT_MAX 8192
 
+/* --- what a command of the playbook came to, with its name: a playbook may have many --- */
+
+static void name_command(const struct worker *worker, char *out, size_t size)
+{
+    const struct engine *engine = worker->engine;
+    const struct action *action = &worker->action;
+    if (action->step == STEP_HOOK) {
+        snprintf(out, size, "step %s", engine->playbook->hooks[action->hook].name);
+        return;
+    }
+    snprintf(out, size, "%smigration %s",
+             action->step == STEP_BACKUP ? "backup for "
+             : action->step == STEP_UNMIGRATE ? "down of " : "",
+             engine->changes[action->migration]->migration->name);
+}
+
+/* Only what the command itself did is told of it: not a lost lock or connection. */
+static void command_ended(struct worker *worker, const struct step_result *result)
+{
+    struct step_result named = *result;
+    char sentence[SENTENCE_MAX];
+    char name[160];
+    if (result->status == DONE_FAILED || result->status == DONE_TIMED_OUT || result->status == DONE_CANCELLED) {
+        name_command(worker, name, sizeof(name));
+        snprintf(sentence, sizeof(sentence), "%s: %.*s", name, SENTENCE_MAX - (int)sizeof(name) - 3,
+                 result->sentence);
+        named.sentence = sentence;
+    }
+    step_ended(worker, &named);
+}
+
+static void command_replied(void *context, const struct reply *reply)
+{
+    char sentence[SENTENCE_MAX];
+    struct step_result result = step_judge(context, reply, sentence);
+    command_ended(context, &result);
+}
+
 static void runner_hook_ended(void *context, const struct child_result *child)
 {
     struct worker *worker = context;
@@ -28,11 +66,11 @@ static void runner_hook_ended(void *context, const struct child_result *child)
     } else if (child->signal_number) {
         snprintf(sentence, sizeof(sentence), "ended by signal %d", child->signal_number);
     } else if (child->status != 0) {
-        snprintf(sentence, sizeof(sentence), "exit %d", child->status);
+        snprintf(sentence, sizeof(sentence), "exit status %d", child->status);
     } else {
         result.status = DONE_OK;
     }
-    step_ended(worker, &result);
+    command_ended(worker, &result);
     strbuf_release(&output);
 }
 
@@ -82,7 +120,7 @@ void carry_hook(struct worker *worker)
         session_add(session, "release", worker->words.release);
     session_addu(session, "timeout_ms", (uint64_t)hook->timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
-    step_submit(worker, hook->timeout_ms + KILL_GRACE_MS, step_replied);
+    step_submit(worker, hook->timeout_ms + KILL_GRACE_MS, command_replied);
 }
 
 /* --- migrations --- */
@@ -103,7 +141,7 @@ static void submit_command(struct worker *worker, struct session *session, const
     session_addu(session, "timeout_ms", (uint64_t)migration->timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
     session_env(session, "DEPLOYCTL_MIGRATION", migration->name);
-    step_submit(worker, migration->timeout_ms + KILL_GRACE_MS, step_replied);
+    step_submit(worker, migration->timeout_ms + KILL_GRACE_MS, command_replied);
 }
 
 void carry_backup(struct worker *worker)

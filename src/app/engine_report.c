@@ -18,6 +18,14 @@ static const char *known_trouble(struct worker *worker, const struct note *note)
     return worker->sentence[0] && !ours ? worker->sentence : node_trouble_name(trouble);
 }
 
+/* A lock that could not be given back, or a step for the failure, is not what became of the node. */
+static bool only_afterwards(const struct worker *worker)
+{
+    const struct action *action = &worker->action;
+    return action->step == STEP_RELEASE ||
+           (action->step == STEP_HOOK && worker->engine->playbook->hooks[action->hook].when == HOOK_ON_FAILURE);
+}
+
 static void report_trouble(struct engine *engine, const struct note *note)
 {
     struct worker *worker = worker_of(engine, note->node);
@@ -37,8 +45,7 @@ static void report_trouble(struct engine *engine, const struct note *note)
                  known_trouble(worker, note));
     else
         snprintf(text, sizeof(text), "%s", known_trouble(worker, note));
-    /* a lock that could not be given back is not what became of the node */
-    if (worker->action.step != STEP_RELEASE || !worker->trouble[0])
+    if (!worker->trouble[0] || !only_afterwards(worker))
         snprintf(worker->trouble, sizeof(worker->trouble), "%.*s", SENTENCE_MAX - 1, text);
     struct record record = {
         .kind = RECORD_TROUBLE, .node = note->node, .phase = gate ? "gate" : phase, .text = text};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "engine_step.h"
 
 #define OUTPUT_LINE_MAX 1000
@@ -46,9 +47,23 @@ void step_ended(void *context, const struct step_result *result)
     engine_answer(worker, result);
 }
 
-void step_replied(void *context, const struct reply *reply)
+/* The node knows only that it was asked to end the step: why is known here. */
+struct step_result step_judge(const struct worker *worker, const struct reply *reply, char sentence[SENTENCE_MAX])
 {
     struct step_result result = step_from_reply(reply);
+    char limit[DURATION_TEXT_MAX];
+    if (result.status == DONE_CANCELLED && worker->overdue) {
+        snprintf(sentence, SENTENCE_MAX, "no end within its timeout of %s; ended it with everything it had started",
+                 duration_format(limit, worker->action.timeout_ms));
+        result.sentence = sentence;
+    }
+    return result;
+}
+
+void step_replied(void *context, const struct reply *reply)
+{
+    char sentence[SENTENCE_MAX];
+    struct step_result result = step_judge(context, reply, sentence);
     step_ended(context, &result);
 }
 

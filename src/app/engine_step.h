@@ -20,6 +20,8 @@ void step_output(struct worker *worker, const char *output);
 /* Ends the worker's action by a result or a reply; late ones are ignored. */
 void step_ended(void *context, const struct step_result *result);
 void step_replied(void *context, const struct reply *reply);
+/* What became of a step; `sentence` is room for why, when the reply does not say it. */
+struct step_result step_judge(const struct worker *worker, const struct reply *reply, char sentence[SENTENCE_MAX]);
 /* For node_environment: into the request under construction. */
 void step_env(void *context, const char *name, const char *value);
 /* Begins a request that changes something: fenced, and with a token by which the node knows a repeated one. */

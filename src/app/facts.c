@@ -391,8 +391,7 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
 {
     char needed[DURATION_TEXT_MAX], available[DURATION_TEXT_MAX];
     if (has_state(facts, "not-a-link"))
-        return err_set(err, ERR_REFUSED, "%s/current is a folder or file, not a link, and a release is switched by that link; move it away",
-                       service->root);
+        return err_set(err, ERR_REFUSED, "%s/current is a folder or a file, not a link; move it away", service->root);
     if (become && facts->sudo && strcmp(facts->sudo, "ok") != 0)
         return err_set(err, ERR_REFUSED,
                        "sudo: %s; give the login user a NOPASSWD rule, or set become = no",
@@ -400,8 +399,6 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
     if (!facts->writable)
         return err_set(err, ERR_REFUSED, "%s is not writable for the login user; %s", service->root,
                        become ? "sudo did not help" : "set become = yes, or give it the folder");
-    if (facts->current_state && strcmp(facts->current_state, "not-a-link") == 0)
-        return err_set(err, ERR_REFUSED, "%s/current is a folder or a file, not a link; move it away", service->root);
     if (service->unit && facts->unit_load && strcmp(facts->unit_load, "loaded") != 0)
         return err_set(err, ERR_REFUSED,
                        "unit %s is %s; install it on the node first (systemctl status %s)",
@@ -429,7 +426,7 @@ static void tell_lost_timer(const struct facts *facts, const char *release, cons
     bool runs = facts->current && strcmp(facts->current, release) == 0;
     if (runs && facts->current_good)
         return;
-    strbuf_addf(out, "release %s was not confirmed, and a reboot ended the timer that would have put %s back: ", release,
+    strbuf_addf(out, "release %s was not confirmed, and the timer that would have put %s back is gone: ", release,
                 release_or_none(previous));
     if (runs)
         strbuf_addf(out, "%s is still current; resume goes on with it, abort puts %s back", release,

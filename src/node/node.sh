@@ -55,18 +55,34 @@
 # `m` and `p`, the marker line and this text, are the bootstrap's.
 # shellcheck disable=SC2154
 
-# A leader of another process has the login's locale from its supervisor. `_` may be exported, and `read` writes to it.
+nl='
+'
+# What an account may set that turns what its shell and tools do: this program's see none of it, the playbook's commands all of it.
+# A leader of another process has it from its supervisor. `_` may be exported, and `read` writes to it.
+tool_settings='LC_ALL TAR_OPTIONS TAPE GREP_OPTIONS GZIP ZSTD_CLEVEL ZSTD_NBTHREADS POSIXLY_CORRECT _POSIX2_VERSION CDPATH GLOBIGNORE
+    BLOCK_SIZE BLOCKSIZE SYSTEMD_COLORS SYSTEMD_LOG_LEVEL'
 case $0 in
 deployctl-step | */.deployctl/confirm/*.run) ;;
-*) login_locale=${LC_ALL-} ;;
+*)
+    login_settings=
+    for setting in $tool_settings; do
+        eval "setting_value=\${$setting-}"
+        case $setting_value in
+        '' | *"$nl"*) ;;
+        *) login_settings=$login_settings$setting=$setting_value$nl ;;
+        esac
+    done
+    ;;
 esac
-unset _
+# shellcheck disable=SC2086
+unset _ $tool_settings
+set +aCefuvx
+# bash as `sh` is one by this.
+[ -z "${BASH_VERSION-}" ] || POSIXLY_CORRECT=y
 LC_ALL=C
 export LC_ALL
 umask 022
 IFS=' 	
-'
-nl='
 '
 protocol=1
 # How the program starts itself again under sudo, with a request right behind it: by `read`, which takes no byte too many.
@@ -764,6 +780,18 @@ judge_step() {
         said_status=failed said_sentence="$verb ended without a word, status $code"
         [ "$code" != 0 ] || said_status=ok said_sentence="$verb done"
     fi
+    [ -n "$late" ] || [ "$code" -le 128 ] || [ "$said_status" != failed ] || ! ended_by_timer ||
+        said_sentence="the confirm timer ended it: release $armed_release was not confirmed within $armed_seconds s, and $armed_previous is put back"
+}
+
+# 0 when the confirm timer of this step's run was due while it ran.
+ended_by_timer() {
+    [ -n "$recorded" ] && [ "$verb" != revert ] && read_armed && [ "$armed_kind" = confirm ] && [ "$armed_generation" = "$v_fence" ] &&
+        first_line "$state/confirm/$armed_id.end" || return 1
+    case $line in
+    'reverting '*) ;;
+    *) return 1 ;;
+    esac
 }
 
 # Waits for the leader, or for the signal that its time is over.
@@ -1075,7 +1103,7 @@ start_logs() {
 # --- steps: leader's side ------------------------------------------------------------------------------------------------------
 
 # What a leader of another process gets to know, by its environment.
-session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_locale
+session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
     v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
@@ -1124,10 +1152,10 @@ command_folder() {
     fi
 }
 
-# The environment of a command: the login's locale, and what the request gives.
+# The environment of a command: the login's settings, and what the request gives.
 give_environment() {
-    LC_ALL=$login_locale
-    [ -n "$login_locale" ] || unset LC_ALL
+    unset LC_ALL
+    v_env=$login_settings$v_env
     while [ -n "$v_env" ]; do
         # shellcheck disable=SC2163
         export "${v_env%%"$nl"*}"
@@ -1159,11 +1187,11 @@ command_in() {
     : 2>/dev/null >>"$log" || log_target=/dev/null
     (
         cd -- "$1" || exit 1
-        plain_text=$2 plain_environment=$v_env plain_locale=$login_locale
+        plain_text=$2 plain_environment=$v_env plain_settings=$login_settings
         # shellcheck disable=SC2086
         unset $session_names p
         # shellcheck disable=SC2030
-        v_env=$plain_environment login_locale=$plain_locale
+        v_env=$plain_environment login_settings=$plain_settings
         give_environment
         exec /bin/sh -c "$plain_text" 3>&- >>"$log_target" 2>&1
     )
@@ -1915,7 +1943,7 @@ give_release_before() {
 # The watcher's text: the session as it is now, then the program.
 watcher_text() {
     give_release_before
-    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_locale PATH HOME USER LOGNAME; do
+    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
         eval "quote \"\${$watched-}\""
         printf '%s=%s\n' "$watched" "$quoted"
     done
@@ -2390,14 +2418,21 @@ facts_of_journal() {
     done
 }
 
-# The timer that runs, or that a reboot ended; and what a timer put back.
+# 0 when a reboot ended timer $armed_id, or somebody its process, which is noted before the activation goes on.
+timer_is_lost() {
+    [ "$armed_boot" = "$s_boot" ] || return 0
+    [ -z "$armed_unit" ] && first_line "$state/confirm/$armed_id.pid" || return 1
+    ! read_stat "${line% *}" || [ "$stat_start" != "${line#* }" ] || [ "$stat_state" = Z ]
+}
+
+# The timer that runs, or that was lost; and what a timer put back.
 facts_of_timer() {
     if read_armed && [ "$armed_kind" = confirm ] && [ ! -e "$state/confirm/$armed_id.end" ]; then
         uptime_now
-        if [ "$armed_boot" = "$s_boot" ]; then
-            value confirm "armed $((armed_until > up ? armed_until - up : 0)) $armed_release $armed_previous"
-        else
+        if timer_is_lost; then
             value confirm "lost 0 $armed_release $armed_previous"
+        else
+            value confirm "armed $((armed_until > up ? armed_until - up : 0)) $armed_release $armed_previous"
         fi
     fi
     ! first_line "$state/confirm/reverted" || value reverted "$line"

@@ -157,6 +157,7 @@ test_a_step_still_running_when_the_timer_is_due_is_ended_first() {
     send run fence "$fence" command "echo \$\$ >'$work/pid'; sleep 300"
     await
     expect status "$status" failed
+    expect sentence "$sentence" "the confirm timer ended it: release r2 was not confirmed within 3 s, and r1 is put back"
     group_is_gone "$(cat "$work/pid")" || fail "the step lives"
     eventually timer_is_over
     current_is r1 || fail "it was not put back"
@@ -187,6 +188,16 @@ test_what_a_reboot_did_to_a_timer_is_told() {
     two_releases a
     armed 60
     sed -i 's/^boot .*/boot another/' "$root/.deployctl/confirm/armed"
+    must ok facts
+    expect confirm "$(value_of confirm)" "lost 0 r2 r1"
+}
+
+test_a_watcher_that_was_killed_is_told() {
+    two_releases a
+    armed 100
+    read -r watcher _ < <(watcher)
+    kill -KILL "$watcher"
+    eventually group_is_gone "$watcher"
     must ok facts
     expect confirm "$(value_of confirm)" "lost 0 r2 r1"
 }

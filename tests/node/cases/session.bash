@@ -174,3 +174,17 @@ test_become_starts_again_under_sudo() {
     must ok probe command 'echo resident'
     expect output "$(output_of)" resident
 }
+
+test_the_login_s_settings_of_tools_are_the_commands_alone() {
+    start_node a 'set -f; export TAR_OPTIONS="-v --exclude=version" GREP_OPTIONS=-v POSIXLY_CORRECT=1 GZIP=-t ZSTD_CLEVEL=no CDPATH=/usr GLOBIGNORE="*"; set +f'
+    must ok open root "$root"
+    must ok lock rollout first holder me ttl 600
+    fence=$(value_of generation)
+    deliver r1
+    case $reply in *version*) fail "$reply" ;; esac
+    expect version "$(cat "$root/releases/r1/version")" r1
+    must ok probe command 'echo "$TAR_OPTIONS $GREP_OPTIONS $CDPATH"'
+    expect settings "$(output_of)" "-v --exclude=version -v /usr"
+    must ok probe command 'echo "$TAR_OPTIONS"' env TAR_OPTIONS=mine
+    expect settings "$(output_of)" mine
+}
