@@ -2326,7 +2326,7 @@ prune() {
         "$current" | "$previous" | "$newest_failed" | "$v_release" | "$v_previous") continue ;;
         esac
         # What another tool has put there is not ours to remove.
-        [ "$release_state" != incomplete ] || is_release_id "$listed" || continue
+        [ "$release_state" != incomplete ] || is_release_id "$listed" || [ -e "$state/good/$listed" ] || continue
         [ ! -e "$state/good/$listed.pinned" ] && ! is_pinned "$listed" && ! slot_has "$listed" && ! was_good_before "$listed" || continue
         if remove_release "$listed" 2>&1; then
             value pruned "$listed"
