@@ -42,7 +42,7 @@ _deployctl_options()
     abort)
         echo --inventory --limit --wait --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     pause)
-        echo --inventory --limit --forks --set --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     plan)
         echo --inventory --limit --ref --forks --set --output --quiet --verbose --no-color --help ;;
     check)
