@@ -196,7 +196,7 @@ test_a_watcher_that_was_killed_is_told() {
     two_releases a
     armed 100
     read -r watcher _ < <(watcher)
-    kill -KILL "$watcher"
+    kill -KILL -- "-$watcher"
     eventually group_is_gone "$watcher"
     must ok facts
     expect confirm "$(value_of confirm)" "lost 0 r2 r1"
