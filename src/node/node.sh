@@ -1826,7 +1826,7 @@ activate_release() {
     need_release
     is_complete "$v_release" || reply failed "release $v_release is not complete on this node; stage it first"
     case $current_state in
-    not-a-link) reply failed "$s_root/current is a folder or file, not a link; move it away" ;;
+    not-a-link) reply failed "$s_root/current is a folder or a file, not a link; move it away" ;;
     esac
     value was "${current:--}"
     if [ -n "$s_unit" ]; then
