@@ -18,7 +18,7 @@ PACKAGES := $(foreach pair,$(LIBRARIES),$(firstword $(subst :, ,$(pair))))
 # Debian's names of what else is wanted, and for what.
 BUILD_DEBIAN := gcc libc6-dev pkg-config $(foreach pair,$(LIBRARIES),$(lastword $(subst :, ,$(pair))))
 DEMO_DEBIAN := git openssh-server openssh-client busybox
-TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light wrk zstd procps ansible-core bash-completion zsh fish r-base-core \
+TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light zstd procps ansible-core bash-completion zsh fish r-base-core \
 	etcd-server etcd-client prometheus openssl
 LINT_DEBIAN := clang cppcheck shellcheck mandoc
 FUZZ_DEBIAN := clang libclang-rt-14-dev
