@@ -2,6 +2,8 @@
 # The demo's nodes and its project. Sourced by demo, which sets place, nodes and house; sets ssh_port and http_port.
 : "${place:?}" "${nodes:?}"
 sshd_pids=()
+# shellcheck source=tests/support/deadline.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/deadline.sh"
 
 # 127.0.0.12 is node2.
 name_of() { echo "node${1##*.1}"; }
@@ -10,7 +12,7 @@ is_free() { ! (: <>"/dev/tcp/$1/$2") 2>/dev/null; }
 # The first of 40 ports that no node's address uses yet. Of scripts that run at once each has a range of its own (TEST_LANE).
 free_ports() {
     local lane=${TEST_LANE:-$((RANDOM % 6))} port address tries
-    for tries in {1..50}; do
+    for tries in $(seq "$(deadline 50)"); do
         port=$((20000 + lane % 6 * 1600 + RANDOM % 40 * 40))
         for address in 127.0.0.1 $nodes; do
             is_free "$address" $port && is_free "$address" $((port + 5)) && is_free "$address" $((port + 6)) || continue 2
@@ -63,7 +65,7 @@ begin_nodes() {
         begin_node "$address" || return 1
     done
     for address in $nodes; do
-        for tries in {1..100}; do
+        for tries in $(seq "$(deadline 100)"); do
             is_free "$address" "$ssh_port" || continue 2
             sleep 0.05
         done

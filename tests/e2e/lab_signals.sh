@@ -20,7 +20,7 @@ interrupted() {
     begun=$SECONDS
     kill -s "$1" "$(background_child | cut -d ' ' -f 1)"
     ended "$2"
-    [ $((SECONDS - begun)) -le 10 ] || fail "it took $((SECONDS - begun)) s to end"
+    [ $((SECONDS - begun)) -le "$(deadline 10)" ] || fail "it took $((SECONDS - begun)) s to end"
     says interrupted web1 resume abort
     serve_either 1.1 2.0
     remember_process "${fleet[@]}"
@@ -61,9 +61,9 @@ test_a_runner_that_is_killed_and_resume_elsewhere() {
     # another machine: it knows nothing of the first one's notes
     rm -rf "$XDG_STATE_HOME"
     local begun=$SECONDS
-    until timeout 60 "$program" resume -i "$work/inventory.ini" "${quick[@]}" playbooks/rolling.ini >"$output" 2>&1; do
+    until timeout "$(deadline 60)" "$program" resume -i "$work/inventory.ini" "${quick[@]}" playbooks/rolling.ini >"$output" 2>&1; do
         grep -qi lock "$output" || { cat "$output"; fail "it was not refused for the lock"; }
-        [ $((SECONDS - begun)) -lt 100 ] || { cat "$output"; fail "the dead runner's lock does not expire"; }
+        [ $((SECONDS - begun)) -lt "$(deadline 100)" ] || { cat "$output"; fail "the dead runner's lock does not expire"; }
         sleep 2
     done
     cat "$output"

@@ -6,6 +6,8 @@
 house=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$house" || exit 1
 lab=$house/tests/lab/lab
+# shellcheck source=tests/support/deadline.sh
+. "$house/tests/support/deadline.sh"
 work=${E2E_DIR:-$house/build/e2e}
 program=${E2E_PROGRAM:-$house/build/deployctl} # or build/san/deployctl
 shop=$work/shop
@@ -13,11 +15,12 @@ fleet=(web1 web2 web3 web4 web5 web6)
 export HOME=$work/home XDG_STATE_HOME=$work/state NO_COLOR=1
 unset SSH_AUTH_SOCK DEPLOYCTL_INVENTORY XDG_CONFIG_HOME
 # short, so that a rollout over six hosts takes seconds
-quick=(--set breaker.cool_down=5s --set "source.git=$shop" --set health.interval=200ms --set health.timeout=1s --set health.min_healthy_time=500ms
-    --set health.healthy_deadline=6s --set strategy.bake=1s --set retry.connect_timeout=4s --set retry.base=200ms)
+quick=(--set breaker.cool_down=5s --set "source.git=$shop" --set health.interval=200ms --set "health.timeout=$(allowed 1)s" --set health.min_healthy_time=500ms
+    --set "health.healthy_deadline=$(allowed 6)s" --set strategy.bake=1s --set "retry.connect_timeout=$(allowed 4)s" --set retry.base=200ms)
 
 address() { echo "$("$lab" network).$((10 + ${1#web}))"; }
-on() { timeout 60 "$lab" run "$@"; }
+on_limit_s=$(deadline 60)
+on() { timeout "$on_limit_s" "$lab" run "$@"; }
 
 # CMD...: for every host at once, with the host's name as the last argument.
 everywhere() {
@@ -42,7 +45,7 @@ deployctl() {
     local wanted=$1 code begun=$SECONDS
     shift
     echo "  \$ deployctl $*"
-    timeout -k 5 "${LIMIT_S:-60}" "$program" "$@" >"$output" 2>&1 </dev/null
+    timeout -k 5 "$(deadline "${LIMIT_S:-60}")" "$program" "$@" >"$output" 2>&1 </dev/null
     code=$?
     sed 's/^/  | /' "$output"
     echo "  (exit code $code after $((SECONDS - begun)) s)"
@@ -62,14 +65,15 @@ begin_shop() {
     shift
     echo "  \$ deployctl $verb $* ${playbook:-playbooks/rolling.ini} (in the background)"
     set -m
-    timeout --foreground -k 5 "${LIMIT_S:-60}" "$program" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
+    timeout --foreground -k 5 "$(deadline "${LIMIT_S:-60}")" "$program" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
         "${playbook:-playbooks/rolling.ini}" >"$output" 2>&1 </dev/null &
     background=$!
     set +m
 }
 # REGEX [SECONDS]: until what runs in the background has said so.
 wait_said() {
-    local end=$((SECONDS + ${2:-30}))
+    local end
+    end=$(until_second "${2:-30}")
     until grep -qE -- "$1" "$output"; do
         kill -0 "$background" 2>/dev/null || { sed 's/^/  | /' "$output"; fail "it ended before it said: $1"; }
         [ $SECONDS -lt $end ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
@@ -160,14 +164,14 @@ same_process() {
 
 # A fleet that serves 1.1, with 1.0 before it: as two rollouts leave it. Each test begins there.
 host_reset() {
-    timeout 30 "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service
+    timeout "$(deadline 30)" "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service
         rm -rf /srv/shop && cp -a /var/lib/shop.saved /srv/shop && systemctl start shop.service' 2>&1
 }
-host_save() { timeout 30 "$lab" run "$1" sh -c 'rm -rf /var/lib/shop.saved && cp -a /srv/shop /var/lib/shop.saved'; }
+host_save() { timeout "$(deadline 30)" "$lab" run "$1" sh -c 'rm -rf /var/lib/shop.saved && cp -a /srv/shop /var/lib/shop.saved'; }
 host_wipe() {
-    timeout 30 "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service; rm -rf /srv/shop' 2>&1
+    timeout "$(deadline 30)" "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service; rm -rf /srv/shop' 2>&1
 }
-host_answers() { local i; for i in {1..50}; do [ -n "$(http "$1")" ] && return; sleep 0.1; done; echo "  $1 does not answer after its reset ($i tries)"; return 1; }
+host_answers() { local i; for i in $(seq "$(deadline 50)"); do [ -n "$(http "$1")" ] && return; sleep 0.1; done; echo "  $1 does not answer after its reset ($i tries)"; return 1; }
 
 reset_fleet() {
     rm -rf "$XDG_STATE_HOME"

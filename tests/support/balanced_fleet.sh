@@ -148,7 +148,7 @@ end_nginx() {
     kill "$pid" 2>/dev/null || return 0
     while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
-wait_port() { for _ in {1..100}; do is_free 127.0.0.1 "$1" || return 0; sleep 0.05; done; fail "nothing listens on $1"; }
+wait_port() { for _ in $(seq "$(deadline 100)"); do is_free 127.0.0.1 "$1" || return 0; sleep 0.05; done; fail "nothing listens on $1"; }
 
 # --- assertions: each ends the test
 
@@ -175,7 +175,7 @@ serves() {
 shop() {
     local wanted=$1 verb=$2 code
     shift 2
-    timeout -k 5 "${LIMIT_S:-90}" "$program" "$verb" -i inventory.ini "${quick[@]}" "$@" "$playbook" >"$output" 2>&1 </dev/null
+    timeout -k 5 "$(deadline "${LIMIT_S:-90}")" "$program" "$verb" -i inventory.ini "${quick[@]}" "$@" "$playbook" >"$output" 2>&1 </dev/null
     code=$?
     sed 's/^/  | /' "$output"
     [ $code = "$wanted" ] || fail "exit code $code, wanted $wanted"
