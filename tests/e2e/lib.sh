@@ -76,7 +76,7 @@ wait_said() {
     end=$(until_second "${2:-30}")
     until grep -qE -- "$1" "$output"; do
         kill -0 "$background" 2>/dev/null || { sed 's/^/  | /' "$output"; fail "it ended before it said: $1"; }
-        [ $SECONDS -lt $end ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
+        [ $SECONDS -lt "$end" ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
         sleep 0.05
     done
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=bash
 # Deadlines of the tests. The suite measures how slow the machine is (tests/checks/calibrate) and exports TEST_TIME_FACTOR; without it, 1.
 
 # NUMBER: of seconds or tries on two idle cores; how many it may be on this machine.
