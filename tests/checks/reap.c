@@ -15,6 +15,8 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,6 +35,7 @@ enum {
     SETTLE_MS = 1000,
     DAY_S = 86400,
     LOOK_MS = 50,
+    WATCH_MS = 500,
     PROCESSES_MAX = 65536
 };
 
@@ -226,26 +229,52 @@ static void run_finally(const char *command, const sigset_t *before)
     signal_below(SIGKILL);
 }
 
-/* Until the program ends, its time is over (124) or a signal comes (128 + its number); 0 when the
- * program ended. */
+/* The kernel sends SIGHUP to the session's leader alone, which may be a make that waits for us. */
+static bool is_closed(int terminal)
+{
+    struct pollfd polled = {terminal, 0, 0};
+
+    return terminal >= 0 && poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP);
+}
+
+/* Until the program ends (0), its time is over (124), the terminal is closed or a signal comes (128
+ * and its number). */
 static int watch(pid_t program, const sigset_t *waited, long long until, int *status)
 {
-    while (!collect(program, status)) {
-        long long left = until - now_ms();
-        const struct timespec most = {left / 1000, left % 1000 * 1000000};
-        int number = left > 0 ? sigtimedwait(waited, NULL, &most) : -1;
+    const struct timespec look = {0, WATCH_MS * 1000000L};
+    int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    bool minds = sigismember(waited, SIGHUP);
 
-        if (number < 0 && now_ms() >= until)
-            return 124;
+    while (!collect(program, status)) {
+        int number = sigtimedwait(waited, NULL, &look);
+
         if (number > 0 && number != SIGCHLD)
             return 128 + number;
+        if (now_ms() >= until)
+            return 124;
+        if (minds && is_closed(terminal))
+            return 128 + SIGHUP;
     }
     return 0;
 }
 
+/* SIGCHLD, and those that end it; one that the caller ignores, as nohup does, is ignored. */
+static void choose_signals(sigset_t *waited)
+{
+    const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+    sigemptyset(waited);
+    sigaddset(waited, SIGCHLD);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction action;
+
+        if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(waited, signals[i]);
+    }
+}
+
 int main(int count, char **words)
 {
-    const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
     long long seconds = DAY_S;
     const char *command = NULL;
     sigset_t waited, before;
@@ -262,9 +291,7 @@ int main(int count, char **words)
     }
     if (optind == count || seconds <= 0)
         return 64;
-    sigemptyset(&waited);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaddset(&waited, signals[i]);
+    choose_signals(&waited);
     sigprocmask(SIG_BLOCK, &waited, &before);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_PDEATHSIG, SIGTERM);

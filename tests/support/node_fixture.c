@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 60000
+#include "deadline.h"
+
+#define WAIT_MS deadline_ms(60000)
 
 static void give_up(const char *what, const char *why) __attribute__((noreturn));
 static void give_up(const char *what, const char *why)

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUARD_MS 90000
+#include "deadline.h"
+
+#define GUARD_MS deadline_ms(90000)
 #define KEPT_MAX (1024 * 1024)
 
 static void on_guard(void *context)
