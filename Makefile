@@ -180,6 +180,7 @@ fuzz:
 
 # Every test program, built and not run; the fuzz targets; the bare client to measure against.
 programs: $(test_programs) $(simulator_programs)
+world-programs: $(property_programs) $(simulator_programs)
 fuzz-programs: $(fuzz_programs)
 bench-programs: $(bench_programs)
 
@@ -244,7 +245,7 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
-.PHONY: all always unit property scenario simulator worlds deps deps-bench check test soak demo lint san valgrind fuzz programs fuzz-programs \
+.PHONY: all always unit property scenario simulator worlds deps deps-bench check test soak demo lint san valgrind fuzz programs world-programs fuzz-programs \
 	bench bench-programs zero-loss lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -101,34 +101,37 @@ says_not() { ! grep -qE -- "$1" "$output" || fail "it said: $1"; }
 
 http() { curl -s -m 3 "http://$(address "$1"):8080/healthz"; }
 
-# HOST VERSION: over HTTP from outside, and by the link on its disk; `-` for VERSION: nothing at all.
+# HOST VERSION: over HTTP from outside, and by the link on its disk; `-` for VERSION: nothing at all. Sets `lock` to free or held.
 state_is() {
-    local host=$1 wanted=$2 served linked
+    local host=$1 wanted=$2 served linked link
     served=$(http "$host")
-    linked=$(on "$host" cat /srv/shop/current/VERSION 2>/dev/null)
+    read -r lock link linked < <(on "$host" sh -c 'link=no
+        [ ! -L /srv/shop/current ] || link=yes
+        linked=$(cat /srv/shop/current/VERSION 2>/dev/null)
+        cd /srv/shop/.deployctl/lock 2>/dev/null || { echo free $link $linked; exit; }
+        top=$(ls | grep -E "^[0-9]+$" | sort -n | tail -n 1)
+        [ -z "$top" ] || [ -e "$top.end" ] && echo free $link $linked || echo held $link $linked')
+    [ -n "$lock" ] || { echo "  $host does not answer"; return 1; }
     if [ "$wanted" = - ]; then
         [ -z "$served$linked" ] || { echo "  $host serves '$served', its current release is '$linked', wanted none"; return 1; }
-        on "$host" test ! -L /srv/shop/current || { echo "  $host still has a link current"; return 1; }
+        [ "$link" = no ] || { echo "  $host still has a link current"; return 1; }
     else
         [ "$served" = "ok $wanted" ] && [ "$linked" = "$wanted" ] ||
             { echo "  $host serves '$served', its current release is '$linked', wanted $wanted"; return 1; }
     fi
 }
-# HOST: no rollout holds its lock.
-is_unlocked() {
-    on "$1" sh -c 'cd /srv/shop/.deployctl/lock 2>/dev/null || exit 0
-        top=$(ls | grep -E "^[0-9]+$" | sort -n | tail -n 1); [ -z "$top" ] || [ -e "$top.end" ]' || { echo "  $1 is still locked"; return 1; }
+# VERSION HOST: and no rollout holds its lock.
+serves_unlocked() {
+    local lock=''
+    state_is "$2" "$1" || return 1
+    [ "$lock" = free ] || { echo "  $2 is still locked"; return 1; }
 }
 # VERSION HOST...: those hosts, all of them when none is named; and none of them is left locked.
 serve() {
-    local version=$1 host bad=0 hosts
+    local version=$1 fleet=("${fleet[@]}")
     shift
-    hosts=("$@")
-    [ $# -gt 0 ] || hosts=("${fleet[@]}")
-    for host in "${hosts[@]}"; do
-        state_is "$host" "$version" && is_unlocked "$host" || bad=1
-    done
-    [ $bad = 0 ] || fail "the fleet is not as it must be"
+    [ $# = 0 ] || fleet=("$@")
+    everywhere serves_unlocked "$version" || fail "the fleet is not as it must be"
 }
 
 # What would differ after any change to a host's service: files, links, its process. With `all` also deployctl's own notes
