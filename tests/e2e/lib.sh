@@ -140,20 +140,13 @@ mark_of() {
     on "$1" sh -c 'if [ "$0" = all ]; then find /srv/shop; else find /srv/shop -path /srv/shop/.deployctl -prune -o -print; fi |
         sort | xargs -d "\n" stat -c "%n %N %y %s %U %a"; systemctl show -p MainPID,NRestarts shop.service' "${2:-service}"
 }
-remember() { local host; for host in "$@"; do mark_of "$host" >"$work/mark.$host"; mark_of "$host" all >"$work/mark.$host.all"; done; }
-untouched() {
-    local host
-    for host in "$@"; do
-        mark_of "$host" | diff "$work/mark.$host" - || fail "$host was touched"
-    done
-}
+remember_host() { mark_of "$1" >"$work/mark.$1" && mark_of "$1" all >"$work/mark.$1.all"; }
+host_is_untouched() { mark_of "$1" | diff "$work/mark.$1" - || { echo "  $1 was touched"; return 1; }; }
+host_is_not_written() { mark_of "$1" all | diff "$work/mark.$1.all" - || { echo "  $1 was written to"; return 1; }; }
+remember() { local fleet=("$@"); everywhere remember_host; }
+untouched() { local fleet=("$@"); everywhere host_is_untouched || fail "a node was touched that must not be"; }
 # Not a byte anywhere.
-not_even_written() {
-    local host
-    for host in "$@"; do
-        mark_of "$host" all | diff "$work/mark.$host.all" - || fail "$host was written to"
-    done
-}
+not_even_written() { local fleet=("$@"); everywhere host_is_not_written || fail "a node was written to"; }
 # A service's process, to see whether it was restarted, whatever else was written.
 remember_process() { local host; for host in "$@"; do on "$host" systemctl show -p MainPID shop.service >"$work/process.$host"; done; }
 same_process() {
@@ -165,10 +158,17 @@ same_process() {
 
 # --- the fleet
 
-# A fleet that serves 1.1, with 1.0 before it: as two rollouts leave it. Each test begins there.
+# A fleet that serves 1.1, with 1.0 before it: as two rollouts leave it. Each test begins there. A host that is as its last reset left it, to the
+# process of its service, is left alone.
 host_reset() {
-    timeout "$(deadline 30)" "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service
-        rm -rf /srv/shop && cp -a /var/lib/shop.saved /srv/shop && systemctl start shop.service' 2>&1
+    timeout "$(deadline 30)" "$lab" run "$1" sh -c 'mark() {
+            find /srv/shop | sort | xargs -d "\n" stat -c "%n %N %y %s %U %a"
+            systemctl show -p MainPID,NRestarts,ActiveState shop.service
+        }
+        [ ! -s /run/shop.mark ] || ! mark | cmp -s - /run/shop.mark || exit 0
+        rm -f /run/shop.mark
+        systemctl stop shop.service; systemctl reset-failed shop.service
+        rm -rf /srv/shop && cp -a /var/lib/shop.saved /srv/shop && systemctl start shop.service && mark >/run/shop.mark' 2>&1
 }
 host_save() { timeout "$(deadline 30)" "$lab" run "$1" sh -c 'rm -rf /var/lib/shop.saved && cp -a /srv/shop /var/lib/shop.saved'; }
 host_wipe() {
