@@ -3,7 +3,7 @@
  * time, one request at a time on each, with a pause of PAUSE_MS before the next, else none.
  *
  * load ADDRESS PORT KEPT NEW [LEAST [PAUSE_MS [PATH]]]   until SIGTERM, and on until there were LEAST requests, for PATH, else /.
- * SIGUSR1: what comes now is "during", which is told when there was some. Prints
+ * A line `begun` on stderr after BEGUN answers. SIGUSR1: what comes now is "during", which is told when there was some. Prints
  *
  *     keep-alive: 123456 requests, 0 failures, 3 resent, p99 1.2 ms before, 1.9 ms during
  *     new connections: ...
@@ -32,6 +32,7 @@
 #define CONNECTIONS_MAX 256
 #define HEAD_MAX 4096
 #define TIMEOUT_US 10000000
+#define BEGUN 200
 #define SLOTS 100000 /* of 10 microseconds; the last one takes what is longer */
 
 struct kind {
@@ -272,8 +273,14 @@ int main(int count, char **words)
         connections[i] = (struct connection){.kind = &kinds[i >= kept], .keeps = i < kept, .fd = -1};
         begin(&connections[i], false);
     }
-    while (!ends || kinds[0].requests + kinds[1].requests < least)
+    bool begun = false;
+    while (!ends || kinds[0].requests + kinds[1].requests < least) {
         turn(all);
+        if (!begun && kinds[0].requests + kinds[1].requests >= BEGUN) {
+            begun = true;
+            fputs("begun\n", stderr);
+        }
+    }
     for (size_t i = 0; i < 2; i++) {
         const struct kind *kind = &kinds[i];
         printf("%s: %llu requests, %llu failures%s%s, %llu resent, p99 %.2f ms", kind->name,

@@ -185,10 +185,13 @@ says() { grep -qE -- "$1" "$output" || fail "it did not say: $1"; }
 # PORT: load there, in the background, over kept and over new connections; its report goes to $place/load. Some hundred requests a second, which leave
 # the processors to others, unless a number was asked for.
 begin_load() {
-    "$load_program" 127.0.0.1 "$1" 6 2 "$REQUESTS_MIN" "${LOAD_PAUSE_MS:-10}" >"$place/load" 2>&1 &
+    "$load_program" 127.0.0.1 "$1" 6 2 "$REQUESTS_MIN" "${LOAD_PAUSE_MS:-10}" >"$place/load" 2>"$place/load.begun" &
     load=$!
     echo "$load" >"$place/load.pid"
-    sleep 1
+    for _ in $(seq "$(deadline 400)"); do
+        grep -q begun "$place/load.begun" && break
+        sleep 0.05
+    done
     kill -USR1 "$load"
 }
 # Until there were enough requests; none failed.
