@@ -19,7 +19,7 @@ PACKAGES := $(foreach pair,$(LIBRARIES),$(firstword $(subst :, ,$(pair))))
 BUILD_DEBIAN := gcc libc6-dev pkg-config $(foreach pair,$(LIBRARIES),$(lastword $(subst :, ,$(pair))))
 DEMO_DEBIAN := git openssh-server openssh-client busybox
 TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light wrk zstd procps ansible-core bash-completion zsh fish r-base-core \
-	etcd-server etcd-client prometheus openssl
+	etcd-server etcd-client prometheus openssl patch
 LINT_DEBIAN := clang cppcheck shellcheck mandoc
 FUZZ_DEBIAN := clang libclang-rt-14-dev
 LAB_DEBIAN := mmdebstrap systemd-container gpg iproute2 openssh-client util-linux git
@@ -118,8 +118,11 @@ unit property scenario:
 
 simulator: $(simulator_programs)
 	@tests/simulator/worlds
-soak: $(simulator_programs)
+soak: all programs
 	@tests/simulator/worlds $(SECONDS)
+	@tests/mutants/run --all
+mutants: all programs
+	@tests/mutants/run
 
 # What follows installs what is missing, then calls make again for what must be compiled.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -214,7 +217,8 @@ help:
 # help: make test            everything; the last line counts it
 # help: make unit            unit tests; so property, scenario
 # help: make simulator       100,000 random worlds: the real engine over simulated nodes, in virtual time
-# help: make soak SECONDS=60 the same for that long, from a new seed
+# help: make soak SECONDS=60 the same for that long, from a new seed; then all of tests/mutants
+# help: make mutants         deliberate faults, tests/mutants/*.patch, each found by the tests that it names
 # help: make lint            static checks: layers, purity, cppcheck, shellcheck and more
 # help: make san             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # help: make valgrind        unit tests under valgrind
@@ -227,7 +231,7 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
-.PHONY: all always unit property scenario simulator soak deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
+.PHONY: all always unit property scenario simulator soak mutants deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
 	bench bench-programs zero-loss lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
