@@ -19,7 +19,7 @@ PACKAGES := $(foreach pair,$(LIBRARIES),$(firstword $(subst :, ,$(pair))))
 BUILD_DEBIAN := gcc libc6-dev pkg-config $(foreach pair,$(LIBRARIES),$(lastword $(subst :, ,$(pair))))
 DEMO_DEBIAN := git openssh-server openssh-client busybox
 TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light zstd procps ansible-core bash-completion zsh fish r-base-core \
-	etcd-server etcd-client prometheus openssl
+	etcd-server etcd-client prometheus openssl patch
 LINT_DEBIAN := clang cppcheck shellcheck mandoc
 FUZZ_DEBIAN := clang libclang-rt-14-dev
 LAB_DEBIAN := mmdebstrap systemd-container gpg iproute2 openssh-client util-linux git
@@ -120,6 +120,8 @@ simulator: $(simulator_programs)
 	@tests/simulator/worlds
 worlds: $(simulator_programs)
 	@tests/simulator/worlds $(SECONDS)
+mutants: all programs
+	@tests/mutants/run
 
 # What ends a suite with everything that it started.
 build/checks/reap: tests/checks/reap.c
@@ -180,7 +182,7 @@ fuzz:
 
 # Every test program, built and not run; the fuzz targets; the bare client to measure against.
 programs: $(test_programs) $(simulator_programs)
-world-programs: $(property_programs) $(simulator_programs)
+world-programs: $(property_programs) $(simulator_programs) $(scenario_programs)
 fuzz-programs: $(fuzz_programs)
 bench-programs: $(bench_programs)
 
@@ -233,6 +235,7 @@ help:
 # help: make unit            unit tests; so property, scenario
 # help: make simulator       100,000 random worlds: the real engine over simulated nodes, in virtual time
 # help: make worlds SECONDS=60 the same for that long, from a new seed
+# help: make mutants         deliberate faults, tests/mutants/*.patch, each found by the tests that it names
 # help: make lint            static checks: layers, purity, cppcheck, shellcheck and more
 # help: make san             unit tests and scenarios under AddressSanitizer and UndefinedBehaviorSanitizer (SAN_PROGRAMS=all: every program)
 # help: make valgrind        unit tests under valgrind
@@ -245,7 +248,7 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
-.PHONY: all always unit property scenario simulator worlds deps deps-bench check test soak demo lint san valgrind fuzz programs world-programs fuzz-programs \
+.PHONY: all always unit property scenario simulator worlds mutants deps deps-bench check test soak demo lint san valgrind fuzz programs world-programs fuzz-programs \
 	bench bench-programs zero-loss lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -17,11 +17,6 @@
 
 #include "world.h"
 
-#ifdef DEPLOYCTL_MUTANTS
-#include "../../src/core/rollout_internal.h"
-enum mutant rollout_mutant;
-#endif
-
 #define WORLDS 20000
 #define STORY_MAX (4u << 20)
 
@@ -468,9 +463,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_laws_hold_in_random_worlds),
     };
-
-#ifdef DEPLOYCTL_MUTANTS
-    rollout_mutant = (enum mutant)number_from("DEPLOYCTL_MUTANT", 0);
-#endif
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,11 +14,6 @@
 #include "model_internal.h"
 #include "node/program.h"
 
-#ifdef DEPLOYCTL_MUTANTS
-#include "../../src/core/rollout_internal.h"
-enum mutant rollout_mutant;
-#endif
-
 #define SEQUENCES 100
 #define REQUESTS_MAX 14
 #define NONCE "0123456789abcdef"
