@@ -27,7 +27,7 @@ BENCH_DEBIAN := $(DEMO_DEBIAN) time pdsh clustershell ansible-core
 
 # Asked once, at build time, so that nothing is left to find out at run time. The goals named here compile nothing
 # themselves: they install what is missing first, or need nothing.
-WITHOUT_COMPILER := help deps deps-bench clean demo check test soak zero-loss lab san fuzz valgrind bench uninstall
+WITHOUT_COMPILER := help deps deps-bench clean demo check test soak zero-loss lab san san-worlds fuzz valgrind bench uninstall
 ifneq ($(filter-out $(WITHOUT_COMPILER),$(or $(MAKECMDGOALS),all)),)
 MISSING := $(strip $(if $(shell command -v $(firstword $(CC))),,$(firstword $(CC)):$(firstword $(CC))) \
 	$(if $(shell command -v pkg-config),,pkg-config:pkg-config) \
@@ -160,13 +160,17 @@ lint:
 
 SAN_FLAGS = BUILD=build/san CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
-# The programs that read foreign bytes or manage memory; SAN_PROGRAMS=all: also the random worlds, which use a subset of that code for long.
+# The programs that read foreign bytes or manage memory; SAN_PROGRAMS=all: also the properties.
 SAN_PROGRAMS ?= some
-san_programs = $(unit_programs) $(scenario_programs) $(if $(filter all,$(SAN_PROGRAMS)),$(property_programs) $(simulator_programs))
+san_programs = $(unit_programs) $(scenario_programs) $(if $(filter all,$(SAN_PROGRAMS)),$(property_programs))
 san:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN)
 	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) $(san_programs:$(BUILD)/%=build/san/%)
 	@$(sum_programs) $(san_programs:$(BUILD)/%=build/san/%)
+
+san-worlds:
+	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) $(simulator_programs:$(BUILD)/%=build/san/%)
+	@BUILD=build/san tests/simulator/worlds
 
 valgrind:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) valgrind
@@ -248,7 +252,7 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
-.PHONY: all always unit property scenario simulator worlds mutants deps deps-bench check test soak demo lint san valgrind fuzz programs world-programs fuzz-programs \
+.PHONY: all always unit property scenario simulator worlds mutants deps deps-bench check test soak demo lint san san-worlds valgrind fuzz programs world-programs fuzz-programs \
 	bench bench-programs zero-loss lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

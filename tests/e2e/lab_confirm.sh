@@ -11,7 +11,7 @@ becomes() {
     local end
     end=$(until_second "$3")
     until [ "$(on "$1" cat /srv/shop/current/VERSION 2>/dev/null)" = "$2" ]; do
-        [ $SECONDS -lt $end ] || fail "$1 is not on $2 after $3 s"
+        [ $SECONDS -lt "$end" ] || fail "$1 is not on $2 after $3 s"
         sleep 0.2
     done
 }

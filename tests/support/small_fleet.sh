@@ -39,7 +39,7 @@ eventually() {
     local end
     end=$(until_second 60)
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
+        [ $SECONDS -lt "$end" ] || return 1
         sleep 0.05
     done
 }
