@@ -277,7 +277,8 @@ static void a_child_that_takes_too_long_is_ended_with_its_group(void **state)
 static void a_child_that_ignores_the_first_word_gets_the_last(void **state)
 {
     struct ended ended;
-    assert_non_null(run(*state, "trap '' TERM; while :; do sleep 60; done", 50, 100, &ended));
+    assert_non_null(run(*state, "trap '' TERM; while :; do sleep 60; done", deadline_ms(200), 100,
+                        &ended));
     loop_run(*state);
     assert_true(ended.result.timed_out);
     assert_int_equal(ended.result.signal_number, SIGKILL);
