@@ -1106,7 +1106,7 @@ start_logs() {
 
 # What a leader of another process gets to know, by its environment.
 session_names='s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
-    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
+    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_tar_bytes v_manifest_sha256
     v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
@@ -1575,6 +1575,11 @@ lead_stage() {
     reply ok "ready to receive"
 }
 
+# No more of the tar than was announced.
+give_announced() {
+    if is_number "$v_tar_bytes"; then head -c "$v_tar_bytes"; else cat; fi
+}
+
 # Decompresses $1 and unpacks it into $2: 0, or 1 for the archive, 2 for tar.
 unpack_into() {
     case $v_compression in
@@ -1587,12 +1592,16 @@ unpack_into() {
         {
             "$unpacker" -dcq 3>&- <"$1" || "$unpacker" -dc 3>&- <"$1" >/dev/null 2>&1 || echo bad >&3
         } | {
-            tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
-            cat >/dev/null
+            give_announced 3>&- | {
+                tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
+                cat >/dev/null
+            }
+            [ "$(head -c 1 | wc -c)" -eq 0 ] || echo long >&3
         }
     } 3>&1)
     case $unpack_codes in
     '') return 0 ;;
+    *long*) reply failed "the archive of release $v_release unpacks to more than the $v_tar_bytes bytes that were announced" ;;
     *bad*) return 1 ;;
     *) return 2 ;;
     esac
@@ -2879,7 +2888,7 @@ do_open() {
 read_request() {
     v_root='' v_service='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
-    v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
+    v_manifest_sha256='' v_tar_bytes='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
@@ -2913,6 +2922,7 @@ read_request() {
         entries) v_entries=$text ;;
         manifest_sha256) v_manifest_sha256=$text ;;
         compression) v_compression=$text ;;
+        tar_bytes) v_tar_bytes=$text ;;
         command) v_command=$text ;;
         env) add_environment ;;
         timeout) v_timeout=$text ;;

@@ -12,6 +12,8 @@
 #include "io/files.h"
 #include "io/package.h"
 
+static uint64_t bytes_max = PACKAGE_BYTES_MAX;
+
 /* A folder to work in; `r` inside is a git repository where a test wants one. Programs see it as
  * $T. */
 struct fixture {
@@ -70,21 +72,21 @@ static void from_git(struct fixture *fixture, const char *location, const char *
                      const char *path)
 {
     package_free(fixture->package);
-    if (package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err) < 0)
+    if (package_from_git(&fixture->package, in(fixture, location), ref, path, bytes_max, &fixture->err) < 0)
         fail_msg("%s", fixture->err.message);
 }
 
 static void from_directory(struct fixture *fixture, const char *location)
 {
     package_free(fixture->package);
-    if (package_from_directory(&fixture->package, in(fixture, location), &fixture->err) < 0)
+    if (package_from_directory(&fixture->package, in(fixture, location), bytes_max, &fixture->err) < 0)
         fail_msg("%s", fixture->err.message);
 }
 
 static void from_archive(struct fixture *fixture, const char *location)
 {
     package_free(fixture->package);
-    if (package_from_archive(&fixture->package, in(fixture, location), &fixture->err) < 0)
+    if (package_from_archive(&fixture->package, in(fixture, location), bytes_max, &fixture->err) < 0)
         fail_msg("%s", fixture->err.message);
 }
 
@@ -101,14 +103,14 @@ static void git_is_refused(struct fixture *fixture, const char *location, const 
 {
     package_free(fixture->package);
     assert_int_equal(
-        package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err), code);
+        package_from_git(&fixture->package, in(fixture, location), ref, path, bytes_max, &fixture->err), code);
     says(fixture, code, words);
 }
 
 static void directory_is_refused(struct fixture *fixture, int code, const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_directory(&fixture->package, in(fixture, "d"), &fixture->err),
+    assert_int_equal(package_from_directory(&fixture->package, in(fixture, "d"), bytes_max, &fixture->err),
                      code);
     says(fixture, code, words);
 }
@@ -117,7 +119,7 @@ static void archive_is_refused(struct fixture *fixture, const char *name, int co
                                const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_archive(&fixture->package, in(fixture, name), &fixture->err),
+    assert_int_equal(package_from_archive(&fixture->package, in(fixture, name), bytes_max, &fixture->err),
                      code);
     says(fixture, code, words);
 }
@@ -438,7 +440,7 @@ static void a_sha256_repository_is_refused_with_a_way_out(void **state)
     assert_int_equal(pipe(out), 0);
     pid_t child = fork();
     if (child == 0) {
-        package_from_git(&fixture->package, in(fixture, "new"), "main", NULL, &fixture->err);
+        package_from_git(&fixture->package, in(fixture, "new"), "main", NULL, bytes_max, &fixture->err);
         ssize_t put = write(out[1], &fixture->err, sizeof(fixture->err));
         kill(getpid(), put > 0 ? SIGKILL : SIGABRT);
     }
