@@ -72,7 +72,7 @@ int tree_file_end(struct tree *tree, struct err *err);
 /* Sorts, adds the parents that no source named, refuses doubles and what lies under a file or a
  * link. */
 int tree_settle(struct tree *tree, struct err *err);
-/* 0755 or 0644, without what the source gave to nobody else: 0750 or 0640 where only the group might read, 0700 or 0600 where nobody else might. */
+/* 0755 or 0644, without what the source did not give: 0750 or 0640 if only owner and group could read, 0700 or 0600 if only the owner could. */
 unsigned tree_mode(const struct tree_entry *entry);
 /* Appends a line for every file and link. */
 void tree_write_manifest(const struct tree *tree, struct strbuf *out);

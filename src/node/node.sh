@@ -2732,7 +2732,7 @@ is_system_folder() {
     esac
 }
 
-# 0 when folder $1 is root's, and nobody else's to write; $2 `sticky`: or nobody else's to rename in. Else $loose says why.
+# 0 when folder $1 belongs to root and no other account can write to it; $2 `sticky`: or only with the sticky bit. Else $loose is the reason.
 find_loose_folder() {
     # shellcheck disable=SC2046
     set -- "$1" "$2" $(stat -L -c '%u %a %U' -- "$1" 2>/dev/null) - - -
@@ -2748,8 +2748,8 @@ find_loose_folder() {
     return 1
 }
 
-# Follows path $1 as the kernel does. 0 when each folder on the way is root's alone, so that nobody else has placed a link there, or can; $walked
-# is where it leads, as far as it exists. Else $loose says why. A sticky folder, as /tmp, may be on the way and not at the end.
+# Follows path $1 as the kernel does. 0 when each folder on the way is root's alone, so that no other account has placed a link there, or can; $walked
+# is where it leads, as far as it exists. Else $loose is the reason. A sticky folder, as /tmp, may be on the way and not at the end.
 find_loose() {
     walked='' walk_rest=$1 walk_links=0
     find_loose_folder / '' || return
@@ -2795,7 +2795,7 @@ find_loose_entry() {
     find "$state" \( ! -user 0 -o -type l ! -name link.new -o ! -type l \( -perm -020 -o -perm -002 \) \) 2>/dev/null
 }
 
-# As sshd's StrictModes: root writes below a root folder only when nobody else can place a link on its ways. 1: replied.
+# As sshd's StrictModes: root writes below a root folder only when no other account can place a link there. 1: replied.
 check_trust() {
     [ -n "$s_root" ] && [ -n "$s_service" ] || return 0
     walked=$s_root loose=
