@@ -161,14 +161,14 @@ int run_pack(struct run *run, const char *wanted_ref)
     if (!where)
         rc = err_set(&err, ERR_MEMORY, "out of memory");
     else if (source->kind == SOURCE_GIT)
-        rc = package_from_git(&run->package, where, ref, source->path, &err);
+        rc = package_from_git(&run->package, where, ref, source->path, source->max_size, &err);
     else if (run->options->ref)
         rc = err_set(&err, ERR_INPUT, "--ref is for a git source, and %s names another kind",
                      run->inputs.playbook_path);
     else if (source->kind == SOURCE_DIR)
-        rc = package_from_directory(&run->package, where, &err);
+        rc = package_from_directory(&run->package, where, source->max_size, &err);
     else
-        rc = package_from_archive(&run->package, where, &err);
+        rc = package_from_archive(&run->package, where, source->max_size, &err);
     if (rc < 0) {
         err_prefix(&err, "source");
         return report_error(&err);

@@ -48,6 +48,7 @@ struct source {
                             * the  playbook's folder */
     const char *ref;       /* git only; `HEAD` by default */
     const char *path;      /* git only: a folder of the commit; NULL: all of it */
+    uint64_t max_size;     /* bytes of all files, unpacked; 4 GiB */
 };
 
 enum strategy_kind { STRATEGY_ROLLING, STRATEGY_BLUE_GREEN, STRATEGY_CANARY };

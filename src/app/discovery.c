@@ -41,7 +41,6 @@ static int add_place(struct discoveries *discoveries, const struct discovery *di
     const char *slash = discovery->file ? strrchr(discovery->file, '/') : NULL;
     if (slash)
         place->folder = (struct service){
-            .name = fleet->playbook->service.name,
             .root = slash == discovery->file ? "/" : arena_strndup(&fleet->arena, discovery->file, (size_t)(slash - discovery->file)),
             .keep = 1};
     return fleet_session(&place->session, fleet, inventory, node, discovery->become ? &place->folder : NULL,

@@ -65,6 +65,8 @@ static const struct playbook_key keys[] = {
      .help = "the commit, tag or branch; git only"},
     {"source", "path", KEY_FOLDER, AT(source.path),
      .help = "only this folder of the commit; git only"},
+    {"source", "max_size", KEY_SIZE, AT(source.max_size), 1, (int64_t)1 << 40, .fallback = "4GiB",
+     .help = "most that its files may take unpacked, a hard link counted as a file of its own"},
 
     {"strategy", "type", KEY_CHOICE, AT(strategy.kind), .choices = "rolling|blue-green|canary",
      .fallback = "rolling",
@@ -390,6 +392,7 @@ const char *key_kind_name(enum key_kind kind)
         [KEY_REGEX] = "regular expression",
         [KEY_YES_NO] = "yes or no",
         [KEY_WHOLE] = "whole number",
+        [KEY_SIZE] = "size",
         [KEY_PORT] = "port",
         [KEY_URLS] = "list of addresses",
         [KEY_ENDPOINT] = "host:port",

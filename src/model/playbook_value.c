@@ -107,6 +107,34 @@ static int store_root(const struct target *target)
     return 0;
 }
 
+static bool is_one_of(const char *text, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* The node's program has the same list, for what a variable of the inventory makes of it. */
+static int store_service_root(const struct target *target)
+{
+    static const char *const system[] = {
+        "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/root", "/run",
+        "/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local",
+        "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib",
+        "/var/lock", "/var/log", "/var/run", "/var/spool", "/var/tmp"};
+    int code = store_root(target);
+    if (code < 0)
+        return code;
+    const char *path = *(const char **)target->field;
+    if (is_one_of(path, system, sizeof(system) / sizeof(*system)) || strncmp(path, "/proc/", 6) == 0 ||
+        strncmp(path, "/sys/", 5) == 0)
+        return err_set(target->err, ERR_INPUT,
+                       "'%.200s' is a folder of the system and cannot be a service's root; give it a folder of its own, like /srv/shop",
+                       path);
+    return 0;
+}
+
 static int check_folder(const char *path, struct err *err)
 {
     if (*path == '/')
@@ -238,6 +266,20 @@ static int store_whole(const struct target *target)
     if (code == 0)
         *(uint32_t *)target->field = (uint32_t)value;
     return code;
+}
+
+static int store_size(const struct target *target)
+{
+    char least[DURATION_TEXT_MAX], most[DURATION_TEXT_MAX];
+    uint64_t bytes, minimum = (uint64_t)target->key->minimum, maximum = (uint64_t)target->key->maximum;
+    int code = size_parse(&bytes, target->text, target->err);
+    if (code < 0)
+        return code;
+    if (bytes < minimum || bytes > maximum)
+        return err_set(target->err, ERR_INPUT, "'%.100s' is not from %s to %s", target->text, size_format(least, minimum),
+                       size_format(most, maximum));
+    *(uint64_t *)target->field = bytes;
+    return 0;
 }
 
 /* `host:port` or `[2001:db8::1]:port`; the host is passed on as it is, so blanks and signs stay out. */
@@ -491,7 +533,7 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
     case KEY_UNIT:
         return store_unit(&target);
     case KEY_ROOT:
-        return store_root(&target);
+        return store_service_root(&target);
     case KEY_FOLDER:
         return store_folder(&target);
     case KEY_FOLDERS:
@@ -504,6 +546,8 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_yes_no(&target);
     case KEY_WHOLE:
         return store_whole(&target);
+    case KEY_SIZE:
+        return store_size(&target);
     case KEY_URLS:
         return store_urls(&target);
     case KEY_ENDPOINT:

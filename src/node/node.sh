@@ -119,9 +119,10 @@ is_name() {
     [ "${#1}" -le 64 ]
 }
 
+# A leading zero would make the shell's arithmetic read octal digits, and end it at an 8.
 is_number() {
     case $1 in
-    '' | *[!0-9]*) return 1 ;;
+    '' | *[!0-9]* | 0?*) return 1 ;;
     esac
     [ "${#1}" -le 15 ]
 }
@@ -240,10 +241,7 @@ find_top() {
     lock_top=0
     for lock_file in "$state"/lock/*; do
         lock_file=${lock_file##*/}
-        case $lock_file in
-        '' | *[!0-9]*) continue ;;
-        esac
-        [ "$lock_file" -gt "$lock_top" ] && lock_top=$lock_file
+        is_number "$lock_file" && [ "$lock_file" -gt "$lock_top" ] && lock_top=$lock_file
     done
     return 0
 }
@@ -357,7 +355,8 @@ describe_holder() {
 
 make_folders() {
     mkdir -p -- "$s_root/releases" "$s_root/shared" "$state/lock" "$state/manifests" "$state/good" "$state/failed" \
-        "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state/incoming" 2>&1
+        "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state" "$state/incoming" 2>&1 || return
+    [ ! -f "$state/service.log" ] || chmod 600 "$state/service.log" 2>&1
 }
 
 # What somebody at another terminal wishes of the rollout that holds the lock: $wish, `pause|abort HOLDER`. 1: nothing.
@@ -474,6 +473,8 @@ do_lock() {
     [ -z "$v_minimum" ] || is_number "$v_minimum" || { reply failed "the least generation of a lock is a number"; return; }
     check_journal || return
     made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
+    # What root has found missing when the session began may have been made by somebody else since.
+    check_trust || return
     read_lock
     if [ "$lock_state" = held ]; then
         if [ -n "$v_token" ] && [ "$v_token" = "$lock_token" ]; then
@@ -825,6 +826,7 @@ supervise() {
     trap 'late=${late:-cancelled}' USR2
     trap 'woken=yes' HUP PIPE
     read -r self _ </proc/self/stat
+    note_user "$self" "$id"
     if [ -n "$recorded" ] && ! journal "$step_name" begin "$v_release" - "${v_token:--}"; then
         : >"$out.end"
         reply failed "disk: the journal cannot be written in $state"
@@ -882,7 +884,7 @@ reap_steps() {
             wait "${step#*:}"
             [ "${step%:*}" != "$busy" ] || busy=
             [ "$busy" != "${step%:*}" ] || busy=
-            removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.end"
+            removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.user $tmp/${step%:*}.end"
         else
             kept="$kept $step"
             step_count=$((step_count + 1))
@@ -967,7 +969,7 @@ read_record() {
             ;;
         esac
     done <"$state/step"
-    [ "$record_state" = lost ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" || return 0
+    [ "$record_state" = lost ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" && [ "$record_pid" -gt 1 ] || return 0
     if read_stat "$record_pid"; then
         [ "$stat_start" != "$record_start" ] || record_state=running
         # Another start time: the number was given to a stranger, who must not be touched.
@@ -1103,8 +1105,8 @@ start_logs() {
 # --- steps: leader's side ------------------------------------------------------------------------------------------------------
 
 # What a leader of another process gets to know, by its environment.
-session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
-    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
+session_names='s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
+    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_tar_bytes v_manifest_sha256
     v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
@@ -1184,7 +1186,7 @@ command_in() {
         log_size=$(($(wc -c <"$log")))
     fi
     log_target=$log
-    : 2>/dev/null >>"$log" || log_target=/dev/null
+    (umask 077 && : >>"$log") 2>/dev/null || log_target=/dev/null
     (
         cd -- "$1" || exit 1
         plain_text=$2 plain_environment=$v_env plain_settings=$login_settings
@@ -1573,6 +1575,11 @@ lead_stage() {
     reply ok "ready to receive"
 }
 
+# No more of the tar than was announced.
+give_announced() {
+    if is_number "$v_tar_bytes"; then head -c "$v_tar_bytes"; else cat; fi
+}
+
 # Decompresses $1 and unpacks it into $2: 0, or 1 for the archive, 2 for tar.
 unpack_into() {
     case $v_compression in
@@ -1585,15 +1592,52 @@ unpack_into() {
         {
             "$unpacker" -dcq 3>&- <"$1" || "$unpacker" -dc 3>&- <"$1" >/dev/null 2>&1 || echo bad >&3
         } | {
-            tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
-            cat >/dev/null
+            give_announced 3>&- | {
+                tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
+                cat >/dev/null
+            }
+            [ "$(head -c 1 | wc -c)" -eq 0 ] || echo long >&3
         }
     } 3>&1)
     case $unpack_codes in
     '') return 0 ;;
+    *long*) reply failed "the archive of release $v_release unpacks to more than the $v_tar_bytes bytes that were announced" ;;
     *bad*) return 1 ;;
     *) return 2 ;;
     esac
+}
+
+# The folder that holds shared path $1 becomes the working folder, and is made where it is missing. Its service's account may write there, and
+# may put a link in place of a folder at any moment: root goes on only from the folder that it means, by what the kernel calls it.
+enter_shared() {
+    cd -P -- "$s_root/shared" || reply failed "cannot enter $s_root/shared"
+    entered=$(readlink /proc/self/cwd) entered_rest=${1%/} shared_by=''
+    note_shared_owner
+    while [ "${entered_rest#*/}" != "$entered_rest" ]; do
+        entered_part=${entered_rest%%/*}
+        entered_rest=${entered_rest#*/}
+        [ -e "./$entered_part" ] || mkdir -- "./$entered_part" || reply failed "shared: cannot make the folder of $1"
+        cd -P -- "./$entered_part" || reply failed "shared: cannot enter the folder of $1"
+        entered=$entered/$entered_part
+        [ "$user_id" != 0 ] || [ "$(readlink /proc/self/cwd)" = "$entered" ] ||
+            reply refused "shared: $entered_part, on the way to $1, is a link, and root follows none below $s_root/shared; put a folder there"
+        note_shared_owner
+    done
+}
+
+# $shared_by: the first folder on the way that somebody else than root can write.
+note_shared_owner() {
+    [ "$user_id" = 0 ] && [ -z "$shared_by" ] || return 0
+    find_loose_folder . '' || shared_by=$(readlink /proc/self/cwd)
+}
+
+# $1 becomes shared path $2, whose folder is the working folder: by rename(2), which follows no link. Between two file systems it is a copy, which
+# does, so that root makes none where somebody else can write.
+move_to_shared() {
+    rm -rf -- "$state/shared.new"
+    [ -z "$shared_by" ] || [ "$(stat -c %d -- "$1")" = "$(stat -c %d .)" ] ||
+        reply refused "shared: $shared_by is on another file system, and not root's alone: put the first contents of $2 there by hand"
+    mv -- "$1" "$state/shared.new" && mv -T -- "$state/shared.new" "./$rest" || reply failed "shared: cannot move $2 out of the release"
 }
 
 # Makes release folder $1's link for shared path $2. What the release holds there is the first contents.
@@ -1610,15 +1654,16 @@ link_shared() {
         up_to=$up_to/..
         [ ! -L "$1/$parents" ] || reply failed "shared: $parents is a link in the release, so $2 cannot be linked"
     done
-    [ -z "$parents" ] || mkdir -p -- "$1/$parents" "shared/$parents" || reply failed "shared: cannot make the folder of $2"
-    if [ ! -e "shared/$shared_part" ] && [ ! -L "shared/$shared_part" ]; then
-        if [ -e "$1/$shared_part" ] && [ ! -L "$1/$shared_part" ]; then
-            rm -rf -- "$state/shared.new"
-            mv -- "$1/$shared_part" "$state/shared.new" && mv -T -- "$state/shared.new" "shared/$shared_part" || reply failed "shared: cannot move $2 out of the release"
+    [ -z "$parents" ] || mkdir -p -- "$1/$parents" || reply failed "shared: cannot make the folder of $2"
+    enter_shared "$2"
+    if [ ! -e "./$rest" ] && [ ! -L "./$rest" ]; then
+        if [ -e "$s_root/$1/$shared_part" ] && [ ! -L "$s_root/$1/$shared_part" ]; then
+            move_to_shared "$s_root/$1/$shared_part" "$2"
         else
-            mkdir -p -- "shared/$shared_part" || reply failed "shared: cannot make $2"
+            mkdir -p -- "./$rest" || reply failed "shared: cannot make $2"
         fi
     fi
+    cd -- "$s_root" || reply failed "cannot enter $s_root"
     rm -rf -- "$1/${shared_part:?}" && ln -s -- "$up_to/../shared/$shared_part" "$1/$shared_part" || reply failed "shared: cannot link $2"
 }
 
@@ -1943,7 +1988,7 @@ give_release_before() {
 # The watcher's text: the session as it is now, then the program.
 watcher_text() {
     give_release_before
-    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
+    for watched in s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
         eval "quote \"\${$watched-}\""
         printf '%s=%s\n' "$watched" "$quoted"
     done
@@ -2648,10 +2693,131 @@ lead_verify() {
 make_temporary() {
     [ -z "$tmp" ] || return 0
     for temporary in "${TMPDIR:-/tmp}" /tmp /dev/shm /var/tmp; do
-        tmp=$(mktemp -d "$temporary/deployctl.XXXXXX" 2>/dev/null) && return 0
+        tmp=$(mktemp -d "$temporary/deployctl.XXXXXX" 2>/dev/null) || continue
+        note_user "$$" main
+        remove_dead_folders
+        return 0
     done
     tmp=
     return 1
+}
+
+# Process $1 uses the session's folder, as $2: its number and its start.
+note_user() {
+    ! read_stat "$1" || printf '%s %s\n' "$1" "$stat_start" >"$tmp/$2.user"
+}
+
+# Folders of this account's sessions that were killed, step and all.
+remove_dead_folders() {
+    find "$temporary/" -maxdepth 1 -type d -name 'deployctl.??????' -user "$user_id" -perm 700 2>/dev/null | while IFS= read -r folder; do
+        [ "$folder" != "$tmp" ] && [ -s "$folder/main.user" ] && ! folder_is_used "$folder" && rm -rf -- "$folder"
+    done
+}
+
+folder_is_used() {
+    for folder_user in "$1"/*.user; do
+        first_line "$folder_user"
+        read_stat "${line% *}" && [ "$stat_start" = "${line#* }" ] && return 0
+    done
+    return 1
+}
+
+# Where no service has its root: the system's own folders.
+is_system_folder() {
+    case $1 in
+    '' | / | /bin | /boot | /dev | /etc | /home | /lib | /lib32 | /lib64 | /libx32 | /lost+found | /proc | /proc/* | /root | /run | /sbin | /sys | /sys/* | \
+        /tmp | /usr | /usr/bin | /usr/include | /usr/lib | /usr/lib64 | /usr/libexec | /usr/local | /usr/local/bin | /usr/local/lib | \
+        /usr/local/sbin | /usr/sbin | /usr/share | /var | /var/cache | /var/lib | /var/lock | /var/log | /var/run | /var/spool | /var/tmp) ;;
+    *) return 1 ;;
+    esac
+}
+
+# 0 when folder $1 belongs to root and no other account can write to it; $2 `sticky`: or only with the sticky bit. Else $loose is the reason.
+find_loose_folder() {
+    # shellcheck disable=SC2046
+    set -- "$1" "$2" $(stat -L -c '%u %a %U' -- "$1" 2>/dev/null) - - -
+    loose=
+    case $3/$4 in
+    0/*[2367] | 0/*[2367]?)
+        case $2/$4 in sticky/[1357]???) return 0 ;; esac
+        loose="$1 can be written by others than root (mode $4); chmod go-w $1"
+        ;;
+    0/*) return 0 ;;
+    *) loose="$1 is owned by $5, not by root; chown root: $1" ;;
+    esac
+    return 1
+}
+
+# Follows path $1 as the kernel does. 0 when each folder on the way is root's alone, so that no other account has placed a link there, or can; $walked
+# is where it leads, as far as it exists. Else $loose is the reason. A sticky folder, as /tmp, may be on the way and not at the end.
+find_loose() {
+    walked='' walk_rest=$1 walk_links=0
+    find_loose_folder / '' || return
+    while [ -n "$walk_rest" ]; do
+        walk_part=${walk_rest%%/*}
+        case $walk_rest in */*) walk_rest=${walk_rest#*/} ;; *) walk_rest='' ;; esac
+        case $walk_part in
+        '' | .) continue ;;
+        ..) walked=${walked%/*} && continue ;;
+        esac
+        if [ -L "$walked/$walk_part" ]; then
+            walk_link || return
+        elif [ -e "$walked/$walk_part" ]; then
+            walked=$walked/$walk_part
+            find_loose_folder "$walked" "${walk_rest:+sticky}" || return
+        else
+            # The last one that exists: what root makes there is root's.
+            walk_rest=
+        fi
+    done
+}
+
+# $walk_part is a link.
+walk_link() {
+    walk_links=$((walk_links + 1))
+    if [ "$(stat -c %u -- "$walked/$walk_part")" != 0 ] || [ "$walk_links" -gt 40 ]; then
+        loose="$walked/$walk_part is a link that root has not made; remove it"
+        return 1
+    fi
+    walk_to=$(readlink -- "$walked/$walk_part")
+    case $walk_to in /*) walked= ;; esac
+    walk_rest=$walk_to/$walk_rest
+}
+
+# The first path below the root that is not root's alone, or is a link where there must be none; empty: all is well. The service's own files are in
+# shared/, and releases/ID is not looked into: what is unpacked there is root's.
+find_loose_entry() {
+    for entry in "$state" "$s_root/releases" "$s_root/slots"; do
+        [ ! -L "$entry" ] || { printf '%s\n' "$entry"; return; }
+    done
+    [ ! -L "$s_root/shared" ] || find "$s_root/shared" ! -user 0
+    find "$s_root/current" "$s_root/slots" "$s_root/releases" -maxdepth 1 \( ! -user 0 -o ! -type l \( -perm -020 -o -perm -002 \) \) 2>/dev/null
+    find "$state" \( ! -user 0 -o -type l ! -name link.new -o ! -type l \( -perm -020 -o -perm -002 \) \) 2>/dev/null
+}
+
+# As sshd's StrictModes: root writes below a root folder only when no other account can place a link there. 1: replied.
+check_trust() {
+    [ -n "$s_root" ] && [ -n "$s_service" ] || return 0
+    walked=$s_root loose=
+    if [ "$user_id" = 0 ]; then
+        have find || { reply failed "missing on this node: find; install findutils, or busybox"; return 1; }
+        if find_loose "$s_root"; then
+            loose=$(find_loose_entry | head -n 1)
+            [ -z "$loose" ] || loose="$loose is not root's alone, or is a link; look at it, then chown -R root: $state $s_root/releases"
+        fi
+        if [ -n "$loose" ]; then
+            reply refused "root does not work in $s_root: $loose, or go without root: become = no, and a login that owns $s_root"
+            return 1
+        fi
+    fi
+    if is_system_folder "$s_root" || is_system_folder "$walked"; then
+        reply refused "root $s_root is a folder of the system; give the service a folder of its own, like /srv/shop"
+        return 1
+    fi
+    if [ -d "$state" ] && [ ! -x "$state" ]; then
+        reply refused "$state is not $user_name's to read; set become = yes, or log in as its owner"
+        return 1
+    fi
 }
 
 # Becomes root with the pending request, when the root folder is not ours to write. Returns when there is no need.
@@ -2688,6 +2854,7 @@ check_become() {
 
 do_open() {
     case $v_root in
+    */../* | */./* | */.. | */. | *//*) reply failed "root $v_root is no plain path"; return ;;
     '' | /*[!/]*) ;;
     *) reply failed "root $v_root is no absolute path"; return ;;
     esac
@@ -2701,7 +2868,8 @@ do_open() {
     s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
-    state=$s_root/.deployctl
+    s_service=$v_service state=$s_root/.deployctl
+    check_trust || return
     first_line /proc/sys/kernel/random/boot_id
     s_boot=${line:-unknown}
     uptime_now
@@ -2718,9 +2886,9 @@ do_open() {
 }
 
 read_request() {
-    v_root='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
+    v_root='' v_service='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
-    v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
+    v_manifest_sha256='' v_tar_bytes='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
@@ -2731,7 +2899,8 @@ read_request() {
         text=${line#* }
         case ${line%% *} in
         root) v_root=$text ;;
-        service | verify) ;;
+        service) v_service=$text ;;
+        verify) ;;
         unit) v_unit=$text ;;
         start) v_start=$text ;;
         stop) v_stop=$text ;;
@@ -2753,6 +2922,7 @@ read_request() {
         entries) v_entries=$text ;;
         manifest_sha256) v_manifest_sha256=$text ;;
         compression) v_compression=$text ;;
+        tar_bytes) v_tar_bytes=$text ;;
         command) v_command=$text ;;
         env) add_environment ;;
         timeout) v_timeout=$text ;;
@@ -2852,7 +3022,7 @@ serve() {
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
     follow='' followers='' session_pid=$$
     s_slots='' s_slot_start='' s_slot_stop='' s_pin=''
-    s_root='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
+    s_root='' s_service='' user_id='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
         [ -n "$line" ] || continue

@@ -62,7 +62,7 @@ static void every_value_reaches_its_field(void **state)
           "[service]\nname = shop\nhosts = web:!web3\nroot = /srv/shop/\nport = 8080\n"
           "unit = shop@1.service\nreload = kill -HUP $(cat pid) ; true # now\nbecome = yes\n"
           "shared = log, uploads/, config/app.env\nkeep = 7\n"
-          "[source]\narchive = dist/shop.tar.zst\n"
+          "[source]\narchive = dist/shop.tar.zst\nmax_size = 512MiB\n"
           "[strategy]\nbatch = 1, 25%, 50%\nmax_unavailable = 3\nspread = zone\nbake = 1m30s\n"
           "order = reverse\n"
           "[health]\nhttp = /healthz?n={node}\nexpect = 204\nbody = ^(ok|up){1,2}$\n"
@@ -79,6 +79,7 @@ static void every_value_reaches_its_field(void **state)
     assert_int_equal(playbook->service.shared.count, 3);
     assert_string_equal(playbook->service.shared.items[1], "uploads");
     assert_int_equal(playbook->source.kind, SOURCE_ARCHIVE);
+    assert_true(playbook->source.max_size == 512 << 20);
     assert_string_equal(playbook->source.location, "dist/shop.tar.zst");
     assert_int_equal(playbook->strategy.batch_count, 3);
     assert_int_equal(playbook->strategy.max_unavailable.value, 3);
@@ -101,7 +102,7 @@ static void every_value_reaches_its_field(void **state)
     assert_true(playbook->hooks[0].ignore_failure);
     assert_int_equal(playbook->hooks[1].timeout_ms, 60000);
     assert_int_equal(playbook_line(playbook, "service", "keep"), 10);
-    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 39);
+    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 40);
     assert_int_equal(playbook_line(playbook, "retry", "max"), 0);
     parsed_release(&parsed);
 }
@@ -595,6 +596,15 @@ static void all_faults_come_in_one_run_in_the_files_order(void **state)
         "stop\n");
 }
 
+static void a_folder_of_the_system_is_no_root(void **state)
+{
+    (void)state;
+    assert_told("[service]\nname = shop\nunit = a.service\nroot = /usr\n[health]\nunit = yes\n",
+                "shop.ini:4: key 'root' in [service]: '/usr' is a folder of the system and cannot be a service's root; "
+                "give it a folder of its own, like /srv/shop\n");
+    assert_told("[service]\nname = shop\nunit = a.service\nroot = /usr/share/shop\n[health]\nunit = yes\n", "");
+}
+
 static void an_empty_playbook_says_what_is_missing(void **state)
 {
     (void)state;
@@ -627,6 +637,11 @@ static void bad_values_are_faults(void **state)
         {"service", "keep ="},
         {"service", "pin = abc"},
         {"service", "pin = 1a2b, ../x"},
+        {"service", "root = /"},
+        {"service", "root = /etc/"},
+        {"service", "root = /usr/local"},
+        {"service", "root = /proc/self"},
+        {"service", "root = /var/lib"},
         {"service", "shared = /etc"},
         {"service", "shared = a/../b"},
         {"service", "shared = a,,b"},
@@ -635,6 +650,10 @@ static void bad_values_are_faults(void **state)
         {"service", "shared = ."},
         {"service", "shared = {node"},
         {"source", "ref = --upload-pack=x"},
+        {"source", "max_size = 0"},
+        {"source", "max_size = 2TiB"},
+        {"source", "max_size = many"},
+        {"source", "max_size = -1"},
         {"source", "path = ../x"},
         {"source", "path = /x"},
         {"strategy", "batch = 0"},
@@ -939,6 +958,7 @@ int main(void)
         cmocka_unit_test(an_analysis_of_blue_green_compares_what_both_sides_have),
         cmocka_unit_test(a_canary_has_steps),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
+        cmocka_unit_test(a_folder_of_the_system_is_no_root),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
         cmocka_unit_test(bad_values_are_faults),
         cmocka_unit_test(http_values_are_checked),
