@@ -119,7 +119,7 @@ static void looked(void *context, const struct step_result *result)
         err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
     strbuf_init(&text, sizeof(node->traffic) - 1);
     balancers_describe(looking->fleet->balancers, looking->member, &text);
-    snprintf(node->traffic, sizeof(node->traffic), "%.*s", (int)sizeof(node->traffic) - 1, text.text);
+    snprintf(node->traffic, sizeof(node->traffic), "%.*s", (int)text_cut(text.text, sizeof(node->traffic) - 1), text.text);
     strbuf_release(&text);
     if (--*looking->waiting == 0)
         loop_stop(looking->fleet->loop);

@@ -3,12 +3,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
+/* One sentence in one line, and no character cut in two. */
+static void tidy(char message[ERR_MESSAGE_MAX], bool was_cut)
+{
+    if (was_cut)
+        message[text_cut(message, ERR_MESSAGE_MAX - 4)] = '\0';
+    for (char *at = message; *at; at++)
+        if (*at == '\n' || *at == '\r')
+            *at = ' ';
+}
+
 int err_set_va(struct err *err, int code, const char *format, va_list arguments)
 {
     if (!err)
         return code;
     err->code = code;
-    vsnprintf(err->message, sizeof(err->message), format, arguments);
+    int length = vsnprintf(err->message, sizeof(err->message), format, arguments);
+    tidy(err->message, length >= (int)sizeof(err->message));
     return code;
 }
 
@@ -38,6 +51,8 @@ int err_prefix(struct err *err, const char *format, ...)
         for (const char *from = parts[part]; *from && at + 1 < sizeof(joined); from++)
             joined[at++] = *from;
     joined[at] = '\0';
+    tidy(joined, at + 1 == sizeof(joined));
+    at = strlen(joined);
     memcpy(err->message, joined, at + 1);
     return err->code;
 }
