@@ -4,6 +4,7 @@
 
 #include "completion.h"
 #include "help.h"
+#include "io/loop.h"
 #include "options.h"
 #include "print.h"
 
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 {
     static char version[] = "version";
     hold_standard_streams();
+    files_limit_raise();
     if (argc > 1 && strcmp(argv[1], "__complete") == 0)
         return complete_words(argc - 2, argv + 2);
     if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))

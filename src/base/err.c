@@ -8,8 +8,13 @@
 /* One sentence in one line, and no character cut in two. */
 static void tidy(char message[ERR_MESSAGE_MAX], bool was_cut)
 {
-    if (was_cut)
-        message[text_cut(message, ERR_MESSAGE_MAX - 4)] = '\0';
+    size_t length = strlen(message), last = length;
+    uint32_t code;
+    while (was_cut && last && ((unsigned char)message[last - 1] & 0xc0) == 0x80)
+        last--;
+    if (was_cut && last && (unsigned char)message[last - 1] >= 0xc0 &&
+        !text_utf8_decode(message + last - 1, length - last + 1, &code))
+        message[last - 1] = '\0';
     for (char *at = message; *at; at++)
         if (*at == '\n' || *at == '\r')
             *at = ' ';
