@@ -4,6 +4,7 @@
 
 #include "app/table.h"
 #include "run.h"
+#include "print.h"
 
 static void show(const struct run *run)
 {
@@ -33,7 +34,7 @@ static bool agreed(const struct run *run)
     if (run->options->yes || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
         return true;
     show(run);
-    fprintf(stderr, "go back? [y/N] ");
+    print_err("go back? [y/N] ");
     if (!fgets(answer, sizeof(answer), stdin))
         return false;
     return answer[0] == 'y' || answer[0] == 'Y';
@@ -72,7 +73,7 @@ static int rollback(struct run *run)
     if (!code)
         code = run_check_targets(run, run->targets);
     if (!code && !agreed(run)) {
-        fprintf(stderr, "deployctl: nothing was changed\n");
+        print_err("deployctl: nothing was changed\n");
         code = EXIT_REFUSED;
     }
     if (!code)

@@ -16,6 +16,7 @@
 #include "app/stateful.h"
 #include "base/text.h"
 #include "inputs.h"
+#include "print.h"
 #include "io/digest.h"
 #include "io/files.h"
 #include "model/strategy.h"
@@ -73,7 +74,7 @@ int run_begin(struct run *run, const struct options *options)
     if (!run->targets)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
     if (discovers_read(&run->inputs.playbook, &run->undiscovered) < 0)
-        fprintf(stderr, "deployctl: warning: %s\n", run->undiscovered.message);
+        print_err("deployctl: warning: %s\n", run->undiscovered.message);
     if (inputs_waves(&run->waves, &run->inputs, &err) < 0 ||
         fleet_create(&run->fleet, &run->inputs.inventory, run->inputs.nodes, run->inputs.node_count,
                      &run->inputs.playbook, &err) < 0)
@@ -105,7 +106,7 @@ static int64_t wait_left_ms(struct run *run)
 static void say_waiting(void *context, const char *sentence)
 {
     (void)context;
-    fprintf(stderr, "waiting: %s\n", sentence);
+    print_err("waiting: %s\n", sentence);
 }
 
 int run_wait(struct run *run)
@@ -117,7 +118,7 @@ int run_wait(struct run *run)
         return 0;
     int rc = queue_wait(&order, &err);
     if (rc > 0)
-        fprintf(stderr, "deployctl: stopped waiting; nothing was changed\n");
+        print_err("deployctl: stopped waiting; nothing was changed\n");
     return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
 }
 
@@ -224,7 +225,7 @@ int run_unreached(const struct run *run)
 {
     for (size_t i = 0; i < run->survey.count; i++)
         if (!run->survey.nodes[i].answered)
-            fprintf(stderr, "deployctl: %s: %s\n", run->fleet->members[i].node->name,
+            print_err("deployctl: %s: %s\n", run->fleet->members[i].node->name,
                     run->survey.nodes[i].error.message);
     return EXIT_UNREACHABLE;
 }
@@ -248,10 +249,9 @@ int run_check_quorum(const struct run *run)
     if (!quorum || (!run->options->limit && quorum < count))
         return 0;
     if (run->options->limit)
-        fprintf(stderr, "deployctl: the quorum in [strategy] is of all nodes of hosts: leave --limit out\n");
+        print_err("deployctl: the quorum in [strategy] is of all nodes of hosts: leave --limit out\n");
     else
-        fprintf(stderr,
-                "deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
+        print_err("deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
                 "quorum in [strategy]\n",
                 quorum, count);
     return EXIT_REFUSED;
@@ -382,8 +382,7 @@ int run_require_plan(struct run *run)
     run_plan_hash(run, hash);
     if (strcmp(hash, wanted) == 0)
         return 0;
-    fprintf(stderr,
-            "deployctl: the plan is %s now, not %s: nodes or source have changed since; "
+    print_err("deployctl: the plan is %s now, not %s: nodes or source have changed since; "
             "look at `deployctl plan %s` again\n",
             hash, wanted, run->options->arguments[0]);
     return EXIT_REFUSED;
@@ -406,8 +405,7 @@ static int add_journal(struct run *run, struct sinks *sinks)
     strbuf_release(&path);
     if (journal)
         return 0;
-    fprintf(stderr,
-            "deployctl: journal: %s; nothing was changed; DEPLOYCTL_STATE names another folder for it\n",
+    print_err("deployctl: journal: %s; nothing was changed; DEPLOYCTL_STATE names another folder for it\n",
             err.message);
     return EXIT_REFUSED;
 }
@@ -448,7 +446,7 @@ static void give_lock_back(struct run *run, bool keeps)
     int rc = service_lock_release(run->lock, keeps, &err);
     run->lock = NULL;
     if (rc < 0)
-        fprintf(stderr, "deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
+        print_err("deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
 }
 
 int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
@@ -461,7 +459,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     if (run->package && package_pack(run->package, COMPRESSION_ZSTD, &bytes, &err) < 0)
         return report_error(&err);
     if (run->undiscovered.code)
-        fprintf(stderr, "deployctl: refused before anything was changed: another service's addresses are not known\n");
+        print_err("deployctl: refused before anything was changed: another service's addresses are not known\n");
     int code = run->undiscovered.code ? EXIT_REFUSED : take_lock(run);
     if (code)
         return code;

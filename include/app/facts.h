@@ -106,6 +106,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err);
 void facts_release(struct facts *facts);
 /* The slot of the last commit, or of the side that the node is: `blue`; NULL without slots. */
 const char *facts_live_slot(const struct facts *facts);
+/* Seconds that a node reported, in milliseconds; the largest number when they do not fit. */
+int64_t facts_ms(uint64_t seconds);
 /* What each slot has: `blue RELEASE running, stopped in 14m; green ...`, appended. */
 void facts_tell_slots(const struct facts *facts, struct strbuf *out);
 bool facts_has(const struct facts *facts, const char *release, enum release_state *state);

@@ -35,7 +35,7 @@ struct err {
     char message[ERR_MESSAGE_MAX];
 };
 
-/* Sets code and message; a longer message is cut. Returns `code`, so that `return err_set(...)` reads well.
+/* Sets code and message; a longer message is cut, between two characters; line breaks become blanks. Returns `code`, so that `return err_set(...)` reads well.
  * `err` may be NULL: the code is still returned. */
 int err_set(struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

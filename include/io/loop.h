@@ -54,7 +54,7 @@ struct lookup *lookup_start(struct loop *loop, const char *host, uint16_t port, 
                             void *context);
 void lookup_forget(struct lookup *lookup);
 
-/* A child process on the runner, in its own process group; stdin is empty; stdout and stderr together are kept, last
+/* A child process on the runner (at most 16 words), in its own process group; stdin is empty; stdout and stderr together are kept, last
  * `output_max` bytes. At the deadline the group gets SIGTERM, 2 s later SIGKILL. */
 struct child_result {
     int status;           /* exit status; -1 when it never started */
@@ -68,6 +68,8 @@ typedef void child_fn(void *context, const struct child_result *result);
 struct child *child_start(struct loop *loop, const char *const argv[], const char *const environment[],
                           int64_t timeout_ms, size_t output_max, child_fn *fn, void *context,
                           struct err *err);
+/* Raises the limit of open files to the hard limit, for fleets of hundreds of nodes. Children get the limit from before. Once, at the start. */
+void files_limit_raise(void);
 /* Asks it to end now (SIGTERM, then SIGKILL); the callback still comes. */
 void child_stop(struct child *child);
 

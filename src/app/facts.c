@@ -270,6 +270,11 @@ const char *facts_live_slot(const struct facts *facts)
     return NULL;
 }
 
+int64_t facts_ms(uint64_t seconds)
+{
+    return seconds > INT64_MAX / 1000 ? INT64_MAX : (int64_t)seconds * 1000;
+}
+
 void facts_tell_slots(const struct facts *facts, struct strbuf *out)
 {
     const char *lead = "";
@@ -283,7 +288,7 @@ void facts_tell_slots(const struct facts *facts, struct strbuf *out)
         if (slot->uncommitted)
             strbuf_adds(out, ", not committed");
         if (slot->running && slot->timed)
-            strbuf_addf(out, ", kept for %s more", duration_format(left, (int64_t)slot->left_s * 1000));
+            strbuf_addf(out, ", kept for %s more", duration_format(left, facts_ms(slot->left_s)));
         lead = "; ";
     }
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "deadline.h"
+#include "hostile_peer.h"
 #include "http_server.h"
 #include "io/http.h"
 #include "ssh_client.h"
@@ -161,6 +162,19 @@ static void garbage_is_no_answer(void **state)
     assert_int_equal(got.error.code, ERR_PROTOCOL);
     assert_says(got.error.message, "does not speak HTTP");
     assert_null(strchr(got.error.message, '\x1b'));
+}
+
+static void a_header_without_an_end_is_said(void **state)
+{
+    struct hostile_peer peer;
+    char url[100];
+    hostile_peer_start(&peer, "HTTP/1.1 200 OK\r\nX: ", "xxxxxxxxxxxxxxxx", 16);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", peer.port);
+    struct http_request request = {.url = url, .timeout_ms = 20000, .body_max = 1000, .verify_tls = true};
+    ask_fully(*state, &got, &request);
+    hostile_peer_stop(&peer);
+    assert_int_equal(got.error.code, ERR_PROTOCOL);
+    assert_says(got.error.message, "header of more than 100 KiB");
 }
 
 static void a_closed_port_refuses(void **state)
@@ -577,6 +591,7 @@ int main(void)
         TEST(a_server_that_closes_is_told_apart),
         TEST(a_body_cut_short_is_no_answer),
         TEST(garbage_is_no_answer),
+        TEST(a_header_without_an_end_is_said),
         TEST(a_closed_port_refuses),
         TEST(an_unknown_name_is_said),
         TEST(headers_method_and_body_are_sent),

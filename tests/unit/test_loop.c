@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -263,6 +264,24 @@ static void a_child_has_the_environment_it_is_given(void **state)
     assert_string_equal(ended.output, "green\n");
 }
 
+/* Last of all that start children: it changes the process. */
+static void a_child_gets_the_limit_of_open_files_from_before(void **state)
+{
+    struct ended ended;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(limit.rlim_max > 200);
+    limit.rlim_cur = 200;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    files_limit_raise();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(limit.rlim_cur, limit.rlim_max);
+    assert_non_null(run(*state, "ulimit -Sn; exit 7", 5000, 100, &ended));
+    loop_run(*state);
+    assert_string_equal(ended.output, "200\n");
+    assert_int_equal(ended.result.status, 7);
+}
+
 static void a_child_that_takes_too_long_is_ended_with_its_group(void **state)
 {
     struct ended ended;
@@ -349,6 +368,7 @@ int main(void)
         CASE(a_grandchild_that_holds_the_pipe_does_not_hold_us),
         CASE(a_program_that_does_not_exist_is_an_error),
         CASE(random_numbers_differ),
+        CASE(a_child_gets_the_limit_of_open_files_from_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
