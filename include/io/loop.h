@@ -30,6 +30,9 @@ uv_loop_t *loop_uv(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop);
 /* Wall clock, milliseconds since 1970 UTC: for names and journals only, never for deadlines. */
 int64_t clock_wall_ms(void);
+/* Milliseconds since the machine started, those in which it was suspended included: read anew by each call, unlike the loop's
+ * time, which also stands still meanwhile. For leases. */
+int64_t clock_boot_ms(void);
 /* 64 random bits from the kernel: seeds, nonces. */
 uint64_t clock_random(void);
 

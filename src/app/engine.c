@@ -502,6 +502,7 @@ static void note_touched(struct engine *engine)
 static void release(struct engine *engine)
 {
     engine->finished = true;
+    engine_guard_ends(engine);
     service_lock_on_lost(engine->settings->lock, NULL, NULL);
     if (engine->fleet->dependencies)
         dependencies_on_change(engine->fleet->dependencies, NULL, NULL);
@@ -532,6 +533,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->fleet = settings->fleet;
     engine->playbook = settings->playbook;
     engine->patience = settings->patience ? *settings->patience : usual;
+    engine->lease_ms = settings->playbook->retry.lease_ms / 1000 * 1000; /* as nodes are told it */
     snprintf(engine->lock_token, sizeof(engine->lock_token), "%.40s.%08x", settings->rollout,
              (unsigned)clock_random());
     engine->began_ms = loop_now_ms(settings->fleet->loop);
@@ -554,6 +556,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     struct event start = {.kind = EVENT_START};
     engine_post(engine, &start);
     service_lock_on_lost(settings->lock, lock_lost, engine);
+    engine_guard(engine);
     engine_watch_discoveries(engine);
     redraw(engine);
     loop_run(engine->fleet->loop);
