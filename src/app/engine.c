@@ -519,6 +519,23 @@ static void release(struct engine *engine)
     engine_worker_release(&engine->runner);
 }
 
+/* The locks first, then what may block: the result is told whole. */
+static void end(struct engine *engine)
+{
+    const struct engine_settings *settings = engine->settings;
+    struct record notice = {.kind = RECORD_NOTICE,
+                            .node = SIZE_MAX,
+                            .wall_ms = clock_wall_ms(),
+                            .elapsed_ms = loop_now_ms(engine->fleet->loop) - engine->began_ms,
+                            .roster = &engine->roster};
+    engine_guard_ends(engine);
+    service_lock_on_lost(settings->lock, NULL, NULL);
+    if (settings->over)
+        settings->over(settings->context, &engine->outcome);
+    sinks_wait(settings->sinks, &notice);
+    engine_report_end(engine);
+}
+
 /* On the heap, since signal handlers keep it until the loop ends; freed with the fleet's arena. */
 int engine_run(const struct engine_settings *settings, struct engine_outcome *out, struct err *err)
 {
@@ -563,7 +580,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->outcome.result = rollout_result(engine->machine);
     engine_end_discoveries(engine);
     note_touched(engine);
-    engine_report_end(engine);
+    end(engine);
     *out = engine->outcome;
 out:
     release(engine);
