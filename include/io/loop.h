@@ -36,7 +36,8 @@ int64_t clock_boot_ms(void);
 /* 64 random bits from the kernel: seeds, nonces. */
 uint64_t clock_random(void);
 
-/* One-shot timer. The handle is freed when it has fired or been stopped: forget it then. NULL when out of memory. */
+/* One-shot timer. When the loop did not turn for a second past its time (the program was stopped), what has arrived meanwhile comes
+ * first: an answer that is there is no time-out. The handle is freed when it has fired or been stopped: forget it then. NULL when out of memory. */
 struct timer;
 typedef void timer_fn(void *context);
 struct timer *timer_start(struct loop *loop, int64_t delay_ms, timer_fn *fn, void *context);

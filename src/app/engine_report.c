@@ -249,6 +249,27 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     }
 }
 
+/* Whoever has the lock now may have changed that since. */
+static void add_left_out(struct strbuf *advice, const struct engine *engine, size_t node)
+{
+    const struct balancers *balancers = engine->fleet->balancers;
+    bool held_out = balancers && !engine->settings->sides && balancers_holds_out(balancers, node);
+    struct strbuf where;
+    if (!held_out && !(balancers && engine->lease_lost && balancers_unwritten(balancers, node)))
+        return;
+    strbuf_init(&where, SENTENCE_MAX);
+    balancers_describe_out(balancers, node, &where);
+    if (engine->lease_lost && where.length)
+        strbuf_addf(advice, "%s%s and it was not put back, as the lock was lost: when no run has it, `deployctl resume %s` or `deployctl abort %s` puts it in",
+                    advice->length ? "; " : "", where.text, engine_playbook_name(engine), engine_playbook_name(engine));
+    else if (engine->lease_lost)
+        strbuf_addf(advice, "%severy balancer had it in its traffic when it was last read", advice->length ? "; " : "");
+    else
+        strbuf_addf(advice, "%sit is left out of the balancers' traffic: see `deployctl status %s`", advice->length ? "; " : "",
+                    engine_playbook_name(engine));
+    strbuf_release(&where);
+}
+
 static void report_node(struct engine *engine, struct worker *worker, struct counts *counts)
 {
     struct node_view view;
@@ -260,9 +281,7 @@ static void report_node(struct engine *engine, struct worker *worker, struct cou
     counts->of[view.outcome]++;
     strbuf_init(&advice, 2 * SENTENCE_MAX);
     what_to_do(&advice, engine, worker, &view);
-    if (engine->fleet->balancers && !engine->settings->sides && balancers_holds_out(engine->fleet->balancers, worker->index))
-        strbuf_addf(&advice, "%sit is left out of the balancers' traffic: see `deployctl status %s`",
-                    advice.length ? "; " : "", engine_playbook_name(engine));
+    add_left_out(&advice, engine, worker->index);
     struct record record = {.kind = RECORD_OUTCOME,
                             .node = worker->index,
                             .outcome = node_outcome_name(view.outcome),
