@@ -329,6 +329,19 @@ static void add_lost_lock(struct strbuf *out, const struct engine *engine)
         strbuf_addf(out, "; when nobody has, `deployctl resume %s` goes on, `deployctl abort %s` undoes it", service, service);
 }
 
+/* While a canary is held no run watches its weights. */
+static void add_weights(struct strbuf *out, const struct engine *engine)
+{
+    bool forgets = false;
+    for (size_t i = 0; i < engine->fleet->front_count; i++)
+        forgets = forgets || engine->fleet->fronts[i].balancer->kind == BALANCER_HAPROXY;
+    if (engine_shares(engine) && forgets && engine->outcome.result == RESULT_HELD)
+        strbuf_addf(out,
+                    "; until then no run watches the canary's share: an HAProxy that is reloaded has the weights of its configuration again, "
+                    "unless it loads a server-state file, and `deployctl status %s` shows them",
+                    engine_playbook_name(engine));
+}
+
 static void result_sentence(struct strbuf *out, const struct engine *engine, const struct counts *counts)
 {
     const char *service = engine_playbook_name(engine);
@@ -381,6 +394,7 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
                     list.text, service, service, service);
         break;
     }
+    add_weights(out, engine);
     add_lost_lock(out, engine);
     add_data(out, engine);
     strbuf_release(&list);
