@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
@@ -410,22 +411,53 @@ static int add_journal(struct run *run, struct sinks *sinks)
     return EXIT_REFUSED;
 }
 
-static void add_sinks(struct run *run, struct sinks *sinks)
+#define OUTPUT_BYTES_MAX ((size_t)4 << 20)
+
+/* stdout and stderr of a run, as the loop writes them. */
+struct outputs {
+    struct output *out, *err;
+};
+
+static FILE *stream_of(struct output *output, FILE *otherwise)
+{
+    return output ? output_stream(output) : otherwise;
+}
+
+static struct sink *paced(struct sink *sink, struct output *output)
+{
+    return output ? sink_paced_create(sink, output) : sink;
+}
+
+static void free_outputs(struct outputs *outputs)
+{
+    int error = output_free(outputs->out);
+    output_free(outputs->err);
+    if (error && error != EPIPE)
+        fprintf(stderr, "deployctl: cannot write the result: %s\n", strerror(error));
+}
+
+static void add_sinks(struct run *run, struct sinks *sinks, struct outputs *outputs)
 {
     const struct options *options = run->options;
     enum verbosity verbosity = options->quiet ? QUIET : options->verbose ? VERBOSE : NORMAL;
     const char *term = getenv("TERM");
     bool terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     bool live = terminal && verbosity == NORMAL && !options->json;
+    fflush(stdout);
+    outputs->out = output_create(STDOUT_FILENO, OUTPUT_BYTES_MAX);
+    outputs->err = output_create(STDERR_FILENO, OUTPUT_BYTES_MAX);
+    FILE *out = stream_of(outputs->out, stdout), *err = stream_of(outputs->err, stderr);
+    struct sink *progress = NULL, *result;
     if (live)
-        sinks_add(sinks, sink_live_create(stderr, !options->no_color, verbosity));
+        progress = sink_live_create(err, STDERR_FILENO, !options->no_color, verbosity);
     else if (!options->json)
-        sinks_add(sinks, sink_lines_create(stderr, terminal && !options->no_color, verbosity));
+        progress = sink_lines_create(err, terminal && !options->no_color, verbosity);
     if (options->json)
-        sinks_add(sinks, sink_json_create(stdout));
+        result = sink_json_create(out);
     else
-        sinks_add(sinks, sink_summary_create(stdout, isatty(STDOUT_FILENO) && !options->no_color,
-                                             verbosity));
+        result = sink_summary_create(out, isatty(STDOUT_FILENO) && !options->no_color, verbosity);
+    sinks_add(sinks, paced(progress, outputs->err));
+    sinks_add(sinks, paced(result, outputs->out));
 }
 
 /* 0, or an exit code after saying who holds it. */
@@ -449,9 +481,15 @@ static void give_lock_back(struct run *run, bool keeps)
         print_err("deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
 }
 
+static void give_back_early(void *context, const struct engine_outcome *outcome)
+{
+    give_lock_back(context, outcome->left_at_once);
+}
+
 int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
 {
     struct sinks sinks = {.count = 0};
+    struct outputs outputs = {NULL, NULL};
     struct engine_outcome outcome;
     struct package_bytes bytes;
     struct err err;
@@ -468,7 +506,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         give_lock_back(run, false);
         return code;
     }
-    add_sinks(run, &sinks);
+    add_sinks(run, &sinks, &outputs);
     struct engine_settings settings = {
         .fleet = run->fleet,
         .playbook = &run->inputs.playbook,
@@ -491,12 +529,15 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .sides = run->has_sides ? &run->sides : NULL,
         .forks = run->options->forks,
         .data = run->has_data ? &run->data : NULL,
+        .over = give_back_early,
+        .context = run,
         .lock = run->lock,
         .past_reason = run->options->past_reason,
     };
     int rc = engine_run(&settings, &outcome, &err);
-    sinks_finish(&sinks);
     give_lock_back(run, outcome.left_at_once);
+    sinks_finish(&sinks);
+    free_outputs(&outputs);
     run->locked_out = rc == 0 && outcome.locked_out && outcome.result == RESULT_REFUSED;
     return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
 }

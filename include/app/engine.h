@@ -36,6 +36,8 @@ struct data_plan;
 struct sides;
 struct service_lock;
 
+struct engine_outcome;
+
 struct engine_settings {
     struct fleet *fleet;
     const struct playbook *playbook;
@@ -59,6 +61,9 @@ struct engine_settings {
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
     const struct data_plan *data; /* what is pending is run; NULL: no migration is looked at */
+    /* All is done and the nodes' locks are given back, before the result is told, which may take as long as a terminal is blocked. May be NULL. */
+    void (*over)(void *context, const struct engine_outcome *outcome);
+    void *context;
     struct service_lock *lock;    /* taken; NULL: the playbook has none */
     const char *past_reason;      /* why a release from before an irreversible migration is gone to all the same; NULL: it is refused */
 };

@@ -25,7 +25,8 @@ enum {
     ERR_PROTOCOL = -10,   /* the peer said something that it must not */
     ERR_FAILED = -11,     /* the work itself was done and failed, e.g. a command's exit status */
     ERR_REFUSED = -12,    /* not allowed in this state: lock held, fencing number too old */
-    ERR_UNSUPPORTED = -13 /* known, and not possible here */
+    ERR_UNSUPPORTED = -13, /* known, and not possible here */
+    ERR_NO_LEASE = -14     /* not done: the lock that it needs is not known to be ours (app/lease.h) */
 };
 
 #define ERR_MESSAGE_MAX 1536

@@ -123,6 +123,7 @@ struct retry {
     int64_t connect_timeout_ms; /* 10 s */
     /* 5 min: stage, activate and other steps without a timeout of their own */
     int64_t step_timeout_ms;
+    int64_t lease_ms; /* 60 s, at least 10 s: of a node's lock; renewed each 5 s, or four times in it */
 };
 
 /* Of each node, and of each thing that a rollout leans on: core/breaker.h. */

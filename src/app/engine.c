@@ -502,6 +502,7 @@ static void note_touched(struct engine *engine)
 static void release(struct engine *engine)
 {
     engine->finished = true;
+    engine_guard_ends(engine);
     service_lock_on_lost(engine->settings->lock, NULL, NULL);
     if (engine->fleet->dependencies)
         dependencies_on_change(engine->fleet->dependencies, NULL, NULL);
@@ -518,6 +519,23 @@ static void release(struct engine *engine)
     engine_worker_release(&engine->runner);
 }
 
+/* The locks first, then what may block: the result is told whole. */
+static void end(struct engine *engine)
+{
+    const struct engine_settings *settings = engine->settings;
+    struct record notice = {.kind = RECORD_NOTICE,
+                            .node = SIZE_MAX,
+                            .wall_ms = clock_wall_ms(),
+                            .elapsed_ms = loop_now_ms(engine->fleet->loop) - engine->began_ms,
+                            .roster = &engine->roster};
+    engine_guard_ends(engine);
+    service_lock_on_lost(settings->lock, NULL, NULL);
+    if (settings->over)
+        settings->over(settings->context, &engine->outcome);
+    sinks_wait(settings->sinks, &notice);
+    engine_report_end(engine);
+}
+
 /* On the heap, since signal handlers keep it until the loop ends; freed with the fleet's arena. */
 int engine_run(const struct engine_settings *settings, struct engine_outcome *out, struct err *err)
 {
@@ -532,6 +550,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->fleet = settings->fleet;
     engine->playbook = settings->playbook;
     engine->patience = settings->patience ? *settings->patience : usual;
+    engine->lease_ms = settings->playbook->retry.lease_ms / 1000 * 1000; /* as nodes are told it */
     snprintf(engine->lock_token, sizeof(engine->lock_token), "%.40s.%08x", settings->rollout,
              (unsigned)clock_random());
     engine->began_ms = loop_now_ms(settings->fleet->loop);
@@ -554,13 +573,14 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     struct event start = {.kind = EVENT_START};
     engine_post(engine, &start);
     service_lock_on_lost(settings->lock, lock_lost, engine);
+    engine_guard(engine);
     engine_watch_discoveries(engine);
     redraw(engine);
     loop_run(engine->fleet->loop);
     engine->outcome.result = rollout_result(engine->machine);
     engine_end_discoveries(engine);
     note_touched(engine);
-    engine_report_end(engine);
+    end(engine);
     *out = engine->outcome;
 out:
     release(engine);

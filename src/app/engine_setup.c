@@ -5,7 +5,7 @@
 #include "app/sides.h"
 #include "engine_step.h"
 
-#define LOCK_TTL_S 60
+#define HEARTBEATS 4 /* in a lease that is short */
 
 /* Nothing new on a node before what ran there has ended: with the lock in hand the node's program ends it, or says that it cannot. */
 static void settled(void *context, const struct reply *reply)
@@ -263,6 +263,8 @@ static void renewed(void *context, const struct reply *reply)
     const char *wish = reply->error ? NULL : reply_get(reply, "wish");
     if (wish)
         take_wish(worker, wish);
+    if (!reply->error && reply->status == REPLY_OK)
+        lease_acknowledged(&worker->lease, worker->engine->lease_ms);
     if (reply->error || reply->status != REPLY_REFUSED)
         return;
     snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
@@ -281,21 +283,38 @@ void step_stop_heartbeat(struct worker *worker)
     worker->renewal = 0;
 }
 
-/* Keeps the lease, and finds a node that answers nothing although its connection stands. */
-static void heartbeat(void *context)
+bool step_renew(struct worker *worker)
 {
-    struct worker *worker = context;
     struct session *session = worker->member->session;
     struct err err;
-    worker->heartbeat = timer_start(worker->engine->fleet->loop,
-                                    worker->engine->patience.heartbeat_ms, heartbeat, worker);
-    if (worker->renewal || !worker->fence || !session_is_connected(session))
-        return;
+    if (worker->renewal)
+        return true;
+    if (!worker->fence || !session_is_connected(session))
+        return false;
+    lease_sent(&worker->lease, clock_boot_ms());
     session_begin(session, "renew");
     session_addu(session, "fence", worker->fence);
     engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);
+    return worker->renewal != 0;
+}
+
+static void heartbeat(void *context);
+
+static void plan_heartbeat(struct worker *worker)
+{
+    int64_t every_ms = worker->engine->patience.heartbeat_ms, lease_ms = worker->engine->lease_ms;
+    worker->heartbeat = timer_start(worker->engine->fleet->loop, every_ms < lease_ms / HEARTBEATS ? every_ms : lease_ms / HEARTBEATS,
+                                    heartbeat, worker);
+}
+
+/* Keeps the lease, and finds a node that answers nothing although its connection stands. */
+static void heartbeat(void *context)
+{
+    struct worker *worker = context;
+    plan_heartbeat(worker);
+    step_renew(worker);
 }
 
 static void not_taken(void *context, const struct reply *reply)
@@ -318,6 +337,7 @@ static void settled_first(void *context, const struct reply *reply)
     worker->unsettled_status = result.status;
     snprintf(worker->unsettled, sizeof(worker->unsettled), "%s", result.sentence);
     step_stop_heartbeat(worker);
+    lease_end(&worker->lease);
     struct session *session = step_begin_change(worker, "finish");
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(NODE_REFUSED));
@@ -338,9 +358,9 @@ static void locked(void *context, const struct reply *reply)
         return;
     }
     service_lock_seen(worker->engine->settings->lock, worker->fence);
+    lease_acknowledged(&worker->lease, worker->engine->lease_ms);
     if (!worker->heartbeat)
-        worker->heartbeat = timer_start(worker->engine->fleet->loop,
-                                        worker->engine->patience.heartbeat_ms, heartbeat, worker);
+        plan_heartbeat(worker);
     const char *taken_over = reply_get(reply, "taken_over");
     if (taken_over)
         engine_notice(worker->engine, worker->index, "the lock was %s", taken_over);
@@ -350,6 +370,7 @@ static void locked(void *context, const struct reply *reply)
 void carry_lock(struct worker *worker)
 {
     struct session *session = worker->member->session;
+    lease_sent(&worker->lease, clock_boot_ms());
     session_begin(session, "lock");
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "holder", worker->engine->settings->holder);
@@ -358,7 +379,7 @@ void carry_lock(struct worker *worker)
     session_add(session, "resumes", worker->engine->settings->chain);
     session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
-    session_addu(session, "ttl", LOCK_TTL_S);
+    session_addu(session, "ttl", (uint64_t)worker->engine->lease_ms / 1000);
     if (worker->engine->settings->lock)
         session_addu(session, "minimum", service_lock_generation(worker->engine->settings->lock));
     step_submit(worker, QUICK_TIMEOUT_MS, locked);

@@ -242,6 +242,7 @@ static void give_back(struct worker *worker)
     struct node_view view;
     struct err err;
     step_stop_heartbeat(worker);
+    lease_end(&worker->lease);
     rollout_node(worker->engine->machine, worker->index, &view);
     bool same = worker->previous && worker->target && strcmp(worker->previous, worker->target) == 0;
     if (view.outcome == NODE_RESTORED && worker->target && !same && !was_good(worker) && !worker->engine->lease_lost) {
@@ -344,6 +345,11 @@ static void cancel(struct worker *worker)
         switch_stop_preparing(worker);
         return;
     }
+    if (worker->lease_timer) {
+        step_forget_lease(worker);
+        step_end(worker, DONE_CANCELLED, "cancelled");
+        return;
+    }
     if (worker->balancing) {
         stop_balancing(worker);
         return;
@@ -393,6 +399,7 @@ static void abandon(struct worker *worker)
 {
     timer_stop(worker->cancel_timer);
     worker->cancel_timer = NULL;
+    step_forget_lease(worker);
     if (!worker->member)
         return;
     if (worker->announcing)
@@ -445,6 +452,7 @@ void engine_worker_release(struct worker *worker)
     if (worker->announcing)
         step_cancel_discovery(worker);
     step_stop_heartbeat(worker);
+    step_forget_lease(worker);
     timer_stop(worker->cancel_timer);
     worker->cancel_timer = NULL;
     engine_confirm_release(worker);

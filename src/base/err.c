@@ -87,6 +87,7 @@ const char *err_name(int code)
         "failed",
         "refused",
         "unsupported",
+        "no lease",
     };
     int count = sizeof(names) / sizeof(names[0]);
     if (code > 0 || code <= -count)

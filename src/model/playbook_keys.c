@@ -159,6 +159,8 @@ static const struct playbook_key keys[] = {
      .fallback = "10s", .help = "until a node must answer and let us in"},
     {"retry", "step_timeout", KEY_DURATION, AT(retry.step_timeout_ms), 100, DAY_MS,
      .fallback = "5m", .help = "one step on a node that has no timeout of its own"},
+    {"retry", "lease", KEY_DURATION, AT(retry.lease_ms), 10 * SECOND_MS, HOUR_MS, .fallback = "60s",
+     .help = "how long a node keeps its lock for a runner that does not renew it"},
 
     ETCD_KEYS("lock", AT_LOCK),
     {"lock", "prefix", KEY_TEXT, AT(lock.prefix), .fallback = "/deployctl/lock",

@@ -33,6 +33,7 @@ const char *sim_fault_name(enum sim_fault_kind kind)
         [FAULT_WALL_JUMP] = "node's clock",  [FAULT_RUNNER_DIES] = "runner dies",
         [FAULT_RUNNER_SLEEPS] = "runner stopped", [FAULT_RUNNER_JUMPS] = "runner's clock",
         [FAULT_INTERRUPT] = "interrupt",     [FAULT_DISK_FULL] = "disk full",
+        [FAULT_RUNNER_SUSPENDED] = "runner suspended",
     };
     return names[kind];
 }
@@ -50,6 +51,21 @@ static void choose_balancer(struct world_plan *plan, struct random *random)
             .verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))],
             .nth = (uint32_t)between(random, 1, 3),
         };
+}
+
+/* A runner that is away for longer than its leases, while it moves traffic; most often another run begins meanwhile. */
+static void choose_stale(struct world_plan *plan, struct random *random)
+{
+    if (!plan->balanced || plan->fault_count == STROKES_MAX || !chance(random, 40))
+        return;
+    plan->faults[plan->fault_count++] =
+        (struct sim_fault){.kind = chance(random, 50) ? FAULT_RUNNER_SLEEPS : FAULT_RUNNER_SUSPENDED,
+                           .at_ms = (int64_t)between(random, 1000, 25000),
+                           .for_ms = (int64_t)between(random, 40000, 150000)};
+    if (plan->run_count > 1 && chance(random, 75)) {
+        plan->runs[1].after = false;
+        plan->runs[1].at_ms = (int64_t)between(random, 61000, 100000);
+    }
 }
 
 static void choose_fault(struct sim_fault *fault, const struct world_plan *plan, struct random *random)
@@ -124,6 +140,7 @@ void plan_choose(struct world_plan *plan, uint64_t seed)
         choose_fault(&plan->faults[i], plan, &random);
     plan->closing = chance(&random, 50) ? VERB_ABORT : VERB_RESUME;
     choose_balancer(plan, &random);
+    choose_stale(plan, &random);
 }
 
 /* --- smaller --- */
@@ -205,6 +222,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_RUNNER_JUMPS] = "its wall clock jumps",
         [FAULT_INTERRUPT] = "SIGINT",
         [FAULT_DISK_FULL] = "its disk is full: no line more in its journal",
+        [FAULT_RUNNER_SUSPENDED] = "its machine is suspended and resumed",
     };
     bool run = fault->kind >= FAULT_RUNNER_DIES;
     strbuf_addf(out, "  %s%zu: %s", run ? "run " : "n", fault->node + 1, words[fault->kind]);

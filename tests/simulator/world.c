@@ -184,6 +184,11 @@ static void strike_runner(struct world *world, const struct sim_fault *fault)
         run->slept = true;
         runner_pause(runner, clock_now() + fault->for_ms);
         break;
+    case FAULT_RUNNER_SUSPENDED:
+        tell("run %zu: its machine is suspended for %.1f s", run->index + 1, (double)fault->for_ms / 1000);
+        run->slept = true;
+        runner_suspend(runner, clock_now() + fault->for_ms);
+        break;
     case FAULT_RUNNER_JUMPS:
         runner_jump(runner, fault->nth == 1 ? 3600000 : -3600000);
         break;

@@ -43,6 +43,7 @@ enum sim_fault_kind {
     FAULT_RUNNER_JUMPS, /* its wall clock */
     FAULT_INTERRUPT,
     FAULT_DISK_FULL,    /* of the runner, for its journal */
+    FAULT_RUNNER_SUSPENDED, /* as it sleeps, and its monotonic clock stands still */
     FAULT_KINDS
 };
 struct sim_fault {
@@ -162,6 +163,8 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
 void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
 /* Told before it is done. */
 void laws_drain_begins(struct run *run, size_t node);
+/* It writes to the balancer, about the node. */
+void laws_writes_outside(struct run *run, size_t node, const char *what);
 /* The balancer lets traffic to the node, or no more. */
 void laws_traffic(struct run *run, size_t node, bool in);
 void laws_run_ended(struct run *run);

@@ -57,7 +57,8 @@ static void every_code_has_a_word(void **state)
     assert_string_equal(err_name(ERR_MEMORY), "out of memory");
     assert_string_equal(err_name(ERR_UNREACHABLE), "unreachable");
     assert_string_equal(err_name(ERR_UNSUPPORTED), "unsupported");
-    assert_string_equal(err_name(ERR_UNSUPPORTED - 1), "unknown error");
+    assert_string_equal(err_name(ERR_NO_LEASE), "no lease");
+    assert_string_equal(err_name(ERR_NO_LEASE - 1), "unknown error");
     assert_string_equal(err_name(1), "unknown error");
     assert_string_equal(err_name(INT_MIN), "unknown error");
 }

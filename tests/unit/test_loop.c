@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -56,6 +57,42 @@ static void timers_fire_in_the_order_of_their_times(void **state)
     assert_string_equal(text, "");
     loop_run(*state);
     assert_string_equal(text, "ab");
+}
+
+static void stop_turning(void *context)
+{
+    struct timespec pause = {.tv_sec = 1, .tv_nsec = 300000000};
+    while (nanosleep(&pause, &pause) != 0) {
+    }
+    note_char(context, 's');
+}
+
+static void say_ended(void *context, const struct child_result *result)
+{
+    (void)result;
+    note_char(context, 'e');
+}
+
+/* As after SIGSTOP: the time-out is due, and so is the answer. */
+static void what_came_while_the_loop_stood_is_before_time_outs(void **state)
+{
+    static const char *const argv[] = {"/bin/true", NULL}, *const environment[] = {NULL};
+    struct err error;
+    char text[8] = "";
+    assert_non_null(child_start(*state, argv, environment, 60000, 100, say_ended, text, &error));
+    assert_non_null(timer_start(*state, 0, stop_turning, text));
+    assert_non_null(timer_start(*state, 200, say_a, text));
+    loop_run(*state);
+    assert_string_equal(text, "sea");
+}
+
+static void the_boot_clock_goes_on_while_the_loop_stands(void **state)
+{
+    int64_t before = clock_boot_ms(), loop_before = loop_now_ms(*state);
+    struct timespec pause = {.tv_nsec = 5000000};
+    nanosleep(&pause, NULL);
+    assert_true(clock_boot_ms() >= before + 5);
+    assert_true(loop_now_ms(*state) == loop_before);
 }
 
 static void a_stopped_timer_never_fires(void **state)
@@ -350,6 +387,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(timers_fire_in_the_order_of_their_times),
+        CASE(what_came_while_the_loop_stood_is_before_time_outs),
+        CASE(the_boot_clock_goes_on_while_the_loop_stands),
         CASE(a_stopped_timer_never_fires),
         CASE(time_goes_on_by_at_least_the_delay),
         CASE(the_loop_stops_when_told),
