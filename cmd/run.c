@@ -451,6 +451,17 @@ static void give_lock_back(struct run *run, bool keeps)
         fprintf(stderr, "deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
 }
 
+/* What the run was decided by; NULL: nothing was asked before. */
+static const struct facts *const *seen_facts(const struct run *run)
+{
+    if (!run->survey.nodes)
+        return NULL;
+    const struct facts **seen = arena_alloc(&run->fleet->arena, (run->survey.count + 1) * sizeof(*seen));
+    for (size_t i = 0; seen && i < run->survey.count; i++)
+        seen[i] = run->survey.nodes[i].answered ? &run->survey.nodes[i].facts : NULL;
+    return seen;
+}
+
 int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
 {
     struct sinks sinks = {.count = 0};
@@ -472,6 +483,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     }
     add_sinks(run, &sinks);
     struct engine_settings settings = {
+        .seen = seen_facts(run),
         .fleet = run->fleet,
         .playbook = &run->inputs.playbook,
         .sinks = &sinks,
@@ -499,6 +511,6 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     int rc = engine_run(&settings, &outcome, &err);
     sinks_finish(&sinks);
     give_lock_back(run, outcome.left_at_once);
-    run->locked_out = rc == 0 && outcome.locked_out && outcome.result == RESULT_REFUSED;
+    run->locked_out = rc == 0 && (outcome.locked_out || outcome.outdated) && outcome.result == RESULT_REFUSED;
     return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
 }
