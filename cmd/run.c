@@ -486,6 +486,17 @@ static void give_back_early(void *context, const struct engine_outcome *outcome)
     give_lock_back(context, outcome->left_at_once);
 }
 
+/* What the run was decided by; NULL: nothing was asked before. */
+static const struct facts *const *seen_facts(const struct run *run)
+{
+    if (!run->survey.nodes)
+        return NULL;
+    const struct facts **seen = arena_alloc(&run->fleet->arena, (run->survey.count + 1) * sizeof(*seen));
+    for (size_t i = 0; seen && i < run->survey.count; i++)
+        seen[i] = run->survey.nodes[i].answered ? &run->survey.nodes[i].facts : NULL;
+    return seen;
+}
+
 int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
 {
     struct sinks sinks = {.count = 0};
@@ -508,6 +519,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     }
     add_sinks(run, &sinks, &outputs);
     struct engine_settings settings = {
+        .seen = seen_facts(run),
         .fleet = run->fleet,
         .playbook = &run->inputs.playbook,
         .sinks = &sinks,
@@ -538,6 +550,6 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     give_lock_back(run, outcome.left_at_once);
     sinks_finish(&sinks);
     free_outputs(&outputs);
-    run->locked_out = rc == 0 && outcome.locked_out && outcome.result == RESULT_REFUSED;
+    run->locked_out = rc == 0 && (outcome.locked_out || outcome.outdated) && outcome.result == RESULT_REFUSED;
     return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
 }

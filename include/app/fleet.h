@@ -23,6 +23,7 @@
 
 struct member {
     const struct node *node;
+    bool outside; /* of the service, and not of this run (--limit) */
     struct service service; /* as this node has it; empty without a playbook */
     const struct playbook *playbook; /* what it was discovered from other services; NULL: nothing */
     struct service *slots[SLOTS]; /* with slots: the instance in each, NULL where it is not on this node */

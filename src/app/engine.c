@@ -124,18 +124,26 @@ static void turn(void *context)
         plan_tick(engine);
 }
 
+bool engine_is_outside(const struct worker *worker)
+{
+    const bool *outside = worker->engine->settings->outside;
+    return outside && worker->index != NO_NODE && outside[worker->index];
+}
+
 static bool is_held_out(const struct worker *worker)
 {
     const struct balancers *balancers = worker->engine->fleet->balancers;
     return balancers && balancers_holds_out(balancers, worker->index);
 }
 
-/* An earlier run, which this one undoes, goes on with or replaces, has changed the node. */
+/* An earlier run, which this one undoes, goes on with or replaces, has changed the node: what it has begun counts, whatever `current` links. */
 static bool was_changed_before(const struct worker *worker)
 {
     const struct engine *engine = worker->engine;
+    const struct facts *facts = &worker->facts;
     bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
-    return over && worker->facts.current && (!worker->facts.current_good || is_held_out(worker) || worker->takes_back);
+    bool half_done = facts->current && (!facts->current_good || is_held_out(worker) || worker->takes_back);
+    return over && (half_done || facts->unsettled);
 }
 
 static void add_facts(const struct worker *worker, struct event *event)
@@ -144,11 +152,14 @@ static void add_facts(const struct worker *worker, struct event *event)
     const char *current = worker->facts.current;
     bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
     bool at_target = runs_target && worker->facts.current_good;
+    event->retaken = worker->action.step == STEP_LOCK && !engine_is_outside(worker);
     event->touched = was_changed_before(worker);
     event->left_out = event->touched && is_held_out(worker) && !runs_target && worker->facts.current_good && !worker->takes_back;
+    if (engine_is_outside(worker))
+        event->left_out = is_held_out(worker);
     /* who is there and left out of the traffic still has to come in */
-    event->at_target = at_target && !is_held_out(worker);
-    event->stays = engine->settings->only_stale && at_target;
+    event->at_target = at_target && !is_held_out(worker) && !worker->facts.unsettled;
+    event->stays = engine->settings->only_stale && at_target && !worker->facts.unsettled;
     event->runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
     event->has_release = event->touched || event->runs_target || engine->settings->kind == RUN_ABORT
                              ? worker->previous != NULL

@@ -27,6 +27,7 @@ struct worker {
     struct delivery *delivery;
     struct facts facts;
     bool has_facts;
+    const char *compared; /* the release that was compared with its manifest in this setup; NULL: none */
     const char *target;
     const char *previous;  /* release before us; NULL: none */
     bool takes_back;       /* what is committed here is undone, should we undo: the commit is taken back before the activation */
@@ -118,6 +119,8 @@ void engine_lost(struct worker *worker, const struct err *error);
 void engine_record(struct engine *engine, struct record *record);
 void engine_notice(struct engine *engine, size_t node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Not of this run: locked and looked at, nothing else. */
+bool engine_is_outside(const struct worker *worker);
 /* Carries one action out: engine_steps.c. */
 void engine_carry(struct engine *engine, const struct action *action);
 /* Ends a hook on the runner that an engine left at once leaves behind, and waits for its end: seconds at most. */

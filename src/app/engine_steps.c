@@ -148,7 +148,7 @@ static bool stands_already(const struct worker *worker)
     const struct facts *facts = &worker->facts;
     struct node_view view;
     rollout_node(worker->engine->machine, worker->index, &view);
-    return !worker->action.undo && !view.unhealthy_before && facts->current && facts->current_good && worker->target &&
+    return !worker->action.undo && !view.unhealthy_before && !facts->unsettled && facts->current && facts->current_good && worker->target &&
            strcmp(facts->current, worker->target) == 0;
 }
 
@@ -227,13 +227,17 @@ static bool was_good(const struct worker *worker)
     return facts_has(facts, worker->target, &state) && state == RELEASE_GOOD;
 }
 
-/* What nobody has changed is as it was: a refused run leaves open what was open. A lost lock is for another run to go on from. */
-static const char *what_stays_open(const struct worker *worker)
+/* What nobody has changed is as it was: a refused run leaves open what was open. A lost lock is for another run to go on from. Otherwise a
+ * run is open on a node until it has committed there or gone back. */
+static const char *what_stays_open(const struct worker *worker, const struct node_view *view)
 {
     enum rollout_result how = worker->action.result;
+    bool half_done = view->touched && !view->committed && view->outcome != NODE_RESTORED;
+    if (engine_is_outside(worker))
+        return NULL;
     if (how == RESULT_REFUSED || how == RESULT_UNREACHABLE)
         return "before";
-    return how == RESULT_INTERRUPTED || how == RESULT_HELD || worker->engine->lease_lost ? "yes" : NULL;
+    return how == RESULT_INTERRUPTED || how == RESULT_HELD || worker->engine->lease_lost || half_done ? "yes" : NULL;
 }
 
 static void give_back(struct worker *worker)
@@ -254,7 +258,7 @@ static void give_back(struct worker *worker)
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(view.outcome));
     session_add(session, "result", result_text(worker, text));
-    session_add(session, "open", what_stays_open(worker));
+    session_add(session, "open", what_stays_open(worker, &view));
     step_add_migrations(worker, session);
     step_submit(worker, QUICK_TIMEOUT_MS, released);
 }

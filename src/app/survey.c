@@ -235,6 +235,10 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
         return err_set(err, ERR_MEMORY, "out of memory");
     surveying->fleet = fleet;
     surveying->survey = out;
+    for (size_t i = 0; i < out->count; i++) {
+        out->nodes[i].name = fleet->members[i].node->name;
+        out->nodes[i].outside = fleet->members[i].outside;
+    }
     int rc = fleet_ask(fleet, &fanout);
     if (rc)
         return rc;
@@ -264,25 +268,8 @@ size_t survey_unanswered(const struct survey *survey)
 {
     size_t count = 0;
     for (size_t i = 0; i < survey->count; i++)
-        count += !survey->nodes[i].answered;
+        count += !survey->nodes[i].answered && !survey->nodes[i].outside;
     return count;
-}
-
-void survey_rollback_targets(const struct survey *survey, const char **out)
-{
-    bool half_done = false;
-    for (size_t i = 0; i < survey->count; i++) {
-        const struct surveyed *node = &survey->nodes[i];
-        half_done = half_done || (node->answered && node->facts.current && !node->facts.current_good);
-    }
-    for (size_t i = 0; i < survey->count; i++) {
-        const struct surveyed *node = &survey->nodes[i];
-        out[i] = NULL;
-        if (!node->answered)
-            continue;
-        bool stays = half_done && (node->facts.current_good || !node->facts.current);
-        out[i] = stays ? node->facts.current : node->facts.previous;
-    }
 }
 
 static bool is_at(const struct surveyed *node, const char *release)

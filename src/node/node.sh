@@ -18,12 +18,18 @@
 #                 that generations only grow; `generation` repeats the number in case somebody removes the folder.
 #   step          the last changing step: a line when it begins, its result values, a line when it ended
 #   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB. A
-#                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began
+#                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began. One of kind `outside` has
+#                 locked this node only to keep other runs away: it changes nothing here and leaves open what is open. `limit note`
+#                 after `begin` has the run's --limit
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
 #                 before, and `good ID SEQUENCE EPOCH` of each that it numbered anew or dropped; in a slot also `slot`, what it `linked`
 #                 before and what was `current` and `live`; `retracts` once that has begun; for `retract`, and never pruned
+#   unsettled     `VERB RELEASE ROLLOUT`: a change of the service (activate, restart, stop, revert) that has begun and has not ended
+#                 well. Written and synced before the service is touched, removed when such a change ends with ok: while it is here
+#                 the service may be stopped, whatever `current` links
+#   service       the name of the service that this root belongs to, written by its first lock
 #   chain         the rollout that took the lock last, and those that it goes on with; a second line: what stood there before it
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
@@ -103,6 +109,7 @@ value() {
 # The last line of a reply; in a leader also the end of the process.
 reply() {
     if [ -n "$in_step" ]; then
+        [ "$1" != ok ] || [ -z "$unsettles" ] || rm -f -- "$state/unsettled"
         printf '. %s %s\n' "$1" "${2%%"$nl"*}" >&3
         [ "$1" = ok ]
         exit
@@ -454,9 +461,10 @@ note_lock() {
     mended=yes
     rm -f -- "$state/wish"
     note_fault=
-    if ! write_chain; then
+    if [ "$v_kind" != outside ] && ! write_chain; then
         note_fault="the rollout cannot be noted in $state"
     elif ! journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" ||
+        { [ -n "$v_limit" ] && ! journal limit note - - "$v_limit"; } ||
         { [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; }; then
         note_fault="the journal cannot be written in $state"
     fi
@@ -1015,6 +1023,8 @@ do_settle() {
     if read_armed && [ "$armed_generation" = "$lock_top" ] && first_line "$state/confirm/reverted"; then
         value reverted "$line"
     fi
+    # What is decided under the lock is decided by what is so now.
+    [ "$v_facts" != yes ] || say_facts
     reply ok "$settled"
 }
 
@@ -1111,7 +1121,7 @@ session_names='s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_s
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
-    in_step=yes
+    in_step=yes unsettles=''
     [ -n "$recorded" ] || return 0
     while [ "$verb" != revert ] && is_reverting; do sleep 0.2; done
     read_stat "$1"
@@ -1306,6 +1316,7 @@ activate_slot() {
         reply ok "release $v_release runs in slot $v_slot already"
     fi
     remember_slot
+    unsettle
     if [ -z "$s_unit" ] && [ -e "$state/slots/$v_slot.started" ]; then stop_instance; fi
     point_slot "$v_release"
     value switched yes
@@ -1324,6 +1335,7 @@ lead_stop() {
 # Stopped, and linking what it did before an activation that nobody committed.
 stop_slot() {
     read_slot "$v_slot"
+    unsettle
     stop_instance
     before=$slot_release
     if first_line "$state/slots/$v_slot"; then before=${line#-}; fi
@@ -1371,6 +1383,7 @@ keep_running() {
     [ -n "$slot_release" ] && is_complete "$slot_release" || reply failed "slot $v_slot links no release that could be started"
     v_release=$slot_release current=''
     [ -z "$s_unit" ] || need_unit
+    unsettle
     note_started || reply failed "disk: slot $v_slot cannot be noted"
     if [ -n "$s_unit" ]; then restart_unit; else restart_by_commands; fi
     reply ok "release $v_release runs in slot $v_slot again"
@@ -1722,6 +1735,14 @@ lead_discard() {
 
 # --- activation ----------------------------------------------------------------------------------------------------------------
 
+# To be called before the service is touched: from now on, until a change ends with ok, it may be stopped.
+unsettle() {
+    replace_file "$state/unsettled" "$verb ${v_release:--} ${lock_rollout:--}" ||
+        reply failed "disk: the change of the service cannot be noted in $state"
+    sync "$state/unsettled" "$state" 2>/dev/null || sync
+    unsettles=yes
+}
+
 system_control() {
     # shellcheck disable=SC2086
     $s_sudo systemctl "$@" </dev/null
@@ -1776,8 +1797,9 @@ need_unit() {
 
 # No release: the service stops and the link goes.
 deactivate() {
+    [ -z "$s_unit" ] || need_unit
+    unsettle
     if [ -n "$s_unit" ]; then
-        need_unit
         system_control stop -- "$s_unit" || reply failed "systemctl stop $s_unit failed, status $?"
     elif [ -n "$s_stop" ]; then
         stop_by_command
@@ -1874,13 +1896,13 @@ activate_release() {
     not-a-link) reply failed "$s_root/current is a folder or a file, not a link; move it away" ;;
     esac
     value was "${current:--}"
+    [ -z "$s_unit" ] || need_unit
+    unsettle
+    change_timer
     if [ -n "$s_unit" ]; then
-        need_unit
-        change_timer
         switch_current
         restart_unit
     else
-        change_timer
         # With nothing current there is nothing to stop; with a reload command a service that runs is not stopped.
         if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; }; then
             stop_by_command
@@ -2412,17 +2434,26 @@ facts_of_releases() {
     done <"$tmp/releases"
     ! read_before || value committed "$before_release $before_rollout $before_kind $before_was${before_retracts:+ retracts}"
     ! first_line "$state/chain" || value chain "$line"
+    ! first_line "$state/unsettled" || value unsettled "$line"
 }
 
 # The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
 facts_of_journal() {
     [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
-    open_rollout=$(journal_lines | awk '
+    read_lock
+    [ "$lock_state" = held ] || lock_rollout=
+    open_rollout=$(journal_lines | awk -v ours="${lock_rollout:--}" '
         function text_from(n, t) { t = $0; while (n-- > 1) t = substr(t, index(t, " ") + 1); return t }
         $1 != "1" || NF < 8 { next }
+        $5 == "rollout" && $6 == "begin" && $8 == "outside" { outside[$4] = 1; next }
+        $5 == "rollout" && ($4 in outside) { next }
         $5 == "rollout" && $6 == "begin" {
-            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind }
-            open = run = $4; step = "-"; release = $7; kind = $8
+            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit }
+            open = run = $4; step = "-"; release = $7; kind = $8; limit = ""
+            next
+        }
+        $5 == "limit" && $6 == "note" {
+            if ($4 == open && NF > 8) limit = text_from(9)
             next
         }
         $5 == "breaker" && $6 == "note" {
@@ -2438,7 +2469,7 @@ facts_of_journal() {
                 step = substr($0, RSTART)
                 gsub(/ /, "_", step)
             }
-            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind }
+            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit }
             if ($6 == "end" || $6 == "held" || $6 == "left") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i
@@ -2448,6 +2479,8 @@ facts_of_journal() {
         $4 == open && $6 != "note" { step = $5 }
         END {
             if (open != "") print "open_rollout", open, step, release, kind
+            if (open != "" && limit != "") print "open_limit", limit
+            if (open == ours && was != "") print "open_before", was, was_step, was_release, was_kind
             if (ended != "") print "ended_rollout", ended
             for (i = notes; i > 0 && told < 64; i--)
                 if (noted_of[i] == run && newest[run " " name[i]] == i) {
@@ -2483,9 +2516,7 @@ facts_of_timer() {
     ! first_line "$state/confirm/reverted" || value reverted "$line"
 }
 
-lead_facts() {
-    [ -n "$s_root" ] || reply failed "facts needs a root"
-    check_journal
+say_facts() {
     epoch_now
     value now "$epoch"
     value uptime "$up"
@@ -2513,6 +2544,12 @@ lead_facts() {
     facts_of_timer
     facts_of_slots
     facts_of_migrations
+}
+
+lead_facts() {
+    [ -n "$s_root" ] || reply failed "facts needs a root"
+    check_journal
+    say_facts
     reply ok facts
 }
 
@@ -2522,7 +2559,7 @@ lead_history() {
     is_number "$v_lines" || v_lines=20
     journal_lines | awk '
         function text_from(n, i, t) { t = $n; for (i = n + 1; i <= NF; i++) t = t " " $i; return t }
-        $1 != "1" || NF < 8 { next }
+        $1 != "1" || NF < 8 || ($5 == "rollout" && $6 == "begin" && $8 == "outside") { next }
         $5 == "rollout" && $6 == "begin" {
             order[++count] = $3
             id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; kind[$3] = $8; result[$3] = "open"
@@ -2892,6 +2929,7 @@ read_request() {
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
+    v_facts='' v_limit=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2941,6 +2979,8 @@ read_request() {
         reason) v_reason=$text ;;
         resumes) v_resumes=" $text" ;;
         pin) v_pin=$v_pin$text$nl ;;
+        facts) v_facts=$text ;;
+        limit) v_limit=$text ;;
         breaker) v_breaker=$v_breaker$text$nl ;;
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;

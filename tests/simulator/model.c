@@ -378,11 +378,15 @@ static void do_lock(struct model_session *session, const struct model_request *r
     snprintf(lock->token, sizeof(lock->token), "%s", token);
     const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
     size_t first = strcspn(node->chain, " ");
-    if (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0)
+    bool outside = strcmp(kind, "outside") == 0;
+    if (!outside && (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0))
         memcpy(node->chain_before, node->chain, sizeof(node->chain));
-    snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
+    if (!outside)
+        snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
     node_journal(node, lock->generation, lock->rollout, "rollout", "begin", text_of(request, "release"),
                  *kind ? kind : "-", lock->holder);
+    if (*text_of(request, "limit"))
+        node_journal(node, lock->generation, lock->rollout, "limit", "note", "-", "-", text_of(request, "limit"));
     if (*text_of(request, "reason"))
         node_journal(node, lock->generation, lock->rollout, "past-no-return", "note", text_of(request, "release"), "ok",
                      text_of(request, "reason"));

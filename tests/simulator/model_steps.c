@@ -15,28 +15,43 @@ static const char *text_of(const struct model_step *step, const char *key)
     return value ? value : "";
 }
 
-static void begin_value(struct model_step *step, const char *key)
+void lines_text(struct strbuf *out, const char *key, const char *value)
 {
-    strbuf_adds(&step->values, "= ");
-    strbuf_adds(&step->values, key);
-    strbuf_addc(&step->values, ' ');
+    strbuf_adds(out, "= ");
+    strbuf_adds(out, key);
+    strbuf_addc(out, ' ');
+    strbuf_adds(out, value);
+    strbuf_addc(out, '\n');
+}
+
+void lines_value_va(struct strbuf *out, const char *key, const char *format, va_list arguments)
+{
+    strbuf_adds(out, "= ");
+    strbuf_adds(out, key);
+    strbuf_addc(out, ' ');
+    strbuf_addf_va(out, format, arguments);
+    strbuf_addc(out, '\n');
+}
+
+void lines_value(struct strbuf *out, const char *key, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    lines_value_va(out, key, format, arguments);
+    va_end(arguments);
 }
 
 void step_text(struct model_step *step, const char *key, const char *value)
 {
-    begin_value(step, key);
-    strbuf_adds(&step->values, value);
-    strbuf_addc(&step->values, '\n');
+    lines_text(&step->values, key, value);
 }
 
 void step_value(struct model_step *step, const char *key, const char *format, ...)
 {
     va_list arguments;
-    begin_value(step, key);
     va_start(arguments, format);
-    strbuf_addf_va(&step->values, format, arguments);
+    lines_value_va(&step->values, key, format, arguments);
     va_end(arguments);
-    strbuf_addc(&step->values, '\n');
 }
 
 /* --- the record --- */
@@ -279,6 +294,8 @@ static void lead_activate(struct model_step *step)
         } else if (!step->reverts && !restarts) {
             timer_disarm(node);
         }
+        snprintf(node->unsettled, sizeof(node->unsettled), "%s %s %s", step->reverts ? "revert" : step->request->verb,
+                 *step->release ? step->release : "-", *step->rollout ? step->rollout : "-");
         node->serving[0] = '\0';
     } else if (step->part == 2 && restarts) {
         return;
@@ -288,11 +305,13 @@ static void lead_activate(struct model_step *step)
             step_text(step, "switched", "yes");
         node_happened(node, MODEL_SWITCHED, step);
     } else if (none(step->release)) {
+        node->unsettled[0] = '\0';
         step_said(step, "ok", "stopped, no release is current");
     } else if (step->fails) {
         step_said(step, "failed", "start: exit status 1");
     } else {
         snprintf(node->serving, sizeof(node->serving), "%s", step->release);
+        node->unsettled[0] = '\0';
         node_happened(node, MODEL_SERVES, step);
         step_said(step, "ok", "%srelease %s is current", restarts ? "restarted: " : "", step->release);
     }
@@ -349,7 +368,7 @@ static void work(void *context)
     else if (strcmp(verb, "retract") == 0)
         step_retract(step);
     else if (strcmp(verb, "facts") == 0)
-        say_facts(step);
+        lead_facts(step);
     else
         step_said(step, "ok", "%s", verb);
     if (step->leader && step->part < parts_of(step))
@@ -469,6 +488,7 @@ struct settling {
     struct model_step *victim;
     int64_t since;
     int tries;
+    bool facts;
     struct model_request request; /* its id and verb alone */
 };
 
@@ -494,6 +514,13 @@ static void settle_said(struct settling *settling)
     if (node->timer.any && node->timer.generation == node->lock.generation && *node->reverted)
         session_text(session, &settling->request, "reverted", node->reverted);
     node_happened(node, MODEL_SETTLED, NULL);
+    if (settling->facts) {
+        struct strbuf lines;
+        strbuf_init(&lines, MODEL_TEXT * 2);
+        say_facts(node, &lines);
+        session_lines(session, &settling->request, &lines);
+        strbuf_release(&lines);
+    }
     session_reply(session, &settling->request, "ok", "settled");
     free(settling);
 }
@@ -562,6 +589,8 @@ void settle_start(struct model_session *session, const struct model_request *req
     settling->session = session;
     settling->victim = NULL;
     settling->tries = 0;
+    const char *facts = model_request_get(request, "facts");
+    settling->facts = facts && strcmp(facts, "yes") == 0;
     settling->request.id = request->id;
     memcpy(settling->request.verb, request->verb, sizeof(request->verb));
     node_after(node, 1, settle, settling);
