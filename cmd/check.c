@@ -129,6 +129,7 @@ static void print_warnings(struct inputs *inputs, bool json)
     for (size_t i = 0; i < inputs->node_count; i++)
         node_tell_unread(&inputs->inventory.nodes[inputs->nodes[i]], inputs->inventory.file, &warnings);
     check_spread(inputs, &warnings);
+    playbook_doubts(&inputs->playbook, &warnings);
     const char *trouble = source_trouble(inputs, &line);
     if (trouble)
         faults_add(&warnings, inputs->playbook_path, line, "%s", trouble);

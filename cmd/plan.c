@@ -7,6 +7,7 @@
 #include "app/fallback.h"
 #include "app/table.h"
 #include "base/units.h"
+#include "inputs.h"
 #include "run.h"
 #include "service_lock.h"
 #include "shares.h"
@@ -245,6 +246,15 @@ static void judge_side(const struct run *run, size_t index, struct planned *out)
         out->change = there ? "none" : run->sides.live == SLOTS ? "first" : "update";
 }
 
+static void warn_of_doubts(struct run *run)
+{
+    struct faults doubts;
+    faults_init(&doubts, &run->inputs.arena);
+    playbook_doubts(&run->inputs.playbook, &doubts);
+    for (size_t i = 0; i < doubts.count; i++)
+        fault_print(&doubts.items[i], "warning", run->options->json);
+}
+
 static int plan(struct run *run)
 {
     char hash[13];
@@ -273,6 +283,7 @@ static int plan(struct run *run)
         data_check_targets(run->fleet, &run->survey, run->targets, &refusal) < 0)
         code = code == EXIT_DONE ? EXIT_REFUSED : code;
     run_plan_hash(run, hash);
+    warn_of_doubts(run);
     (run->options->json ? print_json : print_text)(run, planned, hash, &refusal);
     return code;
 }

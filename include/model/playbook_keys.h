@@ -26,7 +26,8 @@ enum key_kind {
     KEY_FOLDER,    /* const char *: a relative path that does not climb */
     KEY_FOLDERS,   /* struct string_list of such paths */
     KEY_RELEASES,  /* struct string_list: releases, by 4 or more letters that an id or its commit begins with */
-    KEY_REGEX,     /* const char *: a POSIX extended regular expression */
+    KEY_REGEX,     /* const char *: a POSIX extended regular expression with {name} */
+    KEY_IDENTITY,  /* struct identity: `header NAME`, `body TEXT`, `command COMMAND` */
     KEY_YES_NO,    /* bool */
     KEY_WHOLE,     /* uint32_t from minimum to maximum */
     KEY_SIZE,      /* uint64_t bytes from minimum to maximum */

@@ -333,7 +333,7 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
     config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_RESTART] = retry->step_timeout_ms;
     config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
-    config->timeout_ms[STEP_PROBE] = playbook->health.timeout_ms + 5000;
+    config->timeout_ms[STEP_PROBE] = 2 * playbook->health.timeout_ms + 5000; /* the instance is asked about first */
 }
 
 /* The balancers' own limits come first: they end with a word, and leave nothing half done. */

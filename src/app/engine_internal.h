@@ -100,6 +100,7 @@ struct engine {
     bool finished;
     enum wish_kind wish; /* of somebody at another terminal, as it was told to the machine */
     bool spent; /* the failure budget */
+    bool doubted; /* it was told that the gate cannot tell the old process from the new one */
     int64_t began_ms;
     char lock_token[64]; /* tells a repeated lock of ours from another runner's of the same run */
     struct err unwritten;  /* with outcome.unwritten: why */

@@ -67,6 +67,8 @@ static void send_activate(struct worker *worker)
     session_add(session, "release", release ? release : "-");
     session_add(session, "slot", switch_slot(worker));
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
+    prober_add_endpoint(worker->engine->fleet, worker->index, &worker->words, session);
+    prober_expect(worker->prober);
     if (!worker->action.undo)
         engine_add_timer(worker, session);
     node_environment(worker->member, &worker->words, step_env, session);
@@ -78,6 +80,7 @@ static void send_stop(struct worker *worker)
 {
     struct session *session = step_begin_change(worker, "stop");
     session_add(session, "slot", switch_slot(worker));
+    prober_add_endpoint(worker->engine->fleet, worker->index, &worker->words, session);
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
@@ -174,6 +177,8 @@ static void carry_restart(struct worker *worker)
     struct session *session = step_begin_change(worker, "restart");
     worker->words.release = worker->serving ? worker->serving : "";
     session_add(session, "release", worker->serving);
+    prober_add_endpoint(worker->engine->fleet, worker->index, &worker->words, session);
+    prober_expect(worker->prober);
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, step_replied);
@@ -270,6 +275,17 @@ void step_give_back(struct worker *worker)
 
 /* --- probes --- */
 
+/* Once a run: the nodes of a service are alike. */
+static void tell_doubt(struct worker *worker)
+{
+    const char *doubt = prober_doubt(worker->prober);
+    if (!doubt || worker->engine->doubted)
+        return;
+    worker->engine->doubted = true;
+    engine_notice(worker->engine, worker->index,
+                  "the gate cannot tell the old process from the new one: %s; add 'identity' to [health]", doubt);
+}
+
 static void probed(void *context, bool healthy, const char *evidence, const struct err *error)
 {
     struct worker *worker = context;
@@ -280,14 +296,21 @@ static void probed(void *context, bool healthy, const char *evidence, const stru
     if (error)
         result.status = DONE_UNREACHABLE;
     result.hopeless = !error && !healthy && prober_is_hopeless(worker->prober);
+    tell_doubt(worker);
     engine_answer(worker, &result);
 }
 
 static void carry_probe(struct worker *worker)
 {
+    struct prober *prober = switch_prober(worker);
+    struct node_view view;
     if (worker->serving)
         worker->words.release = worker->serving;
-    prober_start(switch_prober(worker), probed, worker);
+    rollout_node(worker->engine->machine, worker->index, &view);
+    /* what an earlier run of the same rollout activated */
+    if (prober == worker->prober && view.touched && !prober_expects(prober))
+        prober_expect(prober);
+    prober_start(prober, probed, worker);
 }
 
 static void evidence_came(void *context, const struct reply *reply)
@@ -305,6 +328,7 @@ void engine_ask_evidence(struct worker *worker)
         return;
     session_begin(session, "evidence");
     session_add(session, "slot", switch_slot(worker));
+    session_add(session, "release", worker->serving);
     session_addu(session, "lines", EVIDENCE_LINES);
     session_submit(session, QUICK_TIMEOUT_MS, evidence_came, worker, &err);
 }

@@ -6,8 +6,10 @@
 #include "model/expression.h"
 #include "model/playbook.h"
 #include "model/playbook_keys.h"
+#include "model/template.h"
 
 #define LIST_ITEMS_MAX 1000
+#define REGEX_MAX 65536
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 /* Everything one value needs on its way into its field. */
@@ -242,11 +244,39 @@ static int store_headers(const struct target *target)
 static int store_regex(const struct target *target)
 {
     regex_t compiled;
-    int code = expression_compile(&compiled, target->text, REG_NOSUB, target->err);
+    struct strbuf pattern;
+    const struct template_scope scope = {.stand_in = "x"};
+    strbuf_init(&pattern, REGEX_MAX);
+    int code = template_expand(&pattern, target->text, &scope, target->err);
+    if (code == 0)
+        code = expression_compile(&compiled, pattern.text, REG_NOSUB, target->err);
+    strbuf_release(&pattern);
     if (code < 0)
         return code;
     regfree(&compiled);
     return store_string(target);
+}
+
+static int store_identity(const struct target *target)
+{
+    static const char *const kinds[] = {[IDENTITY_HEADER] = "header", [IDENTITY_BODY] = "body", [IDENTITY_COMMAND] = "command"};
+    static const char token[] = NAME_BYTES "!#$%&'*+-.^`|~";
+    size_t length = strcspn(target->text, " \t");
+    const char *rest = target->text + length + strspn(target->text + length, " \t");
+    struct identity identity = {0};
+    for (int kind = IDENTITY_HEADER; kind <= IDENTITY_COMMAND; kind++)
+        if (strlen(kinds[kind]) == length && strncmp(kinds[kind], target->text, length) == 0)
+            identity.kind = (enum identity_kind)kind;
+    if (identity.kind == IDENTITY_NONE || !*rest)
+        return err_set(target->err, ERR_INPUT,
+                       "'%.100s' is not an identity; write `header X-Release`, `body {release}` or `command CHECK`", target->text);
+    if (identity.kind == IDENTITY_HEADER && rest[strspn(rest, token)])
+        return err_set(target->err, ERR_INPUT, "'%.100s' is not the name of a header", rest);
+    identity.text = arena_strdup(target->arena, rest);
+    if (!identity.text)
+        return out_of_memory(target);
+    *(struct identity *)target->field = identity;
+    return 0;
 }
 
 static int store_yes_no(const struct target *target)
@@ -542,6 +572,8 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_releases(&target);
     case KEY_REGEX:
         return store_regex(&target);
+    case KEY_IDENTITY:
+        return store_identity(&target);
     case KEY_YES_NO:
         return store_yes_no(&target);
     case KEY_WHOLE:

@@ -37,7 +37,11 @@
 #   incoming/     received archives; reserve: 64 KiB, given up when the disk is full, so that going back is always possible
 #   confirm/      the timer: `armed` is the last one, ID.end who ended it, `reverted` what a timer put back last
 #   slots/S       what slot S linked before an activation that is not committed; live: `SLOT EPOCH` of the last commit in a slot
-#   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation
+#   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation; a line
+#                 `--- deployctl: release ID ---` where an activation begins
+#   instance      what the last activation found, and instance.S that of slot S: `release`, what `was` there, `boot`, `since` (when its
+#                 leader began, in clock ticks), `epoch`, `how`, each process that listened `before`, those that are `kept` (they
+#                 listened before the activation that this one takes back), the `unit` before, and `earlier RELEASE EPOCH`
 #
 # Why a step of a lost session and a new session never both act: a leader writes its record first and looks at the lock after; a new
 # session takes the lock first and looks at the record (`settle`) after. One of the two sees the other.
@@ -54,6 +58,11 @@
 # slot links again what it linked before; after `retract` that is so of a committed one too. `keep_old` arms the same timer as
 # `confirm` does: it stops the slot that is no longer live, once nobody holds the lock, unless an activation came in between; without
 # `seconds` it ends that timer, and starts the slot when it does not run.
+#
+# The instance. A gate is to be passed by the instance that the activation started. Of a unit: its invocation is another one, or, where it
+# was reloaded, a process of its control group started since. Of commands: each socket that listens on the service's port is held by a
+# process that started since, and that runs from the release's folder (working folder, program or arguments). What neither shows nor
+# rules it out is `unknown`. Processes that listened before are known by number and start time, so that a clock tick is precise enough.
 #
 # Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
 # it, file or folder; what no release has is made as an empty folder.
@@ -1117,7 +1126,7 @@ start_logs() {
 # What a leader of another process gets to know, by its environment.
 session_names='s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
     v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_tar_bytes v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
+    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds v_port v_address s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
@@ -1143,7 +1152,7 @@ lead() {
     begin_record "$$"
     use_slot
     case $verb in
-    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | restart | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | instance | stage | unpack | discard | activate | restart | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -1185,16 +1194,28 @@ lead_command() {
     exec "$s_setsid" /bin/sh -c "$plain_text" 3>&-
 }
 
-# A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
-command_in() {
+# The line of service.log where the activation of release $1 begins.
+log_mark() {
+    log_mark="--- deployctl: release $1 ---"
+}
+
+# $log_size after service.log was cut to its bound; what is cut off keeps its mark.
+cut_log() {
     log=$state/service.log
     log_size=0
     [ ! -s "$log" ] || log_size=$(($(wc -c <"$log")))
-    if [ "$log_size" -gt 262144 ]; then
-        tail -c 131072 "$log" >"$log.new" && cat "$log.new" >"$log"
-        rm -f -- "$log.new"
-        log_size=$(($(wc -c <"$log")))
-    fi
+    [ "$log_size" -gt 262144 ] || return 0
+    {
+        grep -a '^--- deployctl: release [^ ]* ---$' "$log" | tail -n 1
+        tail -c 131072 "$log"
+    } >"$log.new" && cat "$log.new" >"$log"
+    rm -f -- "$log.new"
+    log_size=$(($(wc -c <"$log")))
+}
+
+# A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
+command_in() {
+    cut_log
     log_target=$log
     (umask 077 && : >>"$log") 2>/dev/null || log_target=/dev/null
     (
@@ -1231,7 +1252,7 @@ use_slot() {
     slot_link=$s_root/current alone=''
     # Who reads, and names none, reads of the live one.
     case $verb in
-    unit | evidence | logs) [ -n "$v_slot" ] || [ -z "$s_slots" ] || ! first_line "$state/slots/.live" || v_slot=${line%% *} ;;
+    unit | instance | evidence | logs) [ -n "$v_slot" ] || [ -z "$s_slots" ] || ! first_line "$state/slots/.live" || v_slot=${line%% *} ;;
     esac
     [ -n "$v_slot" ] || return 0
     slot_text "$s_slots" "$v_slot" || reply failed "there is no slot $v_slot in this session"
@@ -1291,7 +1312,7 @@ stop_instance() {
     elif [ -n "$s_stop" ]; then
         stop_folder=$s_root
         [ -z "$slot_release" ] || [ ! -d "$s_root/releases/$slot_release" ] || stop_folder=$s_root/releases/$slot_release
-        command_in "$stop_folder" "$s_stop" || value warning "stop: exit status $?"
+        command_in "$stop_folder" "$s_stop" || stop_failed "$?"
     fi
     rm -f -- "$state/slots/$v_slot.started"
 }
@@ -1317,6 +1338,7 @@ activate_slot() {
     fi
     remember_slot
     unsettle
+    mark_instance "$slot_release"
     if [ -z "$s_unit" ] && [ -e "$state/slots/$v_slot.started" ]; then stop_instance; fi
     point_slot "$v_release"
     value switched yes
@@ -1337,6 +1359,7 @@ stop_slot() {
     read_slot "$v_slot"
     unsettle
     stop_instance
+    [ -n "$s_unit" ] || [ -z "$s_stop" ] || await_end || reply failed "${reason:-}process $started_pid still listens on port $v_port after \`stop\`; end it by hand"
     before=$slot_release
     if first_line "$state/slots/$v_slot"; then before=${line#-}; fi
     [ -z "$before" ] || is_complete "$before" || before=''
@@ -1384,6 +1407,7 @@ keep_running() {
     v_release=$slot_release current=''
     [ -z "$s_unit" ] || need_unit
     unsettle
+    mark_instance "$slot_release"
     note_started || reply failed "disk: slot $v_slot cannot be noted"
     if [ -n "$s_unit" ]; then restart_unit; else restart_by_commands; fi
     reply ok "release $v_release runs in slot $v_slot again"
@@ -1751,8 +1775,9 @@ system_control() {
 # $unit_load, $unit_active, ... from one call; 1 when systemctl cannot be asked.
 read_unit() {
     unit_load='' unit_active='' unit_sub='' unit_restarts='' unit_pid='' unit_result='' unit_reload=''
+    unit_invocation='' unit_stamp='' unit_group=''
     have systemctl || return 1
-    unit_text=$(systemctl show -p LoadState,ActiveState,SubState,NRestarts,MainPID,Result,NeedDaemonReload -- "$s_unit" 2>&1) || return 1
+    unit_text=$(systemctl show -p LoadState,ActiveState,SubState,NRestarts,MainPID,Result,NeedDaemonReload,InvocationID,ExecMainStartTimestampMonotonic,ControlGroup -- "$s_unit" 2>&1) || return 1
     unit_text=$unit_text$nl
     while [ -n "$unit_text" ]; do
         line=${unit_text%%"$nl"*}
@@ -1765,6 +1790,9 @@ read_unit() {
         MainPID=*) unit_pid=${line#*=} ;;
         Result=*) unit_result=${line#*=} ;;
         NeedDaemonReload=*) unit_reload=${line#*=} ;;
+        InvocationID=*) unit_invocation=${line#*=} ;;
+        ExecMainStartTimestampMonotonic=*) unit_stamp=${line#*=} ;;
+        ControlGroup=*) unit_group=${line#*=} ;;
         esac
     done
 }
@@ -1802,18 +1830,60 @@ deactivate() {
     if [ -n "$s_unit" ]; then
         system_control stop -- "$s_unit" || reply failed "systemctl stop $s_unit failed, status $?"
     elif [ -n "$s_stop" ]; then
+        read_mark
         stop_by_command
     fi
     rm -f -- "$s_root/current" || reply failed "the link $s_root/current cannot be removed"
     sync "$s_root" 2>/dev/null
+    value switched yes
+    [ -n "$s_unit" ] || [ -z "$s_start$s_stop" ] || check_ended
     reply ok "${reason}stopped, no release is current"
 }
 
-# A service that runs no longer must not keep us from starting another.
+# A process that was stopped may listen for a moment; 1 when it does for 5 s.
+await_end() {
+    read_mark
+    tries=0
+    while started_listener; do
+        tries=$((tries + 1))
+        [ "$tries" -le 50 ] || return 1
+        sleep 0.1
+    done
+}
+
+# After what was to stop the service: what the activation started must not listen any more. Without `stop` it does.
+check_ended() {
+    read_mark
+    [ -z "$mark_release" ] || [ "$mark_release" = - ] || forget_mark
+    if [ -n "$s_stop" ]; then
+        await_end || reply failed "${reason}no release is current, but process $started_pid still listens on port $v_port after \`stop\`; end it by hand"
+        return 0
+    fi
+    if started_listener; then
+        reply failed "${reason}no release is current, but process $started_pid of release ${mark_of:-before} still listens on port $v_port: the service has no \`stop\`; end it by hand, or add \`stop\` to [service]"
+    else
+        value warning "the service has no \`stop\`: whether a process of the failed release still runs is unknown, ${listeners_trouble:-since none listens on port $v_port}"
+        reply ok "${reason}no release is current; nothing was stopped, since the service has no \`stop\`"
+    fi
+}
+
+# A service that runs no longer must not keep us from starting another; one that goes on listening would answer for the new one. 1: it is
+# the one that is gone back to, and was there all along.
 stop_by_command() {
     stop_folder=$s_root
     [ ! -d "$s_root/releases/$current" ] || [ -z "$current" ] || stop_folder=$s_root/releases/$current
-    command_in "$stop_folder" "$s_stop" || value warning "stop: exit status $?"
+    command_in "$stop_folder" "$s_stop" || stop_failed "$?"
+}
+
+stop_failed() {
+    if ! find_listeners; then
+        value warning "stop: exit status $1"
+        return 0
+    fi
+    all_kept && return 1
+    holder="a process that is not seen here"
+    [ -z "$listener_pid" ] || holder="process $listener_pid"
+    reply failed "stop: exit status $1, and $holder still listens on port $v_port"
 }
 
 switch_current() {
@@ -1900,17 +1970,357 @@ activate_release() {
     unsettle
     change_timer
     if [ -n "$s_unit" ]; then
+        mark_instance "$current"
         switch_current
         restart_unit
     else
+        mark_instance "$current"
         # With nothing current there is nothing to stop; with a reload command a service that runs is not stopped.
-        if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; }; then
-            stop_by_command
+        if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; } && ! stop_by_command; then
+            switch_current
+            reply ok "${reason}release $v_release is current; its process was not stopped and goes on"
         fi
         switch_current
         restart_by_commands
     fi
     reply ok "${reason}release $v_release is current"
+}
+
+# --- the instance --------------------------------------------------------------------------------------------------------------
+
+# What the last activation found, as $mark_*; 1 when there was none since the boot.
+read_mark() {
+    mark_file=$state/instance${v_slot:+.$v_slot}
+    mark_release='' mark_was='' mark_boot='' mark_since=0 mark_epoch='' mark_how='' mark_before='' mark_kept='' mark_unit='' mark_many=''
+    mark_earlier='' mark_of=''
+    [ -s "$mark_file" ] || return 1
+    while read -r mark_key mark_text; do
+        case $mark_key in
+        release) mark_release=$mark_text ;;
+        of) mark_of=$mark_text ;;
+        was) mark_was=$mark_text ;;
+        boot) mark_boot=$mark_text ;;
+        since) mark_since=$mark_text ;;
+        epoch) mark_epoch=$mark_text ;;
+        how) mark_how=$mark_text ;;
+        before) mark_before=$mark_before$mark_text$nl ;;
+        kept) mark_kept=$mark_kept$mark_text$nl ;;
+        unit) mark_unit=$mark_text ;;
+        many) mark_many=$mark_text ;;
+        earlier) mark_earlier=$mark_text ;;
+        esac
+    done <"$mark_file"
+    is_number "$mark_since" || mark_since=0
+    [ "$mark_boot" = "$s_boot" ] && return 0
+    mark_since=0 mark_before='' mark_kept='' mark_was='' mark_unit=''
+    return 1
+}
+
+# How the instance is about to change: by a reload its main process stays.
+find_how() {
+    how=restart
+    [ -n "$s_reload" ] && [ -n "$current" ] || return 0
+    if [ -n "$s_unit" ]; then
+        [ "$unit_active" != active ] || how=reload
+    else
+        [ "$current_state" != ok ] || how=reload
+    fi
+}
+
+# Written before the service is touched. $1: the release there. Of a repeated activation the first one found what was before.
+mark_instance() {
+    find_how
+    [ -n "$s_unit" ] || mark_log
+    mark_now=$(date +%s.%N)
+    case $mark_now in *[!0-9.]* | *.) mark_now=$(date +%s) ;; esac
+    mark_again=''
+    if read_mark && [ "$mark_release" = "$v_release" ] && [ "$verb" != restart ] && [ -z "$s_unit" ]; then mark_again=yes; fi
+    mark_kept_now=$mark_kept mark_earlier_now="${mark_release:--} $mark_epoch" mark_of=''
+    [ "$mark_release" != "$v_release" ] || mark_earlier_now=$mark_earlier
+    if [ -z "$mark_again" ]; then
+        mark_kept_now=''
+        [ "$mark_was" != "$v_release" ] || mark_kept_now=$mark_before
+        find_before
+        read_stat "$$"
+        mark_since=$stat_start mark_was=${1:--}
+    fi
+    if write_mark "$v_release"; then
+        read_mark
+        return
+    fi
+    value warning "disk: what was there before the activation cannot be noted; the gate cannot tell the old process from the new one"
+    rm -f -- "$mark_file"
+}
+
+# Where its lines begin in service.log.
+mark_log() {
+    log_mark "$v_release"
+    cut_log
+    {
+        [ ! -s "$log" ] || [ -z "$(tail -c 1 "$log")" ] || printf '\n' >>"$log"
+        printf '%s\n' "$log_mark" >>"$log"
+    } 2>/dev/null
+}
+
+# What listens, and the unit's instance, before the activation.
+find_before() {
+    mark_before='' mark_unit='' mark_many=''
+    if [ -n "$s_unit" ]; then
+        mark_unit="${unit_pid:-0} ${unit_stamp:--} ${unit_invocation:--}"
+        [ "$how" = restart ] || [ "$(group_processes | wc -l)" -le 1 ] || mark_many=yes
+        return 0
+    fi
+    find_listeners || return 0
+    listeners_rest=$listeners
+    while next_listener; do
+        [ -z "$listener_pid" ] || case $nl$mark_before in
+        *"$nl$listener_pid $listener_start$nl"*) ;;
+        *) [ -z "$mark_before" ] || mark_many=yes; mark_before="$mark_before$listener_pid $listener_start$nl" ;;
+        esac
+    done
+}
+
+# write_mark RELEASE: the mark as $mark_* and the rest have it.
+write_mark() {
+    mark_lines=
+    while [ -n "$mark_before" ]; do
+        mark_lines="$mark_lines${nl}before ${mark_before%%"$nl"*}"
+        mark_before=${mark_before#*"$nl"}
+    done
+    while [ -n "$mark_kept_now" ]; do
+        mark_lines="$mark_lines${nl}kept ${mark_kept_now%%"$nl"*}"
+        mark_kept_now=${mark_kept_now#*"$nl"}
+    done
+    replace_file "$mark_file" "release $1${mark_of:+${nl}of $mark_of}${nl}was $mark_was${nl}boot $s_boot${nl}since $mark_since${nl}epoch $mark_now${nl}how $how${nl}unit $mark_unit${nl}many $mark_many${nl}earlier $mark_earlier_now$mark_lines"
+}
+
+# No release is current any more: what the activation before started counts on.
+forget_mark() {
+    how=$mark_how mark_now=$mark_epoch mark_earlier_now=$mark_earlier mark_kept_now='' mark_of=$mark_release mark_rest=$mark_before
+    write_mark - || rm -f -- "$mark_file"
+    mark_before=$mark_rest
+}
+
+# The sockets that listen on port $v_port, by inode: those on the address that is probed or on all addresses; else those on any address
+# that is no loopback.
+listening_sockets() {
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$v_port" -v address="$v_address" '
+        BEGIN {
+            port = sprintf(":%04X", port)
+            if (split(address, part, ".") == 4 && address !~ /[^0-9.]/)
+                exact = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1])
+        }
+        $4 != "0A" || substr($2, length($2) - 4) != port { next }
+        {
+            local = substr($2, 1, length($2) - 5)
+            if (local ~ /^0000000000000000FFFF0000/) local = substr(local, 25)
+            if (local ~ /^0+$/ || local == exact) { print $10; found = 1 }
+            else if (local !~ /^......7F$/ && local !~ /^0000000000000000000000000[01]000000$/) other[$10] = 1
+        }
+        END { if (!found) for (inode in other) print inode }
+    '
+}
+
+# $listeners: lines `INODE PID START`, `INODE` alone where who holds it is not seen; 1 when nothing listens, or there is no port to look
+# at ($listeners_trouble). What systemd holds for a service says nothing of who answers. $listener_pid is one of them.
+find_listeners() {
+    listeners='' listener_pid='' listeners_trouble=''
+    is_number "$v_port" || { listeners_trouble='since no port is known'; return 1; }
+    sockets=$(listening_sockets)
+    [ -n "$sockets" ] || return 1
+    # shellcheck disable=SC2012,SC2086
+    holders=$($s_sudo ls -ln /proc/[0-9]*/fd/ 2>/dev/null </dev/null | awk -v sockets="$sockets" '
+        BEGIN { count = split(sockets, inode, "\n"); for (i = 1; i <= count; i++) wanted["socket:[" inode[i] "]"] = inode[i] }
+        /^\/proc\/[0-9]+\/fd\/:$/ { split($1, part, "/"); pid = part[3]; next }
+        pid != 1 && ($NF in wanted) && !((pid, $NF) in seen) { seen[pid, $NF] = 1; held[$NF] = 1; print wanted[$NF], pid }
+        END { for (name in wanted) if (!(name in held)) print wanted[name] }
+    ')
+    while [ -n "$holders" ]; do
+        line=${holders%%"$nl"*}
+        case $holders in *"$nl"*) holders=${holders#*"$nl"} ;; *) holders='' ;; esac
+        case $line in
+        *' '*)
+            if read_stat "${line#* }"; then
+                listener_pid=${listener_pid:-${line#* }}
+                line="$line $stat_start"
+            else
+                line=${line%% *}
+            fi
+            ;;
+        esac
+        listeners=$listeners$line$nl
+    done
+    [ -n "$listeners" ]
+}
+
+# The next of $listeners_rest as $listener_inode, $listener_pid (empty: not seen) and $listener_start; 1 after the last one.
+next_listener() {
+    [ -n "$listeners_rest" ] || return 1
+    line=${listeners_rest%%"$nl"*}
+    listeners_rest=${listeners_rest#*"$nl"}
+    listener_inode=${line%% *} listener_pid='' listener_start=''
+    [ "$listener_inode" != "$line" ] || return 0
+    line=${line#* }
+    listener_pid=${line%% *} listener_start=${line#* }
+}
+
+# 0 when process $1 that began at $2 started since the activation.
+is_fresh() {
+    [ "$2" -ge "$mark_since" ] || return 1
+    case $nl$mark_before in *"$nl$1 $2$nl"*) return 1 ;; esac
+    return 0
+}
+
+# 0 when process $1 that began at $2 served release $3 before the activation that this one takes back, and still runs from it.
+is_kept() {
+    case $nl$mark_kept in *"$nl$1 $2$nl"*) ;; *) return 1 ;; esac
+    find_home "$1" && [ "$home_release" = "$3" ]
+}
+
+# 0 when all that listens was kept.
+all_kept() {
+    listeners_rest=$listeners
+    while next_listener; do
+        [ -n "$listener_pid" ] && is_kept "$listener_pid" "$listener_start" "$v_release" || return 1
+    done
+}
+
+# $home_release: the release below which process $1 has its working folder, its program or an argument; 1 when none is seen.
+find_home() {
+    home_release=''
+    real_root=$(cd -P -- "$s_root" 2>/dev/null && pwd -P) || real_root=$s_root
+    # shellcheck disable=SC2086
+    home_text=$({
+        $s_sudo readlink "/proc/$1/cwd"
+        $s_sudo readlink "/proc/$1/exe"
+        tr '\000' '\n' <"/proc/$1/cmdline"
+    } 2>/dev/null </dev/null)
+    for home_root in "$real_root" "$s_root"; do
+        case $home_text in
+        *"$home_root/releases/"*)
+            home_release=${home_text#*"$home_root/releases/"}
+            home_release=${home_release%%[!A-Za-z0-9._-]*}
+            return 0
+            ;;
+        esac
+    done
+    return 1
+}
+
+# A process that listens and that an activation of ours started: $started_pid; 1 when there is none.
+started_listener() {
+    started_pid=''
+    find_listeners || return 1
+    listeners_rest=$listeners
+    while next_listener; do
+        [ -n "$listener_pid" ] || continue
+        case $nl$mark_before in *"$nl$listener_pid $listener_start$nl"*) continue ;; esac
+        if [ "$mark_since" != 0 ] && [ "$listener_start" -ge "$mark_since" ] || find_home "$listener_pid"; then
+            started_pid=$listener_pid
+            return 0
+        fi
+    done
+    return 1
+}
+
+# The processes of the unit's control group, one a line; not those of its control commands.
+group_processes() {
+    [ -n "$unit_group" ] || return 0
+    for group_folder in /sys/fs/cgroup /sys/fs/cgroup/systemd; do
+        [ -d "$group_folder$unit_group" ] || continue
+        find "$group_folder$unit_group" -name cgroup.procs ! -path '*/.control/*' -exec cat {} + 2>/dev/null
+        return 0
+    done
+}
+
+say_instance() {
+    instance='' instance_text=''
+    if ! read_mark || [ "$mark_release" != "$v_release" ]; then
+        instance=unmarked
+    elif [ -n "$s_unit" ]; then
+        judge_unit
+    else
+        judge_listeners
+    fi
+    value instance "$instance${instance_text:+ $instance_text}"
+}
+
+judge_unit() {
+    # shellcheck disable=SC2086
+    set -- $mark_unit
+    instance=new
+    if [ "$mark_how" = reload ] && [ "$unit_invocation" = "${3#-}" ]; then
+        judge_reloaded_unit
+    elif [ -n "$unit_invocation" ]; then
+        [ "$unit_invocation" != "$3" ] || instance=old
+    elif [ -n "$unit_stamp" ]; then
+        [ "$unit_stamp" != "$2" ] || instance=old
+    else
+        instance=unknown instance_text="systemd does not report when unit $s_unit was started"
+    fi
+    [ "$instance" != old ] || [ -n "$instance_text" ] ||
+        instance_text="unit $s_unit still runs the old process (pid ${unit_pid:-0}, started before the activation)"
+}
+
+judge_reloaded_unit() {
+    for group_pid in $(group_processes); do
+        if read_stat "$group_pid" && [ "$stat_start" -ge "$mark_since" ]; then return 0; fi
+    done
+    instance=unknown instance_text="unit $s_unit was reloaded, and its one process is the same as before"
+    [ -z "$mark_many" ] || instance=old instance_text="unit $s_unit was reloaded, and no process of it started since"
+}
+
+# Each socket by itself: one of a new process does not make up for one that the old process holds.
+judge_listeners() {
+    if ! find_listeners; then
+        instance=none instance_text="nothing listens on port $v_port"
+        [ -z "$listeners_trouble" ] || instance=unknown instance_text="the service has no port"
+        return
+    fi
+    instance=new
+    for judged_inode in $(printf '%s' "$listeners" | awk '!seen[$1]++ { print $1 }'); do
+        judge_socket
+        [ "$instance" = new ] || return
+    done
+}
+
+# Socket $judged_inode: who of those that hold it started last counts, as who took it over.
+judge_socket() {
+    old_pid='' old_start='' fresh_pid='' listeners_rest=$listeners
+    while next_listener; do
+        [ "$listener_inode" = "$judged_inode" ] || continue
+        if [ -z "$listener_pid" ]; then
+            instance=unknown instance_text="the process that listens on port $v_port is not seen here; it may be another user's"
+            return
+        elif is_fresh "$listener_pid" "$listener_start"; then
+            fresh_pid=$listener_pid
+        else
+            old_pid=$listener_pid old_start=$listener_start
+        fi
+    done
+    if [ -z "$fresh_pid" ]; then
+        judge_old_socket
+    elif [ "$mark_how" != reload ]; then
+        judge_home
+    fi
+}
+
+judge_old_socket() {
+    ! is_kept "$old_pid" "$old_start" "$mark_release" || return 0
+    if [ "$mark_how" = reload ] && [ -z "$mark_many" ]; then
+        instance=unknown instance_text="the service was reloaded, and its one process is the same as before"
+        return
+    fi
+    instance=old
+    instance_text="the old process still answers on port $v_port (pid $old_pid, started before the activation)"
+}
+
+judge_home() {
+    if ! find_home "$fresh_pid"; then
+        instance=unknown instance_text="process $fresh_pid, which listens on port $v_port, does not run from a release's folder"
+    elif [ "$home_release" != "$mark_release" ]; then
+        instance=old instance_text="what answers on port $v_port runs from release $home_release (pid $fresh_pid)"
+    fi
 }
 
 # --- the confirm timer ---------------------------------------------------------------------------------------------------------
@@ -2010,7 +2420,7 @@ give_release_before() {
 # The watcher's text: the session as it is now, then the program.
 watcher_text() {
     give_release_before
-    for watched in s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
+    for watched in s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot v_port v_address s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
         eval "quote \"\${$watched-}\""
         printf '%s=%s\n' "$watched" "$quoted"
     done
@@ -2584,7 +2994,36 @@ lead_unit() {
     [ -n "$s_unit" ] || reply failed "unit: the service has no unit"
     say_unit || reply failed "unit $s_unit cannot be asked"
     [ "$unit_load" != not-found ] || reply failed "unit $s_unit is not on this node"
+    [ -z "$v_release" ] || say_instance
     reply ok "$unit_active"
+}
+
+# Whether what answers is the instance that the activation of the release started.
+lead_instance() {
+    need_release
+    [ -z "$s_unit" ] || read_unit || { value instance "unknown unit $s_unit cannot be asked"; reply ok unknown; }
+    say_instance
+    reply ok "$instance"
+}
+
+# The lines of service.log that the last activation of release $1 made.
+log_of_release() {
+    log_mark "$1"
+    mark=$log_mark awk '
+        $0 == ENVIRON["mark"] { found = 1; count = 0; next }
+        /^--- deployctl: release [^ ]* ---$/ { if (found == 1) found = 2; next }
+        found == 1 { lines[count++] = $0 }
+        END { for (i = 0; i < count; i++) print lines[i] }
+    ' "$state/service.log"
+}
+
+# $evidence_since: when the activation of release $1 began; 1 when it is not known here.
+find_since() {
+    read_mark
+    evidence_since=$mark_epoch
+    [ "$mark_release" != "$1" ] || return 0
+    evidence_since=${mark_earlier#* }
+    [ "${mark_earlier%% *}" = "$1" ]
 }
 
 lead_evidence() {
@@ -2592,14 +3031,24 @@ lead_evidence() {
     [ "$v_lines" -le 200 ] || v_lines=200
     if [ -z "$s_unit" ]; then
         [ -s "$state/service.log" ] || reply ok "no lines in $state/service.log"
-        tail -n "$v_lines" "$state/service.log"
+        if [ -n "$v_release" ]; then
+            log_of_release "$v_release" | tail -n "$v_lines"
+        else
+            grep -av '^--- deployctl: release [^ ]* ---$' "$state/service.log" | tail -n "$v_lines"
+        fi
         reply ok "from $state/service.log"
     fi
+    if [ -n "$v_release" ] && ! find_since "$v_release"; then reply ok "release $v_release was not activated here"; fi
     have journalctl || reply failed "there is no journalctl on this node"
     value unit_status "$(systemctl status --no-pager -n 0 -- "$s_unit" 2>/dev/null | sed -n 's/^ *Active: //p')"
+    # With --since, -n would be the first lines.
+    evidence_range="-n $v_lines"
+    [ -z "$v_release" ] || evidence_range=--since=@$evidence_since
     # shellcheck disable=SC2086
-    $s_sudo journalctl -u "$s_unit" -n "$v_lines" --no-pager -o short-iso 2>"$tmp/evidence.$id" </dev/null
+    $s_sudo journalctl -u "$s_unit" $evidence_range --no-pager -o short-iso >"$tmp/evidence.lines.$id" 2>"$tmp/evidence.$id" </dev/null
     evidence_status=$?
+    tail -n "$v_lines" "$tmp/evidence.lines.$id"
+    rm -f -- "$tmp/evidence.lines.$id"
     first_line "$tmp/evidence.$id"
     rm -f -- "$tmp/evidence.$id"
     [ -z "$line" ] || value rights "$line"
@@ -2928,6 +3377,7 @@ read_request() {
     v_manifest_sha256='' v_tar_bytes='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
+    v_port='' v_address=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
     v_facts='' v_limit=''
     request=$line$nl
@@ -2987,6 +3437,8 @@ read_request() {
         again) v_again=$text ;;
         slot) v_slot=$text ;;
         seconds) v_seconds=$text ;;
+        port) v_port=$text ;;
+        address) v_address=$text ;;
         slot_unit) v_slots=$v_slots$text$nl ;;
         slot_start) v_slot_start=$v_slot_start$text$nl ;;
         slot_stop) v_slot_stop=$v_slot_stop$text$nl ;;
@@ -3014,6 +3466,9 @@ check_request() {
     case $v_token$v_name$v_rollout$v_previous$v_target$v_slot in
     *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and slot are of letters, digits, dot, dash, underscore" ;;
     esac
+    case $v_port$v_address in
+    *[!A-Za-z0-9.:_-]*) fault="port and address are a number and a name" ;;
+    esac
     case $v_release in
     '') ;;
     -) [ "$verb" = activate ] || [ "$verb" = lock ] || [ "$verb" = finish ] || v_release='' ;;
@@ -3039,7 +3494,7 @@ dispatch() {
     finish) do_finish ;;
     settle) start_settle ;;
     cancel) do_cancel ;;
-    facts | unit | history) launch 60 ;;
+    facts | unit | instance | history) launch 60 ;;
     evidence) show='65536 200 1000' && launch 60 ;;
     logs) start_logs ;;
     verify) launch 600 ;;

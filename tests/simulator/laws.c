@@ -448,6 +448,14 @@ static void switched(struct world *world, struct model_node *node, const struct 
         law_broken(world, "law 9", "%s goes back to before an irreversible migration", node->name);
 }
 
+/* 12. A gate is passed by the new release only: what the old process answered does not count. */
+static void law_12_new_release(struct world *world, const struct model_node *node, const struct model_step *step)
+{
+    if (*node->serving && !is(node->serving, step->release))
+        law_broken(world, "law 12", "%s: release %s is committed while the process of %s answers", node->name, step->release,
+                   node->serving);
+}
+
 void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step)
 {
     struct world *world = context;
@@ -469,6 +477,7 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         switched(world, node, step);
         break;
     case MODEL_COMMITTED:
+        law_12_new_release(world, node, step);
         snprintf(world->committed[index], sizeof(world->committed[index]), "%s", step->release);
         law_fence(world, node, step);
         break;

@@ -281,6 +281,7 @@ void model_boot(struct model_node *node)
     node->booted_at = clock_now();
     node->incoming_length = node->incoming[0] = 0;
     memcpy(node->serving, node->current, sizeof(node->serving));
+    node->process = ++node->processes;
 }
 
 struct model_release *model_find_release(struct model_node *node, const char *id)
@@ -630,7 +631,7 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         launch_recorded(session, &request, false, 300000);
     else if (strcmp(verb, "run") == 0)
         launch_recorded(session, &request, true, 600000);
-    else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0)
+    else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0 || strcmp(verb, "instance") == 0)
         step_launch(session, &request, false, false, 60000);
     else if (strcmp(verb, "verify") == 0)
         step_launch(session, &request, false, false, 600000);

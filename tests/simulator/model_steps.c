@@ -271,6 +271,41 @@ static bool none(const char *release)
     return strcmp(release, "-") == 0;
 }
 
+/* Of a repeated activation the first one found what was before. */
+static void mark_instance(struct model_step *step)
+{
+    struct model_node *node = step->node;
+    struct model_mark *mark = &node->mark;
+    bool here = *mark->release && mark->boot == node->boot, restarts = strcmp(step->request->verb, "restart") == 0;
+    uint32_t serving = *node->serving ? node->process : 0;
+    if (here && strcmp(mark->release, step->release) == 0 && !restarts)
+        return;
+    mark->kept = here && strcmp(mark->was, step->release) == 0 ? mark->before : 0;
+    mark->before = serving;
+    mark->since = node->processes;
+    mark->boot = node->boot;
+    snprintf(mark->was, sizeof(mark->was), "%s", *node->current ? node->current : "-");
+    snprintf(mark->release, sizeof(mark->release), "%s", step->release);
+}
+
+static void say_instance(struct model_step *step)
+{
+    const struct model_node *node = step->node;
+    const struct model_mark *mark = &node->mark;
+    bool fresh = node->process > mark->since, same = strcmp(node->serving, step->release) == 0;
+    const char *instance = "old";
+    if (!*mark->release || mark->boot != node->boot || strcmp(mark->release, step->release) != 0)
+        instance = "unmarked";
+    else if (!*text_of(step, "port"))
+        instance = "unknown the service has no port";
+    else if (!*node->serving)
+        instance = "none";
+    else if (same && (fresh || node->process == mark->kept))
+        instance = "new";
+    step_text(step, "instance", instance);
+    step_said(step, "ok", "%.12s", instance);
+}
+
 /* Parts of an activation, and of a restart without its switch: stop, switch, start; a kill may come between any two. */
 static void lead_activate(struct model_step *step)
 {
@@ -296,23 +331,29 @@ static void lead_activate(struct model_step *step)
         }
         snprintf(node->unsettled, sizeof(node->unsettled), "%s %s %s", step->reverts ? "revert" : step->request->verb,
                  *step->release ? step->release : "-", *step->rollout ? step->rollout : "-");
-        node->serving[0] = '\0';
+        if (!none(step->release))
+            mark_instance(step);
+        if (!step->sticks)
+            node->serving[0] = '\0';
     } else if (step->part == 2 && restarts) {
         return;
     } else if (step->part == 2) {
         snprintf(node->current, sizeof(node->current), "%s", none(step->release) ? "" : step->release);
-        if (!none(step->release))
-            step_text(step, "switched", "yes");
+        step_text(step, "switched", "yes");
         node_happened(node, MODEL_SWITCHED, step);
     } else if (none(step->release)) {
         node->unsettled[0] = '\0';
+        snprintf(node->mark.release, sizeof(node->mark.release), "-");
         step_said(step, "ok", "stopped, no release is current");
     } else if (step->fails) {
         step_said(step, "failed", "start: exit status 1");
     } else {
-        snprintf(node->serving, sizeof(node->serving), "%s", step->release);
         node->unsettled[0] = '\0';
-        node_happened(node, MODEL_SERVES, step);
+        if (!step->sticks || !*node->serving) {
+            snprintf(node->serving, sizeof(node->serving), "%s", step->release);
+            node->process = ++node->processes;
+            node_happened(node, MODEL_SERVES, step);
+        }
         step_said(step, "ok", "%srelease %s is current", restarts ? "restarted: " : "", step->release);
     }
 }
@@ -333,7 +374,7 @@ static void lead_command(struct model_step *step)
     leader_left(step);
 }
 
-static bool starts_the_service(const struct model_step *step)
+bool model_starts(const struct model_step *step)
 {
     const char *verb = step->request->verb;
     return strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0 || step->reverts;
@@ -341,7 +382,7 @@ static bool starts_the_service(const struct model_step *step)
 
 static int parts_of(const struct model_step *step)
 {
-    return starts_the_service(step) ? 3 : 1;
+    return model_starts(step) ? 3 : 1;
 }
 
 static void work(void *context)
@@ -353,7 +394,7 @@ static void work(void *context)
     step->part++;
     if (step->plain)
         lead_command(step);
-    else if (starts_the_service(step))
+    else if (model_starts(step))
         lead_activate(step);
     else if (step->fails)
         step_said(step, "failed", "disk: full");
@@ -369,6 +410,8 @@ static void work(void *context)
         step_retract(step);
     else if (strcmp(verb, "facts") == 0)
         lead_facts(step);
+    else if (strcmp(verb, "instance") == 0)
+        say_instance(step);
     else
         step_said(step, "ok", "%s", verb);
     if (step->leader && step->part < parts_of(step))

@@ -29,7 +29,7 @@ const char *sim_fault_name(enum sim_fault_kind kind)
         [FAULT_BALANCER_SILENT] = "balancer silent", [FAULT_NODE_DIES] = "host down",
         [FAULT_FROZEN] = "host frozen",      [FAULT_CUT] = "cut",
         [FAULT_SPLIT] = "split",             [FAULT_RESET] = "reset",
-        [FAULT_ILL] = "ill",                 [FAULT_BAD_RELEASE] = "bad release",
+        [FAULT_ILL] = "ill",                 [FAULT_STUCK] = "stuck", [FAULT_BAD_RELEASE] = "bad release",
         [FAULT_WALL_JUMP] = "node's clock",  [FAULT_RUNNER_DIES] = "runner dies",
         [FAULT_RUNNER_SLEEPS] = "runner stopped", [FAULT_RUNNER_JUMPS] = "runner's clock",
         [FAULT_INTERRUPT] = "interrupt",     [FAULT_DISK_FULL] = "disk full",
@@ -83,6 +83,10 @@ static void choose_fault(struct sim_fault *fault, const struct world_plan *plan,
         fault->kind = FAULT_RUNNER_DIES;
     if (fault->kind == FAULT_BAD_RELEASE && chance(random, 50))
         fault->kind = FAULT_LOST_REPLY;
+    if (fault->kind == FAULT_STUCK) { /* while nodes are activated, or go back */
+        fault->at_ms = (int64_t)between(random, 0, 20000);
+        fault->for_ms = (int64_t)between(random, 5000, 60000);
+    }
     bool on_run = fault->kind >= FAULT_RUNNER_DIES;
     if (on_run)
         fault->node = (size_t)random_below(random, plan->run_count);
@@ -215,6 +219,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_SPLIT] = "the network is split off, with all nodes after it",
         [FAULT_RESET] = "its connections are reset",
         [FAULT_ILL] = "answers no health check",
+        [FAULT_STUCK] = "the process that serves goes on, whatever is stopped and started",
         [FAULT_BAD_RELEASE] = "no new release gets healthy here",
         [FAULT_WALL_JUMP] = "the wall clock jumps",
         [FAULT_RUNNER_DIES] = "dies",

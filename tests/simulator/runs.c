@@ -27,7 +27,7 @@ static void write_playbook(const struct world_plan *plan, struct strbuf *out)
 {
     static const char *const actions[] = {"rollback", "pause", "stop"};
     strbuf_addf(out,
-                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
+                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nport = 8080\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
                 "[strategy]\nbatch = %u\nmax_unavailable = %u\nbake = %llds\n%s"
                 "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"

@@ -36,6 +36,7 @@ enum sim_fault_kind {
     FAULT_SPLIT,        /* as a cut, of node and all after it */
     FAULT_RESET,
     FAULT_ILL,          /* does not answer its health check */
+    FAULT_STUCK,        /* stop ends no process, and what start starts ends at once: the old process goes on answering */
     FAULT_BAD_RELEASE,  /* the new releases never get healthy here */
     FAULT_WALL_JUMP,    /* the node's; for_ms either way */
     FAULT_RUNNER_DIES,  /* node: which run; at: after its start */
