@@ -291,6 +291,16 @@ static void take_wish(struct worker *worker, const char *text)
     engine_post(engine, &event);
 }
 
+/* Before the lock is given back: a renewal that came after it would take the end for a loss. */
+void step_stop_heartbeat(struct worker *worker)
+{
+    timer_stop(worker->heartbeat);
+    worker->heartbeat = NULL;
+    if (worker->renewal && worker->member)
+        session_forget(worker->member->session, worker->renewal);
+    worker->renewal = 0;
+}
+
 static void renewed(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
@@ -305,20 +315,11 @@ static void renewed(void *context, const struct reply *reply)
         lease_acknowledged(&worker->lease, worker->engine->lease_ms);
     if (reply->error || reply->status != REPLY_REFUSED)
         return;
+    step_stop_heartbeat(worker);
     snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
     engine_notice(worker->engine, worker->index, "%s; nothing more is done on any node, and the locks still held are given back", worker->sentence);
     struct event event = {.kind = EVENT_LEASE_LOST, .node = worker->index};
     engine_post(worker->engine, &event);
-}
-
-/* Before the lock is given back: a renewal that came after it would take the end for a loss. */
-void step_stop_heartbeat(struct worker *worker)
-{
-    timer_stop(worker->heartbeat);
-    worker->heartbeat = NULL;
-    if (worker->renewal && worker->member)
-        session_forget(worker->member->session, worker->renewal);
-    worker->renewal = 0;
 }
 
 bool step_renew(struct worker *worker)

@@ -189,7 +189,8 @@ void laws_drain_begins(struct run *run, size_t node)
 
 static void law_7_drained(struct run *run, size_t node)
 {
-    if (run->world->plan->balanced && !run->world->traffic[node].out)
+    bool fenced_off = !is(run->world->nodes[node].lock.rollout, run->rollout); /* what it asks for is refused there */
+    if (run->world->plan->balanced && !run->world->traffic[node].out && !fenced_off)
         law_broken(run->world, "law 7", "%s is changed while it gets traffic", run->world->nodes[node].name);
 }
 
@@ -574,7 +575,9 @@ void laws_world_ended(struct world *world)
             world->traffic[i].out)
             law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
                        world->nodes[i].name);
+    /* a run that is held, or that needs attention, stays open: going on with it tries again */
+    bool open = first->exit_code == 2 || first->exit_code == 3;
     for (size_t i = 0; i < world->plan->node_count; i++)
-        if (second->seen[i].switched && first->exit_code != 3)
+        if (second->seen[i].switched && !open)
             law_broken(world, "resume", "%s a second time changes %s", run_verb_name(second->verb), world->nodes[i].name);
 }
