@@ -89,7 +89,7 @@ struct engine {
     bool share_undoes;        /* the way under way is an undo's */
     bool *updated, *chosen;   /* of a share, one a node */
     uint32_t *weights;        /* of max_unavailable, one a node: 1 each when it counts nodes */
-    uint32_t weight_sum, max_unavailable;
+    uint32_t max_unavailable;
     struct roster roster;
     struct lease_guard guard;
     int64_t lease_ms;

@@ -26,12 +26,12 @@ static struct traffic_share share_of_wave(struct engine *engine, uint32_t share,
     struct node_view view;
     for (size_t i = 0; i < engine->fleet->count; i++) {
         const struct worker *worker = &engine->workers[i];
-        bool busy = worker->busy && worker->balancing;
+        bool busy = worker->busy && worker->balancing, outside = engine_is_outside(worker);
         rollout_node(engine->machine, i, &view);
         engine->updated[i] = view.outcome == NODE_UPDATED || (undo && view.touched && view.outcome != NODE_RESTORED);
         /* one of the updated that is out is a balancer that disagrees */
-        engine->chosen[i] = !busy && ((engine->updated[i] && !undo) ||
-                                      !balancers_holds_out(engine->fleet->balancers, i));
+        engine->chosen[i] = !busy && !outside && ((engine->updated[i] && !undo) ||
+                                                  !balancers_holds_out(engine->fleet->balancers, i));
     }
     return (struct traffic_share){.share = share,
                                   .promised = engine_promised(engine, WEIGHT_FULL),
