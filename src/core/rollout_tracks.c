@@ -140,7 +140,7 @@ static void leave_alone(struct rollout *rollout, struct walker *walker)
 
 static void setup_ended(struct rollout *rollout, struct walker *walker)
 {
-    bool sick = walker->unhealthy_before || !walker->has_release;
+    bool sick = capacity_was_out(walker);
 
     if (walker->outside) {
         walker_outcome(rollout, walker, NODE_OUTSIDE);
