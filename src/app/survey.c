@@ -134,7 +134,7 @@ static int look_at_balancers(struct surveying *surveying, struct err *err)
         ++*waiting;
         balancers_start(fleet->balancers, i, BALANCER_LOOK, false, looked, &all[i]);
     }
-    while (*waiting && !surveying->signal_number)
+    if (*waiting && !surveying->signal_number)
         loop_run(fleet->loop);
     return surveying->signal_number;
 }

@@ -303,6 +303,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
     mix(world, verb);
     /* What was under way ends with these, which the node's fence refuses. */
     bool ends = is(verb, "cancel") || is(verb, "open") || is(verb, "settle") || is(verb, "confirm") || is(verb, "unpack");
+    /* the second half of a round of probes: a look, which changes nothing */
+    ends = ends || (is(verb, "probe") && clock_now() - run->lease_lost_at <= PROBE_MS);
     bool gives_back = !run->seen[index].lease_lost && (is(verb, "finish") || is(verb, "renew"));
     if (run->lease_lost_at && run->lease_lost_at < clock_now() && !ends && !gives_back)
         law_broken(world, "law 11", "%s is sent to %s after the lease was lost", verb, node->name);
@@ -562,9 +564,12 @@ void laws_world_ended(struct world *world)
     bool sick = false;
     for (size_t i = 0; i < world->plan->fault_count; i++)
         sick = sick || world->plan->faults[i].kind == FAULT_BAD_RELEASE;
+    bool stuck = false; /* a process that no one has ended answers on: such a node needs attention */
+    for (size_t i = 0; i < world->plan->fault_count; i++)
+        stuck = stuck || world->plan->faults[i].kind == FAULT_STUCK;
     if (first->exit_code == 4 && world->plan->expand + world->plan->contract + world->plan->irreversible)
         return; /* what became of a migration is asked about */
-    if (first->verb == VERB_ABORT && first->exit_code != 0 && !world->past_no_return)
+    if (first->verb == VERB_ABORT && first->exit_code != 0 && !world->past_no_return && !(stuck && first->exit_code == 2))
         law_broken(world, "resume", "the abort when all is well ends with %d", first->exit_code);
     if (first->verb == VERB_RESUME && !sick && first->exit_code != 0 && !(first->exit_code == 1))
         law_broken(world, "resume", "the resume when all is well ends with %d", first->exit_code);
