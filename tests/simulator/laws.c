@@ -305,7 +305,7 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
     bool ends = is(verb, "cancel") || is(verb, "open") || is(verb, "settle") || is(verb, "confirm") || is(verb, "unpack");
     /* the second half of a round of probes: a look, which changes nothing */
     ends = ends || (is(verb, "probe") && clock_now() - run->lease_lost_at <= PROBE_MS);
-    bool gives_back = !run->seen[index].lease_lost && (is(verb, "finish") || is(verb, "renew"));
+    bool gives_back = !run->seen[index].lease_lost && (is(verb, "finish") || is(verb, "renew") || is(verb, "failed"));
     if (run->lease_lost_at && run->lease_lost_at < clock_now() && !ends && !gives_back)
         law_broken(world, "law 11", "%s is sent to %s after the lease was lost", verb, node->name);
     if (is(verb, "activate")) {
