@@ -20,7 +20,7 @@ static void settled(void *context, const struct reply *reply)
 static void settle(struct worker *worker, reply_fn *then)
 {
     session_begin(worker->member->session, "settle");
-    session_addu(worker->member->session, "fence", worker->fence);
+    session_add_fence(worker->member->session, worker->fence);
     step_submit(worker, QUICK_TIMEOUT_MS, then);
 }
 
@@ -292,7 +292,7 @@ static void heartbeat(void *context)
     if (worker->renewal || !worker->fence || !session_is_connected(session))
         return;
     session_begin(session, "renew");
-    session_addu(session, "fence", worker->fence);
+    session_add_fence(session, worker->fence);
     engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);

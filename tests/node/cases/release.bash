@@ -298,7 +298,7 @@ test_a_daemon_that_start_leaves_survives_the_step_and_the_session() {
     deliver r1
     must ok activate fence 1 release r1
     lose_connection
-    eventually grep -q '^end ok' "$root/.deployctl/step"
+    eventually recorded '^end ok'
     kill -0 "$(cat "$work/daemon")" || fail "it ended"
     open_node b
     must ok settle fence 1
