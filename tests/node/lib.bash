@@ -240,6 +240,45 @@ group_is_gone() {
     ! ps -e -o pgid=,stat= | awk -v group="$1" '$1 == group && $2 !~ /^Z/ { found = 1 } END { exit !found }'
 }
 
+# --- races ---
+
+# shim TOOL...: puts a program before each on the nodes' PATH, which does as the files of $work/shim say: `hold` writes them, and while
+# $work/shim/log is there each call is a line of it. Before the sessions start: a shell keeps where it has found a program.
+shim() {
+    local tool real
+    mkdir -p "$work/shim"
+    for tool; do
+        real=$(PATH=$node_path command -v "$tool")
+        [ ! -L "$work/bin/$tool" ] || real="$(readlink "$work/bin/$tool") $tool"
+        rm -f "$work/bin/$tool"
+        cat >"$work/bin/$tool" <<END
+#!/bin/bash
+PATH=$PATH
+[ ! -e '$work/shim/log' ] || printf '%s %s\n' '$tool' "\$*" >>'$work/shim/log'
+if [ -s '$work/shim/$tool.hold' ] && read -r pattern <'$work/shim/$tool.hold' && [[ "\$*" == \$pattern ]] && mkdir '$work/shim/$tool.held' 2>/dev/null; then
+    while [ -d '$work/shim/$tool.held' ]; do sleep 0.02; done
+fi
+exec $real "\$@"
+END
+        chmod 755 "$work/bin/$tool"
+    done
+}
+
+# hold TOOL PATTERN: the next call of TOOL whose arguments match PATTERN waits until `let_go TOOL`; calls after it pass.
+hold() {
+    printf '%s\n' "$2" >"$work/shim/$1.hold"
+}
+
+# Waits until a call of TOOL is held.
+until_held() {
+    eventually test -d "$work/shim/$1.held"
+    rm -f "$work/shim/$1.hold"
+}
+
+let_go() {
+    rmdir "$work/shim/$1.held"
+}
+
 # --- packages ---
 
 # make_package ID [COMPRESSION]: packs $work/tree: $archive, $sha256, $bytes, $manifest_sha256, $unpacked.
