@@ -958,11 +958,10 @@ forget_records() {
 
 # A leader that was refused has removed the record: nothing was changed. So does the next step's with one that `settle` has ended.
 close_record() {
-    if [ -e "$record" ]; then
-        [ "$verb" != migrate ] || record_migration
-        append_file "$record" "${said_values}end $said_status $said_sentence"
-    fi
     journal "$step_name" end "$v_release" "$said_status" "$said_sentence"
+    [ -e "$record" ] || return 0
+    [ "$verb" != migrate ] || record_migration
+    append_file "$record" "${said_values}end $said_status $said_sentence"
 }
 
 # The whole life of one step. Runs in a subshell of main; `$recorded` for a step that changes something.

@@ -176,6 +176,8 @@ static void say_lock(struct model_step *step)
     int64_t age = model_uptime_s(node) - node->lock.beat_s;
     step_text(step, "lock_holder", node->lock.holder);
     step_text(step, "lock_rollout", node->lock.rollout);
+    if (*node->lock.runner)
+        step_text(step, "lock_runner", node->lock.runner);
     step_value(step, "lock_generation", "%" PRIu64, node->lock.generation);
     step_value(step, "lock_age", "%" PRId64, age < 0 ? 0 : age);
     step_value(step, "lock_ttl", "%" PRId64, node->lock.ttl_s);
