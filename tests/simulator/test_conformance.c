@@ -24,7 +24,7 @@
 enum mutant rollout_mutant;
 #endif
 
-#define SEQUENCES 500
+#define SEQUENCES 100
 #define REQUESTS_MAX 8
 #define PROCESSES 4
 #define NONCE "0123456789abcdef"
@@ -40,7 +40,7 @@ struct side {
 };
 
 struct both {
-    char root[80], shims[80];
+    char root[96], shims[96];
     char archive[2][128], sha256[2][65], manifest[2][65];
     struct model_node model;
     struct side now, before; /* before.pid 0: there is none */
