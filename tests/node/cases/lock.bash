@@ -38,8 +38,8 @@ test_a_lock_gets_the_least_generation_that_is_asked_for_and_numbers_only_grow() 
 test_a_stale_fence_is_refused_everywhere() {
     locked_node a
     must ok unlock fence 1
-    must ok lock rollout r2 holder h2 ttl 60
-    for verb in renew unlock finish settle run activate commit failed discard stage unpack; do
+    take_lock rollout r2 holder h2 ttl 60
+    for verb in renew unlock finish run activate commit failed discard stage unpack; do
         must refused "$verb" fence 1 release r1 command true
         must refused "$verb" fence 3 release r1 command true
     done
