@@ -40,7 +40,7 @@
  *             last_sentence?; ends what earlier sessions left running. With a fence the session's epoch counts from then on. After `lock`, before the first
  *             step: none begins without.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]
- *   unpack R  release sha256 compression zstd|gzip manifest_sha256 [600 s];  discard R: release
+ *   unpack R  release sha256 compression zstd|gzip manifest_sha256 tar_bytes? (no more of it is unpacked) [600 s];  discard R: release
  *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]; with `confirm SECONDS`, `previous ID|-`: first arms the
  *             timer that puts `previous` back unless confirmed in that time (a failure to arm fails the step before the switch); without,
  *             ends a timer that runs

@@ -176,8 +176,6 @@ static void enter_undo(struct rollout *rollout)
         struct walker *walker = &rollout->walkers[rollout->touch_order[i]];
         bool settled = walker->outcome == NODE_RESTORED || walker->outcome == NODE_NEEDS_CARE;
 
-        if (mutant(MUTANT_UNDO_FORGOTTEN) && i == 0)
-            continue;
         if (refresh_made_good(rollout, walker))
             continue;
         walker->undo_due = (walker->track != TRACK_UNDO || walker->parked) && !settled;
@@ -228,10 +226,7 @@ static enum rollout_state after_undo(struct rollout *rollout)
 /* What serves is switched back before anything is taken down. */
 static enum rollout_state begin_of_undo(const struct rollout *rollout)
 {
-    return rollout->config.switches && shift_moved(rollout) &&
-                   !mutant(MUTANT_STOP_BEFORE_SHIFT_BACK)
-               ? ROLLOUT_LOOK_BACK
-               : ROLLOUT_UNDO;
+    return rollout->config.switches && shift_moved(rollout) ? ROLLOUT_LOOK_BACK : ROLLOUT_UNDO;
 }
 
 static enum rollout_state after_look_back(struct rollout *rollout)
@@ -272,8 +267,7 @@ static enum rollout_state to_contract(struct rollout *rollout)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         enum node_outcome outcome = rollout->walkers[i].outcome;
 
-        if (outcome != NODE_UPDATED && outcome != NODE_UNCHANGED &&
-            !mutant(MUTANT_CONTRACT_TOO_SOON))
+        if (outcome != NODE_UPDATED && outcome != NODE_UNCHANGED)
             return ROLLOUT_RELEASE;
     }
     return !rollout->spent && migration_waits(rollout, true) ? ROLLOUT_CONTRACT : ROLLOUT_RELEASE;
@@ -283,13 +277,13 @@ static enum rollout_state to_wave(struct rollout *rollout)
 {
     if (rollout->spent)
         return after_failure(rollout);
-    if (shift_has_nobody(rollout) && !mutant(MUTANT_SHARE_KEPT_FOR_NOBODY))
+    if (shift_has_nobody(rollout))
         return ROLLOUT_SHIFT_BACK;
     if (rollout->held)
         return ROLLOUT_RELEASE;
     if (next_wave(rollout) == SIZE_MAX)
         return ROLLOUT_COMMIT;
-    rollout->held = rollout->paused && !mutant(MUTANT_HOLD_FORGOTTEN);
+    rollout->held = rollout->paused;
     return rollout->held ? ROLLOUT_RELEASE : ROLLOUT_WAVE;
 }
 
@@ -301,17 +295,14 @@ static enum rollout_state end_wave(struct rollout *rollout)
     if (rollout->spent)
         return to_wave(rollout);
     rollout->waves_passed = rollout->wave + 1;
-    if (rules && rules[rollout->wave].manual && next_wave(rollout) != SIZE_MAX &&
-        !mutant(MUTANT_HOLD_FORGOTTEN))
+    if (rules && rules[rollout->wave].manual && next_wave(rollout) != SIZE_MAX)
         rollout->held = true;
     return to_wave(rollout);
 }
 
 static enum rollout_state to_expand(struct rollout *rollout)
 {
-    bool may = !rollout->spent && !mutant(MUTANT_EXPAND_TOO_LATE);
-
-    return may && migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_wave(rollout);
+    return !rollout->spent && migration_waits(rollout, false) ? ROLLOUT_EXPAND : to_wave(rollout);
 }
 
 static enum rollout_state after_staging(struct rollout *rollout)
@@ -417,7 +408,7 @@ static void enter(struct rollout *rollout, enum rollout_state state)
 static enum rollout_state next_state(struct rollout *rollout)
 {
     if (rollout_halted(rollout) && rollout->state < ROLLOUT_RELEASE)
-        return rollout->lease_lost && mutant(MUTANT_LOCKS_KEPT_WITHOUT_LEASE) ? ROLLOUT_FINISHED : ROLLOUT_RELEASE;
+        return ROLLOUT_RELEASE;
     return states[rollout->state].next(rollout);
 }
 
@@ -470,8 +461,7 @@ static void take_done(struct rollout *rollout, const struct event *event)
 
 static void take_abort(struct rollout *rollout)
 {
-    if (!rollout->started || rollout->config.unwinds || rollout->state >= ROLLOUT_COMMIT ||
-        mutant(MUTANT_ABORT_IGNORED))
+    if (!rollout->started || rollout->config.unwinds || rollout->state >= ROLLOUT_COMMIT)
         return;
     rollout->aborted = true;
     if (rollout->state != ROLLOUT_SETUP && rollout->state != ROLLOUT_EXPAND)
@@ -482,7 +472,7 @@ static void take_abort(struct rollout *rollout)
 static void take_lease_lost(struct rollout *rollout, size_t node)
 {
     rollout->lease_lost = true;
-    if (node < rollout->config.node_count && !mutant(MUTANT_RELEASE_WITHOUT_LEASE))
+    if (node < rollout->config.node_count)
         rollout->walkers[node].locked = false;
     time_halt(rollout);
 }
@@ -574,6 +564,7 @@ void rollout_node(const struct rollout *rollout, size_t node, struct node_view *
         .trouble_step = walker->trouble_step,
         .wave = walker->wave,
         .touched = walker->touched,
+        .committed = walker->committed,
         .unhealthy_before = walker->unhealthy_before,
         .control = walker->control,
         .fresh = walker->fresh,

@@ -58,26 +58,19 @@ static size_t migration_of(const struct rollout *rollout, enum step_kind kind)
                : 0;
 }
 
-static uint32_t share_sent(const struct rollout *rollout, enum step_kind kind)
-{
-    return kind == STEP_SHIFT && !rollout->config.switches && mutant(MUTANT_SHIFT_OF_WRONG_SHARE)
-               ? SHARE_ALL
-               : shift_share(rollout);
-}
-
 static void send_step(struct rollout *rollout, struct walker *walker, enum step_kind kind)
 {
     const struct track *track = &tracks[walker->track];
     int64_t timeout_ms = time_limit_ms(rollout, walker, kind);
 
-    if (kind == STEP_CONNECT || walker->token == 0 || mutant(MUTANT_FRESH_TOKEN))
+    if (kind == STEP_CONNECT || walker->token == 0)
         rollout->tokens++;
-    if (kind != STEP_CONNECT && (walker->token == 0 || mutant(MUTANT_FRESH_TOKEN)))
+    if (kind != STEP_CONNECT && walker->token == 0)
         walker->token = rollout->tokens;
     note_sent(rollout, walker, kind);
     walker->flying = kind;
     walker->action_id = ++rollout->ids;
-    walker->deadline = rollout->now + timeout_ms + (mutant(MUTANT_LATE_CANCEL) ? 500 : 0);
+    walker->deadline = rollout->now + timeout_ms;
     walker->cancelled = false;
     walker->counts = step_rules[kind].counts && walker->node != NO_NODE;
     rollout->flying += walker->counts;
@@ -95,7 +88,7 @@ static void send_step(struct rollout *rollout, struct walker *walker, enum step_
         .timeout_ms = timeout_ms,
         .result = rollout->planned,
         .wave = rollout->wave,
-        .share = track->undo ? 0 : share_sent(rollout, kind),
+        .share = track->undo ? 0 : shift_share(rollout),
     };
 }
 
@@ -119,8 +112,7 @@ void action_launch(struct rollout *rollout, struct walker *walker)
         lock_waits(rollout, walker))
         return;
     kind = walker_step(walker)->kind;
-    if (walker->node != NO_NODE && !walker->connected && !walker_on_runner(rollout, walker) &&
-        !(mutant(MUTANT_NO_RECONNECT) && kind != STEP_CONNECT))
+    if (walker->node != NO_NODE && !walker->connected && !walker_on_runner(rollout, walker))
         kind = STEP_CONNECT;
     if (step_rules[kind].counts && walker->node != NO_NODE && !capacity_forks_left(rollout))
         return;
@@ -205,7 +197,7 @@ static bool back_off(struct rollout *rollout, struct walker *walker, uint32_t *t
 {
     int64_t delay_ms;
 
-    if (++*tries >= rollout->config.attempts || walker->trial_failed || !retries_left(rollout) ||
+    if (walker->outside || ++*tries >= rollout->config.attempts || walker->trial_failed || !retries_left(rollout) ||
         rollout_halted(rollout))
         return false;
     rollout->retries++;
@@ -274,20 +266,24 @@ static void comes_late(const struct rollout *rollout, struct walker *walker)
         walker->wave = first < last ? first : last;
 }
 
+static void take_facts(struct rollout *rollout, struct walker *walker, const struct event *event)
+{
+    walker->at_target = event->at_target;
+    walker->has_release = event->has_release;
+    walker->begun = event->touched && !walker->outside;
+    walker->stays = event->stays;
+    walker->left_out = event->left_out;
+    walker->adopted = event->runs_target && !walker->stays && !walker->outside && !rollout->config.unwinds &&
+                      walker->wave < rollout->config.waves_passed;
+    if (!walker->adopted)
+        comes_late(rollout, walker);
+}
+
 /* Effects of a step that is done. */
 static void step_done(struct rollout *rollout, struct walker *walker, const struct event *event)
 {
-    if (walker->flying == STEP_PREFLIGHT) {
-        walker->at_target = event->at_target;
-        walker->has_release = event->has_release;
-        walker->begun = event->touched;
-        walker->stays = event->stays;
-        walker->left_out = event->left_out;
-        walker->adopted = event->runs_target && !walker->stays && !rollout->config.unwinds &&
-                          walker->wave < rollout->config.waves_passed;
-        if (!walker->adopted)
-            comes_late(rollout, walker);
-    }
+    if (walker->flying == STEP_PREFLIGHT || (walker->flying == STEP_LOCK && event->retaken))
+        take_facts(rollout, walker, event);
     if (walker->flying == STEP_DRAIN)
         walker->drained = true;
     if (walker->flying == STEP_RELEASE)
@@ -313,7 +309,7 @@ static bool retried(struct rollout *rollout, struct walker *walker, const struct
 {
     if (event->status != DONE_FAILED || !event->retryable || !walker_may_go_on(rollout, walker))
         return false;
-    if (!step_rules[walker->flying].retry_failed && !mutant(MUTANT_UNREPEATABLE))
+    if (!step_rules[walker->flying].retry_failed)
         return false;
     walker->token = 0;
     return back_off(rollout, walker, &walker->tries);

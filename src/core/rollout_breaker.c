@@ -10,7 +10,7 @@ static void tell_change(struct rollout *rollout, const struct walker *walker,
 static bool counts(const struct rollout *rollout, const struct walker *walker, enum step_kind kind)
 {
     return walker->node != NO_NODE && step_rules[kind].connected &&
-           !walker_on_runner(rollout, walker) && !mutant(MUTANT_NO_BREAKER);
+           !walker_on_runner(rollout, walker);
 }
 
 /* Until the trial, or what the time brings to a gate or bake before it. */

@@ -2,7 +2,7 @@
 
 static uint64_t weight_of(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.weights && !mutant(MUTANT_WEIGHTS_IGNORED) ? rollout->config.weights[walker->node] : 1;
+    return rollout->config.weights ? rollout->config.weights[walker->node] : 1;
 }
 
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
@@ -18,15 +18,10 @@ void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
     walker->out = out;
 }
 
-static bool roomless(const struct walker *walker)
-{
-    return walker->track == TRACK_REFRESH && mutant(MUTANT_CONTROL_WITHOUT_ROOM);
-}
-
 /* Beside `others` that are out. A node that is heavier than max_unavailable goes out alone. */
 static bool weight_fits(const struct rollout *rollout, const struct walker *walker, uint64_t others)
 {
-    uint64_t limit = rollout->config.max_unavailable + (mutant(MUTANT_ONE_TOO_MANY_OUT) ? 1 : 0);
+    uint64_t limit = rollout->config.max_unavailable;
 
     return others == 0 || others + weight_of(rollout, walker) <= limit;
 }
@@ -36,7 +31,7 @@ static bool quorum_stands(const struct rollout *rollout, uint32_t more)
 {
     uint64_t missing = (uint64_t)rollout->out_count + rollout->absent_count + more;
 
-    return rollout->config.quorum == 0 || mutant(MUTANT_NO_QUORUM) ||
+    return rollout->config.quorum == 0 ||
            missing + rollout->config.quorum <= rollout->config.node_count;
 }
 
@@ -83,7 +78,7 @@ bool capacity_park(struct rollout *rollout, struct walker *walker)
     bool alone_in_undo = walker->track == TRACK_UNDO && rollout->active == 1;
     uint64_t others = rollout->out_weight - (walker->out ? weight_of(rollout, walker) : 0);
 
-    if (rollout->config.switches || !walker->serves || roomless(walker))
+    if (rollout->config.switches || !walker->serves)
         return false;
     if (quorum_stands(rollout, 0) && (weight_fits(rollout, walker, others) || alone_in_undo))
         return false;
@@ -156,13 +151,12 @@ static struct walker *touched_at(struct rollout *rollout, size_t place)
 {
     size_t newest = rollout->touched_count - 1;
 
-    return &rollout->walkers
-                [rollout->touch_order[mutant(MUTANT_UNDO_OLDEST_FIRST) ? place : newest - place]];
+    return &rollout->walkers[rollout->touch_order[newest - place]];
 }
 
 static bool may_be_undone(const struct walker *walker)
 {
-    return walker->undo_due && (walker->walk == WALK_RESTING || mutant(MUTANT_UNDO_IN_FLIGHT));
+    return walker->undo_due && walker->walk == WALK_RESTING;
 }
 
 static bool undo_is_allowed(const struct rollout *rollout, const struct walker *walker, bool alone)
@@ -210,7 +204,7 @@ void capacity_admit_refresh(struct rollout *rollout)
 
     admit_undo(rollout, true);
     while (!rollout->spent && (walker = refresh_next(rollout)) != NULL && capacity_forks_left(rollout)) {
-        if (!capacity_allows(rollout, walker) && !mutant(MUTANT_CONTROL_WITHOUT_ROOM))
+        if (!capacity_allows(rollout, walker))
             break;
         admit(rollout, walker, TRACK_REFRESH);
     }
@@ -220,15 +214,13 @@ void capacity_admit_refresh(struct rollout *rollout)
 
 void capacity_admit_wave(struct rollout *rollout)
 {
-    bool forward = !rollout->spent || mutant(MUTANT_SPENT_GOES_ON);
-
     admit_undo(rollout, false);
-    if (forward) {
+    if (!rollout->spent) {
         admit_some(rollout, true);
         admit_some(rollout, false);
     }
     admit_undo(rollout, true);
-    if (!forward || rollout->active > 0 || !wave_waits(rollout))
+    if (rollout->spent || rollout->active > 0 || !wave_waits(rollout))
         return;
     if (join_later_ones(rollout)) {
         admit_some(rollout, true);

@@ -2,8 +2,7 @@
 
 bool failure_may_undo(const struct rollout *rollout)
 {
-    return rollout->config.undo_allowed &&
-           (!rollout->no_way_back || mutant(MUTANT_BACK_PAST_NO_RETURN));
+    return rollout->config.undo_allowed && !rollout->no_way_back;
 }
 
 bool failure_rolls_back(const struct rollout *rollout)
@@ -91,7 +90,10 @@ void walker_failed(struct rollout *rollout, struct walker *walker, enum node_tro
 
 void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
-    if (trouble != TROUBLE_UNREACHABLE) {
+    if (trouble == TROUBLE_UNREACHABLE && walker->outside) {
+        walker_outcome(rollout, walker, NODE_OUTSIDE);
+        capacity_set_absent(rollout, walker);
+    } else if (trouble != TROUBLE_UNREACHABLE) {
         walker->locked = false;
         rollout->setup_refused = true;
         walker_outcome(rollout, walker, NODE_REFUSED);
@@ -109,7 +111,7 @@ static void failure_untouched(struct rollout *rollout, struct walker *walker, en
     walker->work = false;
     if (trouble == TROUBLE_UNREACHABLE)
         capacity_set_absent(rollout, walker);
-    if (trouble != TROUBLE_UNREACHABLE || mutant(MUTANT_ONE_CLASS)) {
+    if (trouble != TROUBLE_UNREACHABLE) {
         walker_outcome(rollout, walker, NODE_FAILED);
     } else if (rollout->config.unreachable == ON_UNREACHABLE_SKIP) {
         walker_outcome(rollout, walker, NODE_SKIPPED);
@@ -123,12 +125,6 @@ static void failure_untouched(struct rollout *rollout, struct walker *walker, en
 void failure_needs_care(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
     (void)trouble;
-    if (mutant(MUTANT_UNDO_TWICE) && walker->track == TRACK_UNDO &&
-        walker->trouble != TROUBLE_INTERRUPTED) {
-        walker->trouble = TROUBLE_INTERRUPTED;
-        walker_begin(rollout, walker, TRACK_UNDO);
-        return;
-    }
     walker_outcome(rollout, walker, NODE_NEEDS_CARE);
 }
 
@@ -169,8 +165,6 @@ void failure_adopt(struct rollout *rollout)
 
         if (!walker->begun || walker->outcome != NODE_PENDING || walker->touched)
             continue;
-        if (walker->at_target && mutant(MUTANT_LEAVES_THE_COMMITTED))
-            continue;
         walker->activated = true;
         action_touch(rollout, walker);
     }
@@ -182,7 +176,7 @@ void failure_past_no_return(struct rollout *rollout)
     for (size_t i = 0; i < rollout->config.node_count; i++) {
         struct walker *walker = &rollout->walkers[i];
 
-        if (!walker->undo_due || mutant(MUTANT_BACK_PAST_NO_RETURN))
+        if (!walker->undo_due)
             continue;
         walker->undo_due = false;
         walker_outcome(rollout, walker, NODE_NEEDS_CARE);
@@ -193,7 +187,7 @@ static void go_on_with(struct rollout *rollout, struct walker *walker)
 {
     walker->activated = true;
     action_touch(rollout, walker);
-    if (!walker->unhealthy_before || mutant(MUTANT_ADOPTS_THE_SICK)) {
+    if (!walker->unhealthy_before) {
         walker_outcome(rollout, walker, NODE_UPDATED);
         return;
     }
@@ -211,7 +205,7 @@ void failure_go_on(struct rollout *rollout)
             continue;
         if (walker->adopted || walker->committed) {
             go_on_with(rollout, walker);
-        } else if (walker->begun && !mutant(MUTANT_FORGETS_THE_BEGUN)) {
+        } else if (walker->begun) {
             walker->activated = true;
             action_touch(rollout, walker);
         }
@@ -230,7 +224,7 @@ void failure_freeze(struct rollout *rollout)
             walker->outcome = NODE_PENDING;
         }
         walker->undo_due = false;
-        bool ours = walker->touched || (walker->control && !walker->fresh && !mutant(MUTANT_CONTROL_FORGOTTEN));
+        bool ours = walker->touched || (walker->control && !walker->fresh);
         bool stands = walker->fresh || (walker->outcome != NODE_PENDING &&
                       !(walker->outcome == NODE_UPDATED && rollout->lease_lost && !walker->committed));
 

@@ -72,6 +72,7 @@ struct walker {
     bool committed;
     bool adopted;  /* changed in a wave that an earlier run has passed: is not changed again */
     bool stays;    /* is not to be changed */
+    bool outside;  /* is not of this run */
     bool absent;   /* not reached before it was touched, and not out: for the quorum */
     bool deferred; /* leads, and waits until nobody else has to be changed */
     uint32_t defers;
@@ -315,77 +316,5 @@ void rollout_note(struct rollout *rollout, enum note_kind kind, size_t node, int
 void rollout_note_migration(struct rollout *rollout, size_t node, size_t migration,
                             enum migration_state state);
 void rollout_note_delay(struct rollout *rollout, size_t node, int64_t delay_ms);
-
-/* Deliberate faults for tests/property/mutants.sh: each must be found by the law it breaks. None
- * exists in a normal build. */
-enum mutant {
-    MUTANT_NONE,
-    MUTANT_NO_CANCEL,
-    MUTANT_ONE_TOO_MANY_OUT,
-    MUTANT_WEIGHTS_IGNORED,
-    MUTANT_SPENT_GOES_ON,
-    MUTANT_UNDO_OLDEST_FIRST,
-    MUTANT_UNDO_WITHOUT_GATE,
-    MUTANT_UNDO_TWICE,
-    MUTANT_UNDO_IN_FLIGHT,
-    MUTANT_NO_RECONNECT,
-    MUTANT_NO_GATE,
-    MUTANT_NO_DRAIN,
-    MUTANT_FRESH_TOKEN,
-    MUTANT_ONE_CLASS,
-    MUTANT_LATE_CANCEL,
-    MUTANT_UNDO_FORGOTTEN,
-    MUTANT_HOOK_EVERYWHERE,
-    MUTANT_RELEASE_WITHOUT_LEASE,
-    MUTANT_LOCKS_KEPT_WITHOUT_LEASE,
-    MUTANT_UNREPEATABLE,
-    MUTANT_PASSES_UNSEEN,
-    MUTANT_UNCONFIRMED,
-    MUTANT_BACK_PAST_NO_RETURN,
-    MUTANT_MIGRATE_TWICE,
-    MUTANT_CONTRACT_TOO_SOON,
-    MUTANT_EXPAND_TOO_LATE,
-    MUTANT_NO_BACKUP,
-    MUTANT_MIGRATION_UNDONE_IN_ORDER,
-    MUTANT_LOCKS_WITHOUT_ORDER,
-    MUTANT_SWITCH_WITHOUT_LOOK,
-    MUTANT_STOP_BEFORE_SHIFT_BACK,
-    MUTANT_BACK_WITHOUT_LOOK,
-    MUTANT_SHIFT_FAILURE_IGNORED,
-    MUTANT_SHIFT_TO_NOBODY,
-    MUTANT_SHIFT_OF_WRONG_SHARE,
-    MUTANT_SHARE_KEPT_FOR_NOBODY,
-    MUTANT_HOLD_FORGOTTEN,
-    MUTANT_ABORT_IGNORED,
-    MUTANT_ADOPTS_THE_SICK,
-    MUTANT_FORGETS_THE_BEGUN,
-    MUTANT_NO_BREAKER,
-    MUTANT_LEADER_GOES_FIRST,
-    MUTANT_NO_QUORUM,
-    MUTANT_NEVER_READY,
-    MUTANT_NEVER_WAKES,
-    MUTANT_CHANGES_UNTOLD,
-    MUTANT_CONTROL_WITHOUT_ROOM,
-    MUTANT_CONTROL_TOO_LARGE,
-    MUTANT_CONTROL_WITHOUT_GATE,
-    MUTANT_CONTROL_FORGOTTEN,
-    MUTANT_CONTROL_NOT_DRAINED,
-    MUTANT_CONTROL_LEFT_OUT,
-    MUTANT_LEAVES_THE_COMMITTED,
-    MUTANTS
-};
-#ifdef DEPLOYCTL_MUTANTS
-extern enum mutant rollout_mutant;
-static inline bool mutant(enum mutant which)
-{
-    return rollout_mutant == which;
-}
-#else
-static inline bool mutant(enum mutant which)
-{
-    (void)which;
-    return false;
-}
-#endif
 
 #endif

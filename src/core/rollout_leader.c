@@ -17,7 +17,7 @@ static bool others_are_left(const struct rollout *rollout, const struct walker *
 bool leader_is_asked(const struct rollout *rollout, const struct walker *walker)
 {
     return rollout->config.asks_leader && walker->serves && walker->defers < DEFERS_MAX &&
-           others_are_left(rollout, walker) && !mutant(MUTANT_LEADER_GOES_FIRST);
+           others_are_left(rollout, walker);
 }
 
 bool leader_waits(const struct rollout *rollout, const struct walker *walker)

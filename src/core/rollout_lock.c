@@ -40,7 +40,7 @@ void lock_look(struct rollout *rollout)
     if (rollout->state != ROLLOUT_SETUP)
         return;
     rollout->lock_first = NO_NODE;
-    rollout->locks_open = mutant(MUTANT_LOCKS_WITHOUT_ORDER);
+    rollout->locks_open = false;
     if (rollout->setup_refused || rollout->setup_unreachable)
         give_up(rollout);
     if (someone_is_before(rollout))

@@ -95,7 +95,7 @@ static bool begin_undo(struct rollout *rollout)
     if (rollout->undo_given_up || !all_can_be_undone(rollout))
         return false;
     for (size_t i = 0; i < count; i++) {
-        size_t index = mutant(MUTANT_MIGRATION_UNDONE_IN_ORDER) ? i : count - 1 - i;
+        size_t index = count - 1 - i;
 
         if (rollout->migrations[index] != MIGRATION_DONE)
             continue;
@@ -134,7 +134,7 @@ void migration_admit_contract(struct rollout *rollout)
 bool migration_has_backup(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
-    return config_of(rollout, rollout->migration)->backed_up && !mutant(MUTANT_NO_BACKUP);
+    return config_of(rollout, rollout->migration)->backed_up;
 }
 
 void migration_sent(struct rollout *rollout, enum step_kind kind)
@@ -150,8 +150,7 @@ void migration_sent(struct rollout *rollout, enum step_kind kind)
 
 void migration_ended(struct rollout *rollout, struct walker *walker)
 {
-    set_state(rollout, walker->node,
-              mutant(MUTANT_MIGRATE_TWICE) ? MIGRATION_PENDING : MIGRATION_DONE);
+    set_state(rollout, walker->node, MIGRATION_DONE);
 }
 
 void migration_undone(struct rollout *rollout, struct walker *walker)

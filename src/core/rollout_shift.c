@@ -20,8 +20,7 @@ bool shift_is_due(const struct rollout *rollout)
 {
     if (!rollout->config.shifts || rollout->touched_count == 0)
         return false;
-    if (!rollout->config.switches && !someone_is_updated(rollout) &&
-        !mutant(MUTANT_SHIFT_TO_NOBODY))
+    if (!rollout->config.switches && !someone_is_updated(rollout))
         return false;
     return shift_share(rollout) != rollout->share || rollout->shift_stale;
 }
@@ -51,7 +50,7 @@ bool shift_moved(const struct rollout *rollout)
 static bool wants_look(const struct rollout *rollout, const struct walker *walker)
 {
     return rollout->config.switches && rollout->config.probed && walker->unseen &&
-           walker->outcome == NODE_UPDATED && !mutant(MUTANT_SWITCH_WITHOUT_LOOK);
+           walker->outcome == NODE_UPDATED;
 }
 
 bool shift_needs_look(const struct rollout *rollout)
@@ -104,7 +103,7 @@ void shift_answered(struct rollout *rollout, const struct walker *walker, enum d
 {
     bool back = walker->track == TRACK_SHIFT_BACK;
 
-    if (status == DONE_OK || mutant(MUTANT_SHIFT_FAILURE_IGNORED)) {
+    if (status == DONE_OK) {
         rollout->shift_unsure = false;
         rollout->shift_stale = false;
         rollout->share = back ? 0 : shift_share(rollout);

@@ -7,9 +7,6 @@ static int64_t walker_due(const struct walker *walker)
     case WALK_FLYING:
         return walker->deadline;
     case WALK_WAITING:
-        if (mutant(MUTANT_NEVER_WAKES))
-            return INT64_MAX;
-        return walker->wake_at;
     case WALK_WATCHING:
         return walker->wake_at;
     case WALK_RESTING:
@@ -29,9 +26,7 @@ static void flight_overdue(struct rollout *rollout, struct walker *walker)
 {
     static const struct event silence = {.kind = EVENT_DONE, .status = DONE_UNREACHABLE};
 
-    if (mutant(MUTANT_NO_CANCEL))
-        walker->deadline = INT64_MAX;
-    else if (walker->cancelled)
+    if (walker->cancelled)
         action_answered(rollout, walker, &silence);
     else
         action_cancel(rollout, walker);

@@ -64,36 +64,36 @@ static bool is_put_in(const struct rollout *rollout, const struct walker *walker
 
 static bool drains(const struct rollout *rollout, const struct walker *walker)
 {
-    return is_balanced(rollout, walker) && !mutant(MUTANT_NO_DRAIN);
+    return is_balanced(rollout, walker);
 }
 
 static bool is_probed(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
-    return rollout->config.probed && !mutant(MUTANT_NO_GATE);
+    return rollout->config.probed;
 }
 
 static bool control_drains(const struct rollout *rollout, const struct walker *walker)
 {
-    return is_balanced(rollout, walker) && !mutant(MUTANT_CONTROL_NOT_DRAINED);
+    return is_balanced(rollout, walker);
 }
 
 static bool control_is_probed(const struct rollout *rollout, const struct walker *walker)
 {
-    return is_probed(rollout, walker) && !mutant(MUTANT_CONTROL_WITHOUT_GATE);
+    return is_probed(rollout, walker);
 }
 
 static bool is_confirmed(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
-    return rollout->config.confirms && !rollout->no_way_back && !mutant(MUTANT_UNCONFIRMED);
+    return rollout->config.confirms && !rollout->no_way_back;
 }
 
 /* The gate's word is old when the node was lost after it. */
 static bool was_lost_since(const struct rollout *rollout, const struct walker *walker)
 {
     return (is_confirmed(rollout, walker) || is_balanced(rollout, walker)) &&
-           is_probed(rollout, walker) && walker->unseen && !mutant(MUTANT_PASSES_UNSEEN);
+           is_probed(rollout, walker) && walker->unseen;
 }
 
 static bool still_serves(const struct rollout *rollout, const struct walker *walker)
@@ -109,13 +109,12 @@ static bool was_activated(const struct rollout *rollout, const struct walker *wa
 
 static bool previous_is_probed(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.probed && walker->has_release && !rollout->config.switches &&
-           !mutant(MUTANT_UNDO_WITHOUT_GATE);
+    return rollout->config.probed && walker->has_release && !rollout->config.switches;
 }
 
 static bool served_before(const struct rollout *rollout, const struct walker *walker)
 {
-    return rollout->config.probed && walker->has_release && !mutant(MUTANT_BACK_WITHOUT_LOOK);
+    return rollout->config.probed && walker->has_release;
 }
 
 static bool previous_is_balanced(const struct rollout *rollout, const struct walker *walker)
@@ -126,22 +125,37 @@ static bool previous_is_balanced(const struct rollout *rollout, const struct wal
 static bool was_lost_in_undo(const struct rollout *rollout, const struct walker *walker)
 {
     return previous_is_balanced(rollout, walker) && previous_is_probed(rollout, walker) &&
-           walker->unseen && !mutant(MUTANT_PASSES_UNSEEN);
+           walker->unseen;
+}
+
+/* Nothing is done there; what is called unchanged serves. */
+static void leave_alone(struct rollout *rollout, struct walker *walker)
+{
+    bool sick = walker->unhealthy_before && !rollout->config.switches;
+
+    walker_outcome(rollout, walker, sick ? NODE_NEEDS_CARE : NODE_UNCHANGED);
+    if (sick)
+        capacity_set_out(rollout, walker, true);
 }
 
 static void setup_ended(struct rollout *rollout, struct walker *walker)
 {
     bool sick = walker->unhealthy_before || !walker->has_release;
 
+    if (walker->outside) {
+        walker_outcome(rollout, walker, NODE_OUTSIDE);
+        capacity_set_out(rollout, walker, walker->unhealthy_before || walker->left_out);
+        return;
+    }
     if (walker->stays) {
-        walker_outcome(rollout, walker, NODE_UNCHANGED);
+        leave_alone(rollout, walker);
         return;
     }
     if (walker->adopted)
         return;
     if (rollout->config.unwinds) {
         if (!walker->begun)
-            walker_outcome(rollout, walker, NODE_UNCHANGED);
+            leave_alone(rollout, walker);
         capacity_set_out(rollout, walker, sick);
         return;
     }
@@ -190,7 +204,7 @@ static const struct track_step unmigrate_steps[] = {
 static bool must_be_ready(const struct rollout *rollout, const struct walker *walker)
 {
     (void)walker;
-    return rollout->config.waits_ready && !mutant(MUTANT_NEVER_READY);
+    return rollout->config.waits_ready;
 }
 
 static bool previous_must_be_ready(const struct rollout *rollout, const struct walker *walker)

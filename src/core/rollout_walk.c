@@ -37,9 +37,7 @@ bool walker_may_go_on(const struct rollout *rollout, const struct walker *walker
     if (!rollout->spent || !track->forward)
         return true;
     if (walker->track == TRACK_REFRESH)
-        return walker->control && !mutant(MUTANT_CONTROL_LEFT_OUT);
-    if (mutant(MUTANT_SPENT_GOES_ON) && !failure_rolls_back(rollout))
-        return true;
+        return walker->control;
     return track->finishes && walker->changed && !failure_rolls_back(rollout);
 }
 
@@ -48,8 +46,6 @@ static void set_phase(struct rollout *rollout, struct walker *walker, enum node_
     if (walker->phase == phase)
         return;
     walker->phase = phase;
-    if (phase == PHASE_ACTIVATE && mutant(MUTANT_CHANGES_UNTOLD))
-        return;
     rollout_note(rollout, NOTE_PHASE, walker->node, (int)phase);
 }
 
@@ -60,7 +56,7 @@ static bool hook_is_for(const struct rollout *rollout, const struct walker *walk
 
     if (hook->place == PLACE_RUNNER)
         return rollout_hook_is_fleetwide(rollout, hook) == is_runner;
-    if (hook->place == PLACE_FIRST && rollout->hook_ended[index] && !mutant(MUTANT_HOOK_EVERYWHERE))
+    if (hook->place == PLACE_FIRST && rollout->hook_ended[index])
         return false;
     return !is_runner;
 }
@@ -202,7 +198,7 @@ static void look_again(const struct rollout *rollout, struct walker *walker)
     const struct track_step *step = walker_step(walker);
 
     if (step && step->kind == STEP_ENABLE && rollout->config.probed && walker->unseen &&
-        walker->token == 0 && !mutant(MUTANT_PASSES_UNSEEN))
+        walker->token == 0)
         walker->at--;
 }
 
@@ -302,8 +298,7 @@ void walker_watch(struct rollout *rollout, struct walker *walker)
         bakes ? bake_verdict(rollout, walker) : gate_verdict(&walker->gate, rules, rollout->now);
     int64_t verdict_at = walker_verdict_at(rollout, walker);
 
-    if (verdict == GATE_PASSED && rollout->config.probed && watch != WATCH_READY && walker->unseen &&
-        !mutant(MUTANT_PASSES_UNSEEN)) {
+    if (verdict == GATE_PASSED && rollout->config.probed && watch != WATCH_READY && walker->unseen) {
         walker->gate.next_probe_at = rollout->now;
         verdict = GATE_WAITING;
     }

@@ -17,11 +17,6 @@
 
 #include "core/rollout.h"
 
-#ifdef DEPLOYCTL_MUTANTS
-#include "../../src/core/rollout_internal.h"
-enum mutant rollout_mutant;
-#endif
-
 #define WORLDS 20000
 #define NODES_MAX 8
 #define RUNNERS_MAX 4
@@ -279,9 +274,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_two_runners_win_the_same_node_and_one_wins_the_same_nodes),
     };
-
-#ifdef DEPLOYCTL_MUTANTS
-    rollout_mutant = (enum mutant)number_from("DEPLOYCTL_MUTANT", 0);
-#endif
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

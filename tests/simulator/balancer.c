@@ -51,6 +51,8 @@ void balancer_command(void *context, struct runner *runner, const char *const ar
     size_t node = node_of(world, environment);
     const struct sim_fault *fault = world_strikes(world, node, verb, FAULT_BALANCER_FAILS, FAULT_BALANCER_SILENT);
     bool done = !fault || (fault->kind == FAULT_BALANCER_SILENT && luck_below(2));
+    if (strcmp(verb, "state") != 0)
+        laws_writes_outside(runner_tag(runner), node, verb);
     *out = (struct child_work){.ms = 20 + (int64_t)luck_below(COMMAND_MS), .status = fault ? 1 : 0};
     if (strcmp(verb, "state") == 0) {
         say_state(world, node, out->output);

@@ -282,6 +282,7 @@ void model_boot(struct model_node *node)
     node->booted_at = clock_now();
     node->incoming_length = node->incoming[0] = 0;
     memcpy(node->serving, node->current, sizeof(node->serving));
+    node->process = ++node->processes;
 }
 
 struct model_release *model_find_release(struct model_node *node, const char *id)
@@ -461,11 +462,15 @@ static void claim_lock(struct model_session *session, const struct model_request
     snprintf(lock->runner, sizeof(lock->runner), "%s", text_of(request, "runner"));
     const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
     size_t first = strcspn(node->chain, " ");
-    if (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0)
+    bool outside = strcmp(kind, "outside") == 0;
+    if (!outside && (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0))
         memcpy(node->chain_before, node->chain, sizeof(node->chain));
-    snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
+    if (!outside)
+        snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
     node_journal(node, lock->generation, lock->rollout, "rollout", "begin", text_of(request, "release"),
                  *kind ? kind : "-", lock->holder);
+    if (*text_of(request, "limit"))
+        node_journal(node, lock->generation, lock->rollout, "limit", "note", "-", "-", text_of(request, "limit"));
     if (*text_of(request, "reason"))
         node_journal(node, lock->generation, lock->rollout, "past-no-return", "note", text_of(request, "release"), "ok",
                      text_of(request, "reason"));
@@ -720,7 +725,7 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         launch_recorded(session, &request, false, 300000);
     else if (strcmp(verb, "run") == 0)
         launch_recorded(session, &request, true, 600000);
-    else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0)
+    else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0 || strcmp(verb, "instance") == 0)
         step_launch(session, &request, false, false, 60000);
     else if (strcmp(verb, "verify") == 0)
         step_launch(session, &request, false, false, 600000);

@@ -6,6 +6,7 @@
 #include "app/engine.h"
 #include "app/fleet.h"
 #include "app/migrations.h"
+#include "app/rollback_targets.h"
 #include "app/sink.h"
 #include "app/survey.h"
 #include "outside.h"
@@ -26,7 +27,7 @@ static void write_playbook(const struct world_plan *plan, struct strbuf *out)
 {
     static const char *const actions[] = {"rollback", "pause", "stop"};
     strbuf_addf(out,
-                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
+                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nport = 8080\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
                 "[strategy]\nbatch = %u\nmax_unavailable = %u\nbake = %llds\n%s"
                 "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"
@@ -133,11 +134,15 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
     struct err err;
     struct listener listener = {.sink = {.record = hear, .finish = finish_listening}, .run = run};
     struct sinks sinks = {.count = 0};
+    const struct facts **seen = this->survey.nodes ? arena_alloc(&this->fleet->arena, (this->survey.count + 1) * sizeof(*seen)) : NULL;
+    for (size_t i = 0; seen && i < this->survey.count; i++)
+        seen[i] = this->survey.nodes[i].answered ? &this->survey.nodes[i].facts : NULL;
     struct engine_settings settings = {
         .fleet = this->fleet,
         .playbook = &playbook.playbook,
         .sinks = &sinks,
         .package = this->package,
+        .seen = seen,
         .targets = this->targets,
         .kind = kind,
         .resumes = resumes,
@@ -250,7 +255,9 @@ static int rollback(struct invocation *this)
     int code = survey(this);
     if (code)
         return code;
-    survey_rollback_targets(&this->survey, this->targets);
+    struct err err;
+    if (rollback_targets(&this->survey, false, this->targets, &err) < 0)
+        return 4;
     code = check_targets(this);
     return code ? code : go(this, RUN_ROLLBACK, false);
 }

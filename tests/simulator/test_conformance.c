@@ -19,11 +19,6 @@
 #include "model_internal.h"
 #include "node/program.h"
 
-#ifdef DEPLOYCTL_MUTANTS
-#include "../../src/core/rollout_internal.h"
-enum mutant rollout_mutant;
-#endif
-
 #define SEQUENCES 100
 #define REQUESTS_MAX 8
 #define PROCESSES 4
@@ -467,7 +462,7 @@ static bool race_for_the_lock(struct both *both)
 static bool ask_something(struct both *both)
 {
     char failed[80];
-    switch (random_below(&both->random, 18)) {
+    switch (random_below(&both->random, 19)) {
     case 0: return ask_lock(both);
     case 1: return ask_short(both, "renew", "");
     case 2: return ask_short(both, "settle", "");
@@ -482,9 +477,12 @@ static bool ask_something(struct both *both)
     case 8:
         snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
         return ask_short(both, "verify", failed);
+    case 9:
+        snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
+        return ask(both, "instance", failed);
     case 6: return let_age(both) && ask_lock(both);
     case 7: return open_again(both) && settle(both);
-    case 9: return race_for_the_lock(both);
+    case 13: return race_for_the_lock(both);
     case 10: return take_over(both, HOLD_SYNC);
     case 11: return take_over(both, HOLD_MOVE);
     case 12: return take_over(both, HOLD_NOTHING);

@@ -11,11 +11,6 @@
 
 #include "world.h"
 
-#ifdef DEPLOYCTL_MUTANTS
-#include "../../src/core/rollout_internal.h"
-enum mutant rollout_mutant;
-#endif
-
 #define WORLDS 1000
 #define ALL_FAULTS 5000 /* in so many worlds each kind of fault must have been in effect */
 #define STORY_MAX (8u << 20)
@@ -119,9 +114,6 @@ int main(void)
     clock_gettime(CLOCK_MONOTONIC, &began);
     mallopt(M_TRIM_THRESHOLD, 64 << 20); /* the next world wants the memory again */
     mallopt(M_TOP_PAD, 4 << 20);
-#ifdef DEPLOYCTL_MUTANTS
-    rollout_mutant = (enum mutant)number_from("DEPLOYCTL_MUTANT", 0);
-#endif
     while (fine && done < worlds && !(limit && seconds_since(&began) > (double)limit)) {
         plan_choose(plan, seed + done);
         fine = world_run(world, plan, NULL);

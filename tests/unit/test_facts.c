@@ -66,6 +66,19 @@ static void every_key_is_read(void **state)
     facts_release(&facts);
 }
 
+static void the_release_before_is_never_the_one_that_was_not_committed(void **state)
+{
+    (void)state;
+    struct facts committed = {.current = "b", .current_good = true, .previous = "a"};
+    struct facts half_done = {.current = "b", .previous = "a", .open_rollout = "r1"};
+    struct facts first = {.current = "b", .open_rollout = "r1"};
+    struct facts not_ours = {.current = "b"};
+    assert_string_equal(facts_release_before(&committed), "b");
+    assert_string_equal(facts_release_before(&half_done), "a");
+    assert_null(facts_release_before(&first));
+    assert_string_equal(facts_release_before(&not_ours), "b");
+}
+
 static void breakers_are_read_and_what_is_none_is_left_out(void **state)
 {
     (void)state;
@@ -382,6 +395,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(the_release_before_is_never_the_one_that_was_not_committed),
         cmocka_unit_test(breakers_are_read_and_what_is_none_is_left_out),
         cmocka_unit_test(a_dash_is_nothing),
         cmocka_unit_test(numbers_that_are_none_are_refused_and_named),
