@@ -153,7 +153,7 @@ test_two_sessions_racing_for_an_expired_lock_never_both_hold_it() {
 
 test_the_journal_tells_an_open_rollout_and_its_step() {
     open_node a
-    must ok lock rollout roll-a kind rollout release r1 holder "tester@here job a" ttl 60
+    take_lock rollout roll-a kind rollout release r1 holder "tester@here job a" ttl 60
     must failed run fence 1 name warm-up command false
     must ok facts
     expect open "$(value_of open_rollout)" "roll-a warm-up r1 rollout"
@@ -201,7 +201,7 @@ expect_open() {
 
 test_a_refused_run_leaves_open_what_was_open() {
     open_node a
-    must ok lock rollout roll-a kind rollout release r1 holder me ttl 60 resumes roll-z
+    take_lock rollout roll-a kind rollout release r1 holder me ttl 60 resumes roll-z
     must failed run fence 1 name warm-up command false
     must ok finish fence 1 status untouched result interrupted open yes
     for round in 2 4; do
