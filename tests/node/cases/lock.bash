@@ -178,6 +178,7 @@ test_a_torn_journal_line_harms_no_later_one() {
     lose_connection
     open_node b
     must ok renew fence 1
+    must ok settle fence 1
     must ok run fence 1 name hook command true
     grep -q '^1 [0-9]* 1 roll-a hook end - ok' "$root/.deployctl/journal" || fail "$(cat "$root/.deployctl/journal")"
     must ok history lines 5
