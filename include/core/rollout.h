@@ -45,7 +45,7 @@
  * Capacity
  * - Out of service because of us: from when a node is let into its change, or its undo, until it
  *   has passed gate and enable there. A node unhealthy before (or without a release) counts as out
- *   from the start, so changing it costs nothing. One that fell in its bake is out. A node that
+ *   from the start, so changing it costs nothing. One that an earlier run has given its first release serves. One that fell in its bake is out. A node that
  *   could not be reached at setup is not counted.
  * - Who is out is counted by weight. A node that is heavier than `max_unavailable` goes out when nobody else is.
  * - Within a wave, nodes that are out already go first. When only nodes that were out before, in

@@ -18,6 +18,12 @@ void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out)
     walker->out = out;
 }
 
+/* What an earlier run has activated serves, also where no release was before. */
+bool capacity_was_out(const struct walker *walker)
+{
+    return walker->unhealthy_before || !(walker->has_release || walker->begun);
+}
+
 /* Beside `others` that are out. A node that is heavier than max_unavailable goes out alone. */
 static bool weight_fits(const struct rollout *rollout, const struct walker *walker, uint64_t others)
 {

@@ -214,6 +214,8 @@ void breaker_heard(struct rollout *rollout, struct walker *walker, enum done_sta
 
 /* rollout_capacity.c: how many may be out */
 void capacity_set_out(struct rollout *rollout, struct walker *walker, bool out);
+/* Nothing of the service ran there before this run, or it was unhealthy: the node is out from the start. */
+bool capacity_was_out(const struct walker *walker);
 bool capacity_allows(const struct rollout *rollout, const struct walker *walker);
 /* Puts a node that was let in back where it stands, if others fell since and taking it out would be
  * too much; true when it did. */

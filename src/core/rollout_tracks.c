@@ -130,7 +130,7 @@ static bool was_lost_in_undo(const struct rollout *rollout, const struct walker 
 
 static void setup_ended(struct rollout *rollout, struct walker *walker)
 {
-    bool sick = walker->unhealthy_before || !walker->has_release;
+    bool sick = capacity_was_out(walker);
 
     if (walker->stays) {
         walker_outcome(rollout, walker, NODE_UNCHANGED);

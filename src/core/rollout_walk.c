@@ -119,7 +119,7 @@ static void release_hook(struct rollout *rollout, const struct walker *walker)
 static void give_place_back(struct rollout *rollout, struct walker *walker)
 {
     if (walker->track == TRACK_CHANGE && !walker->changed)
-        capacity_set_out(rollout, walker, walker->unhealthy_before || !walker->has_release);
+        capacity_set_out(rollout, walker, capacity_was_out(walker));
     if (walker->track == TRACK_REFRESH && !walker->control)
         capacity_set_out(rollout, walker, false);
 }

@@ -286,8 +286,7 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
     switch (flight->action.step) {
     case STEP_PREFLIGHT:
         ledger->empty = ok && world->nodes[flight->action.node].ran_before == RUNS_NOTHING;
-        ledger->out |= ledger->empty && !ledger->changed_before &&
-                       !(ledger->begun && world->plan->natures[flight->action.node].at_target);
+        ledger->out |= ledger->empty && !ledger->changed_before && !ledger->begun;
         break;
     case STEP_JUDGE:
         world->held |= !ok && (flight->status != DONE_FAILED || cut);
