@@ -10,6 +10,7 @@
 #define FALL 3 /* 2 in one watch; a bake begins a new one (core/health.h), so one more may stand before it */
 #define MIN_HEALTHY_MS 2000
 #define PROBE_MS 2200 /* app/prober.c: the timeout and 200 ms */
+#define FORGET_MS 10000 /* until a balancer that was reloaded is set again: app/balancer.c looks every second */
 
 void law_broken(struct world *world, const char *law, const char *format, ...)
 {
@@ -116,7 +117,7 @@ static void law_4_newest_first(struct run *run, size_t node)
     const struct seen *this = &run->seen[node];
     if (run->verb == VERB_ABORT || run->verb == VERB_RESUME || world->plan->max_failures ||
         world->plan->fault_count > 1 || world->plan->run_count > 1 || world->plan->confirms ||
-        world->plan->balanced) /* there the drains tell the order, which are not seen here */
+        world->plan->balancers) /* there the drains tell the order, which are not seen here */
         return;
     /* One that was lost is looked for first, and others may go before it. */
     enum sim_fault_kind kind = world->plan->fault_count ? world->plan->faults[0].kind : FAULT_BAD_RELEASE;
@@ -136,11 +137,11 @@ static void law_4_newest_first(struct run *run, size_t node)
 static void law_7_gates(struct run *run, size_t node)
 {
     struct world *world = run->world;
-    size_t wave = node / world->plan->batch;
     if (world->plan->max_failures)
         return;
-    for (size_t i = 0; i < wave * world->plan->batch; i++)
-        if (run->seen[i].touched && !run->seen[i].in && !run->seen[i].was_ill && !run->seen[node].ill_before)
+    for (size_t i = 0; i < world->plan->node_count; i++)
+        if (run->wave_of[i] < run->wave_of[node] && run->seen[i].touched && !run->seen[i].in && !run->seen[i].was_ill &&
+            !run->seen[node].ill_before)
             law_broken(world, "law 7", "%s is changed though %s has not passed its gate", world->nodes[node].name,
                        world->nodes[i].name);
 }
@@ -153,12 +154,12 @@ static void law_7_commit(struct run *run, size_t node)
 }
 
 /* And none gets traffic before its own gate. One that the run has only taken out may be put back as it was. */
-void laws_traffic(struct run *run, size_t node, bool in)
+void laws_traffic(struct run *run, size_t balancer, size_t node, bool in)
 {
     struct world *world = run->world;
     struct seen *seen = &run->seen[node];
-    struct traffic *traffic = &world->traffic[node];
-    tell("        %s: traffic %s", world->nodes[node].name, in ? "on" : "off");
+    struct traffic *traffic = &world->traffic[balancer][node];
+    tell("        %s: traffic of balancer %zu %s", world->nodes[node].name, balancer + 1, in ? "on" : "off");
     if (in && traffic->out && (seen->touched || !seen->drained) && !seen->in)
         law_broken(world, "law 7", "%s gets traffic and has not passed its gate", world->nodes[node].name);
     if (!in && !traffic->out)
@@ -175,8 +176,34 @@ void laws_drain_begins(struct run *run, size_t node)
 
 static void law_7_drained(struct run *run, size_t node)
 {
-    if (run->world->plan->balanced && !run->world->traffic[node].out)
-        law_broken(run->world, "law 7", "%s is changed while it gets traffic", run->world->nodes[node].name);
+    struct world *world = run->world;
+    for (size_t i = 0; i < world->plan->balancers; i++)
+        if (!world->traffic[i][node].out && clock_now() > world->reloaded_at + FORGET_MS)
+            law_broken(world, "law 7", "%s is changed while it gets traffic of balancer %zu", world->nodes[node].name, i + 1);
+}
+
+/* --- hooks: what must succeed before an activation has; what is for the first node runs once --- */
+
+static bool has_hook(const struct world_plan *plan, const char *when, enum hook_place place, bool ignored)
+{
+    for (size_t i = 0; i < plan->hook_count; i++)
+        if (is(plan->hooks[i].when, when) && plan->hooks[i].place == place && plan->hooks[i].ignored == ignored)
+            return true;
+    return false;
+}
+
+void laws_hook(struct run *run, size_t node, bool succeeds)
+{
+    if (node != SIZE_MAX && succeeds)
+        run->seen[node].hooked = true;
+}
+
+static void law_hooked(struct run *run, size_t node)
+{
+    const struct world_plan *plan = run->world->plan;
+    bool wanted = has_hook(plan, "before_activate", PLACE_NODE, false) || has_hook(plan, "before_activate", PLACE_RUNNER, false);
+    if (wanted && !run->seen[node].hooked)
+        law_broken(run->world, "hooks", "%s is changed, and its hook before that has not succeeded", run->world->nodes[node].name);
 }
 
 /* --- 8. the journal holds an action before it happens --- */
@@ -228,11 +255,14 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
     struct seen *seen = &run->seen[node];
     const char *token = model_request_get(request, "token");
     law_5_one_undo(run, node, forward, token ? token : "");
+    if (!seen->touched && !*run->world->nodes[node].current)
+        seen->ill_before = true; /* serves nothing that could go out of service */
     if (forward) {
         law_3_budget(run, node);
         law_2_capacity(run, node);
         law_7_gates(run, node);
         law_7_drained(run, node);
+        law_hooked(run, node);
     } else {
         undo_asked(run, node);
     }
@@ -357,6 +387,8 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
         if (!run->lease_lost_at)
             run->lease_lost_at = clock_now();
     }
+    if (is(asked->verb, "run") && is(status, "ok"))
+        laws_hook(run, index_of(world, node), true);
     if (is(asked->verb, "activate") && asked->forward && is(status, "failed") && !run->failed_at)
         run->failed_at = clock_now();
     free(asked);
@@ -430,7 +462,8 @@ static void switched(struct world *world, struct model_node *node, const struct 
     tell("        %s: current is %s", node->name, *node->current ? node->current : "nothing");
     if (run)
         run->seen[index_of(world, node)].switched = true;
-    if (world->past_no_return && strcmp(step->release, release_new(0)) < 0)
+    /* no release at all reads no data */
+    if (world->past_no_return && !is(step->release, "-") && strcmp(step->release, release_new(0)) < 0)
         law_broken(world, "law 9", "%s goes back to before an irreversible migration", node->name);
 }
 
@@ -525,6 +558,8 @@ void laws_run_ended(struct run *run)
         law_broken(world, "law 1", "run %zu has %d results", run->index + 1, run->results);
     for (size_t i = 0; i < world->plan->node_count && run->results == 1; i++)
         check_outcome(run, i);
+    law_serves(run);
+    law_liveness(run);
     if (run->exit_code == 1)
         for (size_t i = 0; i < world->plan->node_count; i++)
             if (run->seen[i].switched && !is(run->seen[i].outcome, "restored"))
@@ -547,10 +582,10 @@ void laws_world_ended(struct world *world)
     if (first->exit_code == 0 && (second->exit_code != 0 || second->open_found))
         law_broken(world, "resume", "%s a second time ends with %d", run_verb_name(second->verb), second->exit_code);
     for (size_t i = 0; i < world->plan->node_count; i++)
-        if (world->plan->balanced && first->exit_code == 0 && first->open_found &&
-            world->traffic[i].out)
-            law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
-                       world->nodes[i].name);
+        for (size_t k = 0; k < world->plan->balancers; k++)
+            if (first->exit_code == 0 && first->open_found && world->traffic[k][i].out && *world->nodes[i].current)
+                law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
+                           world->nodes[i].name);
     for (size_t i = 0; i < world->plan->node_count; i++)
         if (second->seen[i].switched && first->exit_code != 3)
             law_broken(world, "resume", "%s a second time changes %s", run_verb_name(second->verb), world->nodes[i].name);

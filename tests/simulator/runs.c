@@ -6,6 +6,7 @@
 #include "app/engine.h"
 #include "app/fleet.h"
 #include "app/migrations.h"
+#include "app/shares.h"
 #include "app/sink.h"
 #include "app/survey.h"
 #include "outside.h"
@@ -24,7 +25,7 @@ static struct parsed inventory, playbook;
 
 static void write_playbook(const struct world_plan *plan, struct strbuf *out)
 {
-    static const char *const actions[] = {"rollback", "pause", "stop"};
+    static const char *const actions[] = {"rollback", "pause", "stop"}, *const places[] = {"node", "first", "runner"};
     strbuf_addf(out,
                 "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
@@ -35,9 +36,14 @@ static void write_playbook(const struct world_plan *plan, struct strbuf *out)
                 "[retry]\nattempts = %u\nstep_timeout = 40s\n",
                 plan->batch, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
                 plan->max_failures, plan->skip ? "skip" : "fail", actions[plan->action], plan->attempts);
-    if (plan->balanced)
-        strbuf_adds(out, "[balancer front]\ntype = command\non = runner\nserver = {node}\ndrain = drain\nready = ready\n"
-                         "state = state\ntimeout = 4s\ndrain_timeout = 6s\n");
+    for (size_t i = 1; i <= plan->balancers; i++)
+        strbuf_addf(out,
+                    "[balancer front%zu]\ntype = command\non = runner\nserver = {node}\ndrain = drain %zu\nready = ready %zu\n"
+                    "state = state %zu\nweight = weight %zu\ntimeout = 4s\ndrain_timeout = 6s\n",
+                    i, i, i, i, i);
+    for (size_t i = 0; i < plan->hook_count; i++)
+        strbuf_addf(out, "[step hook%zu]\nwhen = %s\non = %s\nrun = hook\ntimeout = 20s\n%s", i, plan->hooks[i].when,
+                    places[plan->hooks[i].place], plan->hooks[i].ignored ? "ignore_failure = yes\n" : "");
     if (plan->expand)
         strbuf_addf(out, "[migration widen]\nrun = widen\nkind = expand\n%s", plan->has_down ? "down = narrow\n" : "");
     if (plan->irreversible)
@@ -81,10 +87,11 @@ static void hear(struct sink *sink, const struct record *record)
     struct run *run = ((struct listener *)(void *)sink)->run;
     if (runner_dead(runner_current()))
         return;
+    size_t node = record->node < run->member_count ? run->members[record->node] : SIZE_MAX;
     if (record->kind == RECORD_PHASE && strcmp(record->phase, "drain") == 0)
-        laws_drain_begins(run, record->node);
+        laws_drain_begins(run, node);
     if (record->kind == RECORD_OUTCOME && record->final)
-        snprintf(run->seen[record->node].outcome, sizeof(run->seen[0].outcome), "%s", record->outcome);
+        snprintf(run->seen[node].outcome, sizeof(run->seen[0].outcome), "%s", record->outcome);
     if (record->kind == RECORD_RESULT) {
         run->results++;
         snprintf(run->result, sizeof(run->result), "%s", record->result);
@@ -92,7 +99,7 @@ static void hear(struct sink *sink, const struct record *record)
     if (telling() && (record->kind == RECORD_NOTICE || record->kind == RECORD_RESULT || record->kind == RECORD_TROUBLE ||
                       (record->kind == RECORD_OUTCOME && record->final)))
         tell("run %zu: %s%s%s%s%s", run->index + 1,
-             record->node == SIZE_MAX ? "" : run->world->nodes[record->node].name, record->node == SIZE_MAX ? "" : ": ",
+             node == SIZE_MAX ? "" : run->world->nodes[node].name, node == SIZE_MAX ? "" : ": ",
              record->kind == RECORD_OUTCOME ? record->outcome : "",
              record->kind == RECORD_OUTCOME && record->text ? ": " : "", record->text ? record->text : "");
 }
@@ -124,6 +131,9 @@ struct invocation {
     char chain[SURVEY_CHAIN];
     struct waves waves;
     struct package *package;
+    bool stages_again, half_committed;
+    size_t waves_passed;
+    uint32_t share;
 };
 
 static int go(struct invocation *this, enum run_kind kind, bool resumes)
@@ -146,13 +156,17 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
         .holder = "operator@runner",
         .description = "simulated",
         .waves = this->waves,
+        .stages_again = this->stages_again,
+        .half_committed = this->half_committed,
+        .waves_passed = this->waves_passed,
+        .share = this->share,
         .forks = run->world->plan->forks,
         .data = this->has_data ? &this->data : NULL,
     };
     sinks_add(&sinks, sink_journal_create(run->journal, &err));
     sinks_add(&sinks, &listener.sink);
     for (size_t i = 0; i < this->fleet->count; i++)
-        snprintf(run->seen[i].target, sizeof(run->seen[i].target), "%s",
+        snprintf(run->seen[run->members[i]].target, sizeof(run->seen[0].target), "%s",
                  kind != RUN_ABORT && this->targets[i] ? this->targets[i] : "");
     run->engine = true;
     int rc = engine_run(&settings, &outcome, &err);
@@ -202,6 +216,55 @@ static int rollout(struct invocation *this, bool supersedes)
     return code ? code : go(this, RUN_ROLLOUT, supersedes);
 }
 
+static int check_targets(struct invocation *this)
+{
+    struct err err;
+    return data_check_targets(this->fleet, &this->survey, this->targets, &err) < 0 ? 4 : 0;
+}
+
+/* As cmd/run.c's run_check_undo. */
+static int check_undo(struct invocation *this)
+{
+    struct err err;
+    int code = check_targets(this);
+    return code || data_check_undo(this->fleet, &this->survey, this->chain, &err) == 0 ? code : 4;
+}
+
+/* As cmd/open_run.c: its commits had begun, some nodes have committed, others have not. */
+static bool half_committed(const struct invocation *this, const struct open_run *open)
+{
+    bool some = false, all = true;
+    for (size_t i = 0; i < this->survey.count; i++) {
+        const struct facts *facts = &this->survey.nodes[i].facts;
+        const char *before;
+        bool there = this->survey.nodes[i].answered && facts->current && open->release && strcmp(facts->current, open->release) == 0;
+        bool committed = there && facts_take_back(facts, this->chain, &before);
+        some |= committed;
+        all &= committed || (there && facts->current_good);
+    }
+    return some && !all;
+}
+
+/* As cmd/open_run.c's open_run_go_on and what cmd/resume.c does before. */
+static int go_on(struct invocation *this, const struct open_run *open)
+{
+    bool forward = open->kind == RUN_ROLLOUT;
+    if (forward && open->release && this->waves.rules)
+        this->waves_passed = shares_waves_passed(&this->waves, survey_waves_passed(&this->survey, &this->waves, open->release),
+                                                 shares_seen(this->fleet, &this->survey, open->release));
+    if (forward && open->release)
+        pack(this, open->release);
+    if (forward && open->release)
+        this->share = shares_seen(this->fleet, &this->survey, open->release);
+    survey_resume_targets(&this->survey, open, this->chain, this->targets);
+    this->run->undoes = open->kind == RUN_ABORT;
+    int code = forward ? plan_data(this) : this->run->undoes ? check_undo(this) : 0;
+    this->stages_again = forward && open->release && this->waves_passed == 0 &&
+                         survey_waves_passed(&this->survey, &this->waves, open->release) == 0;
+    this->half_committed = forward && half_committed(this, open);
+    return code ? code : go(this, open->kind, true);
+}
+
 static int resume(struct invocation *this)
 {
     int code = survey(this);
@@ -213,19 +276,7 @@ static int resume(struct invocation *this)
         return 0;
     survey_chain(&this->survey, &open, this->chain);
     tell("run %zu: goes on with %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
-    if (open.kind == RUN_ROLLOUT && open.release)
-        pack(this, open.release);
-    survey_resume_targets(&this->survey, &open, this->chain, this->targets);
-    this->run->undoes = open.kind == RUN_ABORT;
-    if (open.kind == RUN_ROLLOUT && (code = plan_data(this)))
-        return code;
-    return go(this, open.kind, true);
-}
-
-static int check_targets(struct invocation *this)
-{
-    struct err err;
-    return data_check_targets(this->fleet, &this->survey, this->targets, &err) < 0 ? 4 : 0;
+    return go_on(this, &open);
 }
 
 static int undo(struct invocation *this)
@@ -241,7 +292,7 @@ static int undo(struct invocation *this)
     tell("run %zu: undoes %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
     this->run->undoes = true;
     survey_undo_targets(&this->survey, this->chain, this->targets);
-    code = check_targets(this);
+    code = check_undo(this);
     return code ? code : go(this, RUN_ABORT, true);
 }
 
@@ -270,22 +321,41 @@ static int invoke(struct invocation *this)
     }
 }
 
+/* As cmd/inputs.c: what --limit leaves, in the order of the inventory. */
+static size_t choose_members(struct run *run)
+{
+    uint32_t limit = run->plan ? run->plan->limit : 0;
+    for (size_t i = 0; i < run->world->plan->node_count; i++)
+        if (!limit || limit >> i & 1)
+            run->members[run->member_count++] = i;
+    return run->member_count;
+}
+
+/* As cmd/inputs.c's inputs_waves. */
+static int make_waves(struct invocation *this, size_t count, struct err *err)
+{
+    const struct strategy *strategy = &playbook.playbook.strategy;
+    int rc = waves_compile(&this->waves, count, NULL, strategy->batch, strategy->batch_count, &this->arena, err);
+    for (size_t wave = 0; rc == 0 && wave < this->waves.count; wave++)
+        for (size_t i = 0; i < this->waves.items[wave].count; i++)
+            this->run->wave_of[this->run->members[this->waves.items[wave].nodes[i]]] = wave;
+    return rc;
+}
+
 void run_body(void *context)
 {
     struct run *run = context;
     struct invocation this = {.run = run};
     struct playbook *read = &playbook.playbook;
-    size_t count = run->world->plan->node_count, nodes[NODES_MAX];
+    size_t count = choose_members(run);
     struct err err;
     name_run(run);
     tell("run %zu: %s, %s", run->index + 1, run_verb_name(run->verb), run->rollout);
     arena_init(&this.arena);
-    for (size_t i = 0; i < count; i++)
-        nodes[i] = i;
     this.targets = arena_alloc(&this.arena, (count + 1) * sizeof(*this.targets));
     run->exit_code = 65;
-    if (waves_compile(&this.waves, count, NULL, read->strategy.batch, read->strategy.batch_count, &this.arena, &err) == 0 &&
-        fleet_create(&this.fleet, &inventory.inventory, nodes, count, read, &err) == 0)
+    if (make_waves(&this, count, &err) == 0 &&
+        fleet_create(&this.fleet, &inventory.inventory, run->members, count, read, &err) == 0)
         run->exit_code = invoke(&this);
     survey_release(&this.survey);
     fleet_free(this.fleet);

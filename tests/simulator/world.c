@@ -154,6 +154,9 @@ static void strike_node(struct world *world, const struct sim_fault *fault, stru
         tell("%s: its connections are reset", node->name);
         network_reset(node, NULL);
         break;
+    case FAULT_RELOAD:
+        balancer_reloads(world, fault->node);
+        break;
     case FAULT_WALL_JUMP:
         node->wall_offset += fault->nth == 1 ? 3600000 : -3600000;
         break;
@@ -315,12 +318,14 @@ static void make_nodes(struct world *world)
         char name[24];
         snprintf(name, sizeof(name), "n%zu", i + 1);
         model_node_init(node, name, &world->hooks);
+        world->started_serving[i] = -3600000;
+        if (world->plan->fresh >> i & 1)
+            continue;
         model_add_release(node, release_older, 1);
         model_add_release(node, release_before, 2);
         snprintf(node->current, sizeof(node->current), "%s", release_before);
         memcpy(node->serving, node->current, sizeof(node->serving));
         memcpy(world->committed[i], node->current, sizeof(node->current));
-        world->started_serving[i] = -3600000;
     }
 }
 
@@ -343,8 +348,7 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
     outside_begin();
     make_nodes(world);
     network_begin(world->nodes, plan->node_count);
-    if (plan->balanced)
-        clock_watch_children(balancer_command, world);
+    balancers_begin(world);
     network_watch(&(struct network_watch){laws_asked, laws_answered, loses_reply, loses_request, world});
     if (!runs_prepare(world, &err)) {
         law_broken(world, "simulator", "%s", err.message);

@@ -12,12 +12,15 @@
 #define NODES_MAX 12
 #define RUNS_MAX 8
 #define STROKES_MAX 16
+#define BALANCERS_MAX 2
+#define HOOKS_MAX 2
 
 enum run_verb { VERB_ROLLOUT, VERB_SUPERSEDE, VERB_RESUME, VERB_ABORT, VERB_ROLLBACK, RUN_VERBS };
 
 struct run_plan {
     enum run_verb verb;
     int release; /* of a rollout: which of the new ones */
+    uint32_t limit; /* a bit a node, as --limit; 0: the whole fleet */
     bool after;  /* starts so long after the end of the run before; else after the beginning of the world */
     int64_t at_ms;
 };
@@ -38,6 +41,7 @@ enum sim_fault_kind {
     FAULT_ILL,          /* does not answer its health check */
     FAULT_BAD_RELEASE,  /* the new releases never get healthy here */
     FAULT_WALL_JUMP,    /* the node's; for_ms either way */
+    FAULT_RELOAD,       /* node: which balancer; it forgets what it was set to */
     FAULT_RUNNER_DIES,  /* node: which run; at: after its start */
     FAULT_RUNNER_SLEEPS,
     FAULT_RUNNER_JUMPS, /* its wall clock */
@@ -57,7 +61,15 @@ struct world_plan {
     uint64_t seed;
     size_t node_count, run_count, fault_count;
     uint32_t batch, max_unavailable, max_failures, attempts, forks;
-    bool skip, confirms, balanced;
+    bool skip, confirms, canary;
+    size_t balancers;    /* in front of all nodes */
+    uint32_t fresh;      /* a bit for each node that has no release yet */
+    size_t hook_count;
+    struct hook_plan {
+        const char *when; /* static */
+        enum hook_place place;
+        bool ignored;     /* its failure */
+    } hooks[HOOKS_MAX];
     enum on_failure action;
     int64_t bake_s, boot_ms; /* boot: until a started release answers */
     int expand, contract, irreversible; /* 1: the playbook has such a migration */
@@ -76,7 +88,8 @@ const char *sim_fault_name(enum sim_fault_kind kind);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
-    bool drains, drained; /* the run says that it takes the node out of the balancer's traffic; has taken it out */
+    bool drains, drained; /* the run says that it takes the node out of the balancers' traffic; has taken it out of one's */
+    bool hooked;          /* its hook before_activate has succeeded */
     bool touched, goes_back, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
     uint32_t good_row, bad_row;
     int64_t up_since, failed_at;
@@ -99,7 +112,8 @@ struct run {
     int64_t began_at, ended_at, failed_at, lease_lost_at, undo_at;
     int exit_code, results;
     char result[24];
-    size_t touched_count, *wave_of;
+    size_t touched_count, wave_of[NODES_MAX], firsts; /* firsts: hooks of the first node that were begun */
+    size_t member_count, members[NODES_MAX];          /* the nodes of its fleet */
     struct seen seen[NODES_MAX];
 };
 
@@ -123,7 +137,9 @@ struct world {
     struct traffic {
         bool out;
         int64_t empty_at; /* until when it has sessions */
-    } traffic[NODES_MAX];
+        uint32_t weight;
+    } traffic[BALANCERS_MAX][NODES_MAX];
+    int64_t reloaded_at; /* a balancer; the last time */
     uint64_t settled_generation[NODES_MAX];
     char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */
     uint32_t migrated[3];
@@ -144,14 +160,22 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
 const struct sim_fault *world_strikes(struct world *world, size_t node, const char *verb, enum sim_fault_kind from,
                                       enum sim_fault_kind to);
 
-/* balancer.c: one in front of all nodes, driven by commands on the runner. The clock's child_work_fn; its context is the world. */
-child_work_fn balancer_command;
+/* balancer.c: commands on the runner: those that drive the balancers in front of all nodes, and hooks. */
+void balancers_begin(struct world *world);
+/* What it was set to is gone: every node has traffic. */
+void balancer_reloads(struct world *world, size_t balancer);
 
 /* runs.c: the verb as cmd/ does it, on the real engine. Body of a runner. */
 struct parsed;
 void run_body(void *context);
 bool runs_prepare(struct world *world, struct err *err);
 void runs_release(void);
+
+/* laws_end.c */
+/* Exit 0: every node that the run reports as updated or unchanged runs a process of the right release that answers. */
+void law_serves(struct run *run);
+/* The run has ended within what its config and the faults of the world explain. */
+void law_liveness(struct run *run);
 
 /* laws.c */
 void law_broken(struct world *world, const char *law, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -163,7 +187,9 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
 /* Told before it is done. */
 void laws_drain_begins(struct run *run, size_t node);
 /* The balancer lets traffic to the node, or no more. */
-void laws_traffic(struct run *run, size_t node, bool in);
+void laws_traffic(struct run *run, size_t balancer, size_t node, bool in);
+/* A hook on the runner; node SIZE_MAX: of the run. */
+void laws_hook(struct run *run, size_t node, bool succeeds);
 void laws_run_ended(struct run *run);
 void laws_world_ended(struct world *world);
 
