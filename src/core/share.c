@@ -22,7 +22,7 @@ struct share_weights share_weights(const struct share_sides *sides)
     struct share_weights out = {.updated = SHARE_ALL, .old = SHARE_ALL};
     uint64_t share = carried(sides), updated, old;
 
-    if (sides->updated == 0 || sides->old == 0 || sides->share == 0 || share >= SHARE_ALL)
+    if (sides->updated == 0 || sides->old == 0 || sides->share == 0 || sides->share >= SHARE_ALL || share >= SHARE_ALL)
         return out;
     updated = share * sides->old;
     old = (SHARE_ALL - share) * sides->updated;

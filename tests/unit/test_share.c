@@ -67,6 +67,17 @@ static void too_few_get_what_they_carry(void **state)
 }
 
 /* Half a grain of the side that keeps less is the most that it is off. */
+static void at_the_full_share_too_few_leave_ordinary_weights(void **state)
+{
+    struct share_sides sides = {
+        .updated = 100, .old = 200, .promised = 200, .share = SHARE_ALL, .grain = 1};
+    struct share_weights out = share_weights(&sides); /* the others have had the release before */
+
+    (void)state;
+    assert_int_equal(out.updated, 1000);
+    assert_int_equal(out.old, 1000);
+}
+
 static void what_weights_come_to_is_what_was_asked(void **state)
 {
     struct random random;
@@ -143,6 +154,7 @@ int main(void)
         cmocka_unit_test(nobody_has_a_weight_of_0),
         cmocka_unit_test(ordinary_weights_are_for_none_for_all_and_for_one_side),
         cmocka_unit_test(too_few_get_what_they_carry),
+        cmocka_unit_test(at_the_full_share_too_few_leave_ordinary_weights),
         cmocka_unit_test(what_weights_come_to_is_what_was_asked),
         cmocka_unit_test(who_comes_in_keeps_what_leaves_the_share),
         cmocka_unit_test(no_weight_that_comes_in_is_too_much),
