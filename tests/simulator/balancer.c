@@ -7,7 +7,6 @@
 #define COMMAND_MS 300   /* at most, when nothing is wrong */
 #define SESSIONS_MS 9000 /* at most, after a drain */
 #define SILENT_MS 60000
-#define WEIGHT_WHOLE 1000
 
 /* A command that changes something, on its way: it is carried out though nobody waits any more. */
 struct order {

@@ -559,6 +559,7 @@ void laws_run_ended(struct run *run)
     for (size_t i = 0; i < world->plan->node_count && run->results == 1; i++)
         check_outcome(run, i);
     law_serves(run);
+    law_weights(run);
     law_liveness(run);
     if (run->exit_code == 1)
         for (size_t i = 0; i < world->plan->node_count; i++)

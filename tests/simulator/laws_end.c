@@ -47,6 +47,26 @@ void law_serves(struct run *run)
         check_serves(run, i);
 }
 
+static void check_weights(struct run *run, size_t balancer)
+{
+    struct world *world = run->world;
+    for (size_t i = 0; i < run->member_count; i++) {
+        const struct model_node *node = &world->nodes[run->members[i]];
+        const struct traffic *traffic = &world->traffic[balancer][run->members[i]];
+        const char *outcome = run->seen[run->members[i]].outcome;
+        bool gone = is(outcome, "unreachable") || is(outcome, "skipped");
+        if (*node->current && !gone && is_last_holder(run, node) && (traffic->out || traffic->weight != WEIGHT_WHOLE))
+            law_broken(world, "weights", "run %zu ends with %d, and %s, %s, has weight %u at balancer %zu%s", run->index + 1,
+                       run->exit_code, node->name, outcome, traffic->weight, balancer + 1, traffic->out ? " and is out" : "");
+    }
+}
+
+void law_weights(struct run *run)
+{
+    for (size_t i = 0; i < run->world->plan->balancers && (run->exit_code == 0 || run->exit_code == 1); i++)
+        check_weights(run, i);
+}
+
 void law_liveness(struct run *run)
 {
     (void)run;

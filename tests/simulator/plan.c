@@ -159,6 +159,9 @@ static void choose_extras(struct world_plan *plan, struct random *random)
         choose_more_balancers(plan, random);
     if (chance(random, 10))
         choose_limits(plan, random);
+    plan->canary = chance(random, 8);
+    if (plan->canary && !plan->balancers && chance(random, 70))
+        choose_more_balancers(plan, random);
 }
 
 void plan_choose(struct world_plan *plan, uint64_t seed)

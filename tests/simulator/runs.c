@@ -26,15 +26,18 @@ static struct parsed inventory, playbook;
 static void write_playbook(const struct world_plan *plan, struct strbuf *out)
 {
     static const char *const actions[] = {"rollback", "pause", "stop"}, *const places[] = {"node", "first", "runner"};
+    char waves[80] = "type = canary\nsteps = 34%:1s, 67%:2s, 100%\n";
+    if (!plan->canary)
+        snprintf(waves, sizeof(waves), "batch = %u\n", plan->batch);
     strbuf_addf(out,
                 "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
-                "[strategy]\nbatch = %u\nmax_unavailable = %u\nbake = %llds\n%s"
+                "[strategy]\n%smax_unavailable = %u\nbake = %llds\n%s"
                 "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"
                 "min_healthy_time = 2s\nhealthy_deadline = 20s\nprogress_deadline = 2m\n"
                 "[failure]\nmax_failures = %u\nunreachable = %s\naction = %s\n"
                 "[retry]\nattempts = %u\nstep_timeout = 40s\n",
-                plan->batch, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
+                waves, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
                 plan->max_failures, plan->skip ? "skip" : "fail", actions[plan->action], plan->attempts);
     for (size_t i = 1; i <= plan->balancers; i++)
         strbuf_addf(out,
@@ -331,11 +334,31 @@ static size_t choose_members(struct run *run)
     return run->member_count;
 }
 
+/* As cmd/inputs.c's canary_waves. */
+static int canary_waves(struct invocation *this, size_t count, struct err *err)
+{
+    const struct strategy *strategy = &playbook.playbook.strategy;
+    size_t steps = strategy->steps.count;
+    struct wave_rule *rules = arena_alloc(&this->arena, steps * sizeof(*rules));
+    uint32_t *weights = arena_alloc(&this->arena, (count + 1) * sizeof(*weights));
+    for (size_t i = 0; i < count; i++)
+        weights[i] = inventory.inventory.nodes[this->run->members[i]].weight;
+    for (size_t i = 0; i < steps; i++) {
+        const struct canary_step *step = &strategy->steps.items[i];
+        rules[i] = (struct wave_rule){.share = step->percent * (SHARE_ALL / 100),
+                                      .bake_ms = step->bake_ms == BAKE_OF_STRATEGY ? strategy->bake_ms : step->bake_ms};
+    }
+    return waves_by_share(&this->waves, count, playbook.playbook.balancer_count ? weights : NULL, rules, steps, false, &this->arena,
+                          err);
+}
+
 /* As cmd/inputs.c's inputs_waves. */
 static int make_waves(struct invocation *this, size_t count, struct err *err)
 {
     const struct strategy *strategy = &playbook.playbook.strategy;
-    int rc = waves_compile(&this->waves, count, NULL, strategy->batch, strategy->batch_count, &this->arena, err);
+    int rc = strategy->kind == STRATEGY_CANARY
+                 ? canary_waves(this, count, err)
+                 : waves_compile(&this->waves, count, NULL, strategy->batch, strategy->batch_count, &this->arena, err);
     for (size_t wave = 0; rc == 0 && wave < this->waves.count; wave++)
         for (size_t i = 0; i < this->waves.items[wave].count; i++)
             this->run->wave_of[this->run->members[this->waves.items[wave].nodes[i]]] = wave;

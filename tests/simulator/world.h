@@ -13,6 +13,7 @@
 #define RUNS_MAX 8
 #define STROKES_MAX 16
 #define BALANCERS_MAX 2
+#define WEIGHT_WHOLE 1000 /* that a balancer gives each node by itself */
 #define HOOKS_MAX 2
 
 enum run_verb { VERB_ROLLOUT, VERB_SUPERSEDE, VERB_RESUME, VERB_ABORT, VERB_ROLLBACK, RUN_VERBS };
@@ -172,6 +173,8 @@ bool runs_prepare(struct world *world, struct err *err);
 void runs_release(void);
 
 /* laws_end.c */
+/* All of the fleet's nodes have their ordinary weights once a run has ended well. */
+void law_weights(struct run *run);
 /* Exit 0: every node that the run reports as updated or unchanged runs a process of the right release that answers. */
 void law_serves(struct run *run);
 /* The run has ended within what its config and the faults of the world explain. */
