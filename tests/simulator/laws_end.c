@@ -67,7 +67,35 @@ void law_weights(struct run *run)
         check_weights(run, i);
 }
 
+/* --- liveness: a run ends within what its config allows, and what the faults that struck meanwhile explain --- */
+
+#define SETUP_MS 20000   /* connects, facts, locks, stages, commits and the ends of all nodes, when nothing is wrong */
+#define NODE_MS 12000    /* a change or an undo with its gate, of a node that gets healthy */
+#define HEALTHY_MS 20000 /* the playbook's healthy_deadline, for one that does not */
+#define BALANCER_MS 12000 /* sessions that end, and its commands */
+#define RECOVER_MS 30000 /* a step that times out, or a node that is looked for in vain */
+
+/* One node after another: each is changed and undone. */
+static int64_t quiet_ms(const struct run *run)
+{
+    const struct world_plan *plan = run->world->plan;
+    int64_t node_ms = 2 * (NODE_MS + (int64_t)plan->balancers * BALANCER_MS) + plan->bake_s * 1000;
+    return SETUP_MS + (int64_t)run->member_count * node_ms + (int64_t)(plan->max_failures + 1) * HEALTHY_MS;
+}
+
+static int64_t fault_ms(const struct world_plan *plan, const struct sim_fault *fault)
+{
+    int64_t lasts = fault->kind == FAULT_WALL_JUMP || fault->kind == FAULT_RUNNER_JUMPS ? 0 : fault->for_ms;
+    return lasts + (int64_t)plan->attempts * RECOVER_MS;
+}
+
 void law_liveness(struct run *run)
 {
-    (void)run;
+    const struct world_plan *plan = run->world->plan;
+    int64_t bound_ms = quiet_ms(run), took_ms = run->ended_at - run->began_at;
+    for (size_t i = 0; i < plan->fault_count; i++)
+        bound_ms += fault_ms(plan, &plan->faults[i]);
+    if (took_ms > bound_ms)
+        law_broken(run->world, "liveness", "run %zu has taken %.1f s, %.1f s at most explained", run->index + 1,
+                   (double)took_ms / 1000, (double)bound_ms / 1000);
 }
