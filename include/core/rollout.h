@@ -49,7 +49,7 @@
  *   could not be reached at setup is not counted.
  * - Who is out is counted by weight. A node that is heavier than `max_unavailable` goes out when nobody else is.
  * - Within a wave, nodes that are out already go first. When only nodes that were out before, in
- *   later waves, keep the present wave from starting, they join it.
+ *   later waves, keep the present wave from starting, they join it; a step of a canary only those without a release.
  * - A node let in whose first drain or activate would be one too many, because others fell
  *   meanwhile, is put back where it stands until there is room.
  * - When no node under way can bring capacity back and nodes of the wave wait for it, the rollout

@@ -136,7 +136,8 @@ static bool wave_waits(const struct rollout *rollout)
     return false;
 }
 
-/* Nodes that were out before we came, and keep this wave from starting, come into it. */
+/* Nodes that were out before we came, and keep this wave from starting, come into it; into a step of a canary only those that serve
+ * nothing, whose part of the traffic is none. */
 static bool join_later_ones(struct rollout *rollout)
 {
     bool joined = false;
@@ -145,7 +146,7 @@ static bool join_later_ones(struct rollout *rollout)
         struct walker *walker = &rollout->walkers[i];
 
         if (!walker->work || !walker->out || walker->wave == rollout->wave ||
-            rollout->config.rules)
+            (rollout->config.rules && (walker->has_release || walker->begun)))
             continue;
         walker->wave = rollout->wave;
         joined = true;
