@@ -436,6 +436,15 @@ static void law_fence(struct world *world, struct model_node *node, const struct
                    (unsigned long long)world->settled_generation[index_of(world, node)]);
 }
 
+/* A session that another of the same run has settled after changes nothing any more. */
+static void law_stale(struct world *world, struct model_node *node, const struct model_step *step)
+{
+    if (!step->reverts && step->session && node->settled_connection && step->connection != node->settled_connection &&
+        step->generation == world->settled_generation[index_of(world, node)])
+        law_broken(world, "stale", "%s: %s of an earlier connection acts after another one has settled", node->name,
+                   step->request->verb);
+}
+
 static void law_6_alone(struct world *world, struct model_node *node, const struct model_step *step)
 {
     for (const struct model_step *other = node->steps; other; other = other->next)
@@ -482,9 +491,11 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
     case MODEL_LEADS:
         law_6_alone(world, node, step);
         law_8_noted(world, node, step);
+        law_stale(world, node, step);
         break;
     case MODEL_SWITCHED:
         law_fence(world, node, step);
+        law_stale(world, node, step);
         switched(world, node, step);
         break;
     case MODEL_COMMITTED:
@@ -496,6 +507,7 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         break;
     case MODEL_SERVES:
         law_fence(world, node, step);
+        law_stale(world, node, step);
         break;
     case MODEL_MIGRATED:
         tell("        %s: migration %s is done", node->name, model_request_get(step->request, "name"));

@@ -19,7 +19,7 @@ static bool has_excuse(const struct world *world, size_t node)
 {
     for (size_t i = 0; i < world->plan->fault_count; i++) {
         const struct sim_fault *fault = &world->plan->faults[i];
-        if (fault->node == node && (fault->kind == FAULT_ILL || fault->kind == FAULT_NODE_DIES))
+        if (fault->node == node && (fault->kind == FAULT_ILL || fault->kind == FAULT_NODE_DIES || fault->kind == FAULT_POWER_LOSS))
             return true;
     }
     return false;
@@ -54,8 +54,8 @@ static void check_weights(struct run *run, size_t balancer)
         const struct model_node *node = &world->nodes[run->members[i]];
         const struct traffic *traffic = &world->traffic[balancer][run->members[i]];
         const char *outcome = run->seen[run->members[i]].outcome;
-        bool gone = is(outcome, "unreachable") || is(outcome, "skipped");
-        if (*node->current && !gone && is_last_holder(run, node) && (traffic->out || traffic->weight != WEIGHT_WHOLE))
+        bool ours = is(outcome, "updated") || is(outcome, "restored") || is(outcome, "unchanged");
+        if (*node->current && ours && is_last_holder(run, node) && (traffic->out || traffic->weight != WEIGHT_WHOLE))
             law_broken(world, "weights", "run %zu ends with %d, and %s, %s, has weight %u at balancer %zu%s", run->index + 1,
                        run->exit_code, node->name, outcome, traffic->weight, balancer + 1, traffic->out ? " and is out" : "");
     }

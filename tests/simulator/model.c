@@ -275,6 +275,16 @@ void model_crash(struct model_node *node)
     }
 }
 
+/* Synced are the journal, manifests, releases, links, commits and migrations. A beat counts for nothing after a boot. */
+void model_lose_unsynced(struct model_node *node, bool gone)
+{
+    struct model_record *record = &node->record;
+    if (gone)
+        record->any = record->ended = false;
+    record->ended = false;
+    strbuf_reset(&record->values);
+}
+
 void model_boot(struct model_node *node)
 {
     node->up = true;

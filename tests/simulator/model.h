@@ -123,6 +123,7 @@ struct model_node {
     bool up, refuses; /* refuses: says so at once when it is down */
     int64_t frozen_until, cut_until;
     uint32_t boot, pids, timers;
+    uint64_t settled_connection; /* the session that settled last */
     int64_t booted_at, wall_offset;
     /* on the disk */
     struct model_lock lock;
@@ -159,7 +160,7 @@ struct model_step {
     bool fails;   /* its work fails */
     bool reverts; /* the confirm timer's own */
     int64_t takes_ms;
-    uint64_t generation;
+    uint64_t generation, connection;
     char rollout[MODEL_NAME], release[MODEL_NAME], step_name[MODEL_NAME];
     char late[12], status[12], sentence[160];
     int code;
@@ -175,6 +176,8 @@ struct model_release *model_add_release(struct model_node *node, const char *id,
 struct model_release *model_find_release(struct model_node *node, const char *id);
 /* The host goes down, with all that runs; it comes back by model_boot, and serves what is current. */
 void model_crash(struct model_node *node);
+/* Before a crash in which the machine's power goes: what node.sh had not synced is torn, or, with `gone`, is not there. */
+void model_lose_unsynced(struct model_node *node, bool gone);
 void model_boot(struct model_node *node);
 int64_t model_uptime_s(const struct model_node *node);
 /* Whether a recorded step's leader lives. */

@@ -433,6 +433,7 @@ void step_launch(struct model_session *session, const struct model_request *requ
     step->recorded = recorded;
     step->plain = plain;
     step->generation = node->lock.generation;
+    step->connection = session->connection;
     memcpy(step->rollout, node->lock.rollout, sizeof(step->rollout));
     snprintf(step->release, sizeof(step->release), "%s", text_of(step, "release"));
     bool migrates = strcmp(request->verb, "migrate") == 0;
@@ -493,6 +494,7 @@ static void settle_said(struct settling *settling)
     session_text(session, &settling->request, "last_state", record->ended ? record->end : "none");
     if (node->timer.any && node->timer.generation == node->lock.generation && *node->reverted)
         session_text(session, &settling->request, "reverted", node->reverted);
+    node->settled_connection = session->connection;
     node_happened(node, MODEL_SETTLED, NULL);
     session_reply(session, &settling->request, "ok", "settled");
     free(settling);

@@ -27,6 +27,7 @@ const char *sim_fault_name(enum sim_fault_kind kind)
         [FAULT_FAILS] = "step fails",        [FAULT_SLOW] = "slow step",
         [FAULT_DEAF] = "deaf step",          [FAULT_BALANCER_FAILS] = "balancer fails",
         [FAULT_BALANCER_SILENT] = "balancer silent", [FAULT_NODE_DIES] = "host down",
+        [FAULT_POWER_LOSS] = "power loss",
         [FAULT_FROZEN] = "host frozen",      [FAULT_CUT] = "cut",
         [FAULT_SPLIT] = "split",             [FAULT_RESET] = "reset",
         [FAULT_ILL] = "ill",                 [FAULT_BAD_RELEASE] = "bad release",
@@ -77,7 +78,7 @@ static void choose_fault(struct sim_fault *fault, const struct world_plan *plan,
         fault->node = (size_t)random_below(random, plan->run_count);
     if (on_run && chance(random, 60))
         fault->at_ms = (int64_t)between(random, 0, 20000);
-    if (fault->kind == FAULT_SLOW || fault->kind == FAULT_DEAF || fault->kind == FAULT_FAILS)
+    if (fault->kind >= FAULT_FAILS && fault->kind <= FAULT_DEAF)
         fault->verb = steps[random_below(random, sizeof(steps) / sizeof(steps[0]))];
     else
         fault->verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))];
@@ -148,6 +149,20 @@ static void choose_limits(struct world_plan *plan, struct random *random)
             plan->runs[i].limit = chance(random, 70) ? choose_limit(plan, random) : 0;
 }
 
+static void choose_more_faults(struct world_plan *plan, struct random *random)
+{
+    static const enum sim_fault_kind kinds[] = {FAULT_POWER_LOSS};
+    static const char *const verbs[] = {"stage", "unpack", "activate", "activate", "commit", "finish"};
+    plan->faults[plan->fault_count++] = (struct sim_fault){
+        .kind = kinds[random_below(random, sizeof(kinds) / sizeof(kinds[0]))],
+        .node = (size_t)random_below(random, plan->node_count),
+        .at_ms = (int64_t)between(random, 0, 60000),
+        .for_ms = (int64_t)between(random, 200, 20000),
+        .verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))],
+        .nth = (uint32_t)between(random, 1, 2),
+    };
+}
+
 static void choose_extras(struct world_plan *plan, struct random *random)
 {
     if (chance(random, 10))
@@ -162,6 +177,8 @@ static void choose_extras(struct world_plan *plan, struct random *random)
     plan->canary = chance(random, 8);
     if (plan->canary && !plan->balancers && chance(random, 70))
         choose_more_balancers(plan, random);
+    if (chance(random, 10))
+        choose_more_faults(plan, random);
 }
 
 void plan_choose(struct world_plan *plan, uint64_t seed)
@@ -274,6 +291,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_BALANCER_FAILS] = "the balancer refuses to do its",
         [FAULT_BALANCER_SILENT] = "the balancer does not answer its",
         [FAULT_NODE_DIES] = "the host goes down",
+        [FAULT_POWER_LOSS] = "the host loses power",
         [FAULT_FROZEN] = "the host is frozen",
         [FAULT_CUT] = "the network is cut",
         [FAULT_SPLIT] = "the network is split off, with all nodes after it",

@@ -122,14 +122,17 @@ static struct runner *live_runner(struct world *world, size_t run)
 static void strike_node(struct world *world, const struct sim_fault *fault, struct model_node *node)
 {
     int64_t until = clock_now() + fault->for_ms;
-    if (fault->kind == FAULT_NODE_DIES && !node->up)
+    if ((fault->kind == FAULT_NODE_DIES || fault->kind == FAULT_POWER_LOSS) && !node->up)
         return;
     /* those of the health checks count when one is asked */
     if (fault->kind != FAULT_ILL && fault->kind != FAULT_BAD_RELEASE)
         world->in_effect[fault->kind]++;
     switch (fault->kind) {
     case FAULT_NODE_DIES:
-        tell("%s: the host goes down", node->name);
+    case FAULT_POWER_LOSS:
+        tell("%s: the host %s", node->name, fault->kind == FAULT_NODE_DIES ? "goes down" : "loses power");
+        if (fault->kind == FAULT_POWER_LOSS)
+            model_lose_unsynced(node, luck_below(2));
         node->refuses = fault->nth == 1;
         network_reset(node, NULL);
         model_crash(node);

@@ -35,6 +35,7 @@ enum sim_fault_kind {
     FAULT_BALANCER_FAILS,  /* verb, nth: of the balancer's commands for the node */
     FAULT_BALANCER_SILENT, /* the same: no answer, done or not */
     FAULT_NODE_DIES,    /* at, for */
+    FAULT_POWER_LOSS,   /* the same; files that were not synced are torn or gone */
     FAULT_FROZEN,
     FAULT_CUT,
     FAULT_SPLIT,        /* as a cut, of node and all after it */
