@@ -140,10 +140,25 @@ static uint32_t choose_limit(const struct world_plan *plan, struct random *rando
     return plan->node_count < 2 ? 0 : 1 + (uint32_t)random_below(random, all - 1);
 }
 
+/* Rollouts of one release at once, each to its own part of the fleet. */
+static void choose_parts(struct world_plan *plan, struct random *random)
+{
+    for (size_t i = 0; i < plan->run_count; i++) {
+        plan->runs[i] = (struct run_plan){.verb = VERB_ROLLOUT, .at_ms = (int64_t)between(random, 0, 4000)};
+        for (size_t node = 0; node < plan->node_count; node++)
+            if (node % plan->run_count == i)
+                plan->runs[i].limit |= 1u << node;
+    }
+}
+
 static void choose_limits(struct world_plan *plan, struct random *random)
 {
     if (plan->expand || plan->contract || plan->irreversible)
         return;
+    if (plan->run_count > 1 && plan->node_count >= plan->run_count && chance(random, 60)) {
+        choose_parts(plan, random);
+        return;
+    }
     for (size_t i = 0; i < plan->run_count; i++)
         if (plan->runs[i].verb <= VERB_SUPERSEDE || plan->runs[i].verb == VERB_ROLLBACK)
             plan->runs[i].limit = chance(random, 70) ? choose_limit(plan, random) : 0;
