@@ -149,6 +149,8 @@ static void law_7_gates(struct run *run, size_t node)
 static void law_7_commit(struct run *run, size_t node)
 {
     const struct seen *seen = &run->seen[node];
+    if (run->world->plan->blue_green)
+        return; /* a side passes its gate before the switch, and may have been lost since */
     if (seen->touched && (!seen->ever_in || clock_now() - seen->up_since < MIN_HEALTHY_MS))
         law_broken(run->world, "law 7", "%s is committed and has not passed its gate", run->world->nodes[node].name);
 }
@@ -156,6 +158,10 @@ static void law_7_commit(struct run *run, size_t node)
 /* And none gets traffic before its own gate. One that the run has only taken out may be put back as it was. */
 void laws_traffic(struct run *run, size_t balancer, size_t node, bool in)
 {
+    if (run->world->plan->blue_green) {
+        laws_slot_traffic(run, balancer, node, in);
+        return;
+    }
     struct world *world = run->world;
     struct seen *seen = &run->seen[node];
     struct traffic *traffic = &world->traffic[balancer][node];
@@ -257,7 +263,9 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
     law_5_one_undo(run, node, forward, token ? token : "");
     if (!seen->touched && !*run->world->nodes[node].current)
         seen->ill_before = true; /* serves nothing that could go out of service */
-    if (forward) {
+    if (forward && run->world->plan->blue_green) {
+        law_3_budget(run, node);
+    } else if (forward) {
         law_3_budget(run, node);
         law_2_capacity(run, node);
         law_7_gates(run, node);
@@ -520,6 +528,9 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
     case MODEL_REVERTED:
         tell("        %s: its confirm timer put %s back", node->name, node->timer.previous);
         break;
+    case MODEL_SLOT_STOPS:
+        laws_slot_stops(world, node);
+        break;
     case MODEL_LEFT:
         break;
     }
@@ -548,7 +559,7 @@ static void check_outcome(struct run *run, size_t node)
         law_broken(world, "law 10", "%s did not answer the last request and is called %s", truth->name, said);
     if (gone && !world->plan->fault_count)
         law_broken(world, "law 10", "%s is called %s and nothing was wrong with it", truth->name, said);
-    if (!still_ours(world, run, node) || !truth->up)
+    if (!still_ours(world, run, node) || !truth->up || world->plan->blue_green)
         return;
     if (is(said, "updated") && !is(truth->current, seen->target) && !run->undoes)
         law_broken(world, "law 4", "%s is called updated and has %s", truth->name, truth->current);
@@ -570,8 +581,12 @@ void laws_run_ended(struct run *run)
         law_broken(world, "law 1", "run %zu has %d results", run->index + 1, run->results);
     for (size_t i = 0; i < world->plan->node_count && run->results == 1; i++)
         check_outcome(run, i);
-    law_serves(run);
-    law_weights(run);
+    if (world->plan->blue_green) {
+        laws_slots_end(run);
+    } else {
+        law_serves(run);
+        law_weights(run);
+    }
     law_liveness(run);
     if (run->exit_code == 1)
         for (size_t i = 0; i < world->plan->node_count; i++)
@@ -595,7 +610,7 @@ void laws_world_ended(struct world *world)
     if (first->exit_code == 0 && (second->exit_code != 0 || second->open_found))
         law_broken(world, "resume", "%s a second time ends with %d", run_verb_name(second->verb), second->exit_code);
     for (size_t i = 0; i < world->plan->node_count; i++)
-        for (size_t k = 0; k < world->plan->balancers; k++)
+        for (size_t k = 0; k < world->plan->balancers && !world->plan->blue_green; k++)
             if (first->exit_code == 0 && first->open_found && world->traffic[k][i].out && *world->nodes[i].current)
                 law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
                            world->nodes[i].name);

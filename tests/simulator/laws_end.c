@@ -37,7 +37,7 @@ static void check_serves(struct run *run, size_t index)
     if (!is(node->serving, wanted))
         law_broken(world, "serves", "run %zu ends with 0, and %s, %s, runs %s and not %s", run->index + 1, node->name, seen->outcome,
                    *node->serving ? node->serving : "nothing", *wanted ? wanted : "nothing");
-    else if (*wanted && !world->hooks.healthy(world->hooks.context, &world->nodes[index]))
+    else if (*wanted && !world->hooks.healthy(world->hooks.context, &world->nodes[index], NULL))
         law_broken(world, "serves", "run %zu ends with 0, and %s, %s, does not answer", run->index + 1, node->name, seen->outcome);
 }
 

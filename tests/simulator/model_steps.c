@@ -261,6 +261,11 @@ static void lead_activate(struct model_step *step)
 {
     struct model_node *node = step->node;
     struct model_release *release = model_find_release(node, step->release);
+    struct model_slot *slot = slot_of(node, step->request);
+    if (slot) {
+        lead_activate_slot(step, slot);
+        return;
+    }
     bool restarts = strcmp(step->request->verb, "restart") == 0;
     if (step->part == 1) {
         if (restarts && strcmp(node->current, step->release) != 0) {
@@ -303,8 +308,9 @@ static void lead_command(struct model_step *step)
     struct model_node *node = step->node;
     const char *verb = step->request->verb;
     if (strcmp(verb, "probe") == 0) {
+        const struct model_slot *slot = slot_of(node, step->request);
         bool healthy = !node->hooks || !node->hooks->healthy ? *node->serving != '\0'
-                                                             : node->hooks->healthy(node->hooks->context, node);
+                                                             : node->hooks->healthy(node->hooks->context, node, slot);
         step->code = healthy ? 0 : 1;
     } else {
         step->code = step->fails ? 1 : 0;
@@ -322,7 +328,7 @@ static bool starts_the_service(const struct model_step *step)
 
 static int parts_of(const struct model_step *step)
 {
-    return starts_the_service(step) ? 3 : 1;
+    return starts_the_service(step) ? 3 : strcmp(step->request->verb, "stop") == 0 ? 2 : 1;
 }
 
 static void work(void *context)
@@ -342,6 +348,10 @@ static void work(void *context)
         lead_stage(step);
     else if (strcmp(verb, "unpack") == 0)
         lead_unpack(step);
+    else if (strcmp(verb, "stop") == 0)
+        lead_stop_slot(step, slot_of(step->node, step->request));
+    else if (strcmp(verb, "keep_old") == 0)
+        lead_keep_old(step, slot_of(step->node, step->request));
     else if (strcmp(verb, "commit") == 0)
         step_commit(step);
     else if (strcmp(verb, "verify") == 0)
@@ -587,6 +597,7 @@ bool timer_is_reverting(const struct model_node *node)
 void timer_disarm(struct model_node *node)
 {
     node->reverted[0] = '\0';
+    slot_forget_keep(node);
     if (node->timer.any && node->timer.end == TIMER_RUNS)
         node->timer.end = TIMER_SUPERSEDED;
 }

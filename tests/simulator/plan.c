@@ -178,6 +178,20 @@ static void choose_more_faults(struct world_plan *plan, struct random *random)
     };
 }
 
+/* The idle side changes at once, and every instance of it must pass. */
+static void make_blue_green(struct world_plan *plan, struct random *random)
+{
+    plan->blue_green = true;
+    plan->canary = plan->confirms = plan->skip = plan->has_down = false;
+    plan->expand = plan->contract = plan->irreversible = 0;
+    plan->max_failures = 0;
+    plan->hook_count = 0;
+    if (!plan->balancers)
+        plan->balancers = (size_t)between(random, 1, BALANCERS_MAX);
+    for (size_t i = 0; i < plan->run_count; i++)
+        plan->runs[i].limit = 0;
+}
+
 static void choose_extras(struct world_plan *plan, struct random *random)
 {
     if (chance(random, 10))
@@ -194,6 +208,8 @@ static void choose_extras(struct world_plan *plan, struct random *random)
         choose_more_balancers(plan, random);
     if (chance(random, 10))
         choose_more_faults(plan, random);
+    if (chance(random, 6))
+        make_blue_green(plan, random);
     /* What a run that has ended left of a first release is its own previous one (src/app/facts.c). */
     if (plan->action != ON_FAILURE_ROLLBACK)
         plan->fresh = 0;
@@ -274,7 +290,7 @@ static bool simplify(struct world_plan *plan, size_t attempt)
         for (size_t i = 0; i < plan->run_count; i++)
             plan->runs[i].limit = 0;
         return true;
-    case 14: plan->canary = false; return true;
+    case 14: plan->canary = plan->blue_green = false; return true;
     default: return false;
     }
 }
@@ -366,7 +382,7 @@ void plan_tell(const struct world_plan *plan, struct strbuf *out)
                 plan->node_count, plan->batch, plan->max_unavailable, plan->max_failures, actions[plan->action],
                 plan->attempts, plan->skip ? ", unreachable skip" : "", plan->confirms ? ", confirm" : "",
                 plan->expand ? ", expand" : "", plan->irreversible ? ", irreversible" : "",
-                plan->contract ? ", contract" : "", plan->canary ? ", canary" : "");
+                plan->contract ? ", contract" : "", plan->canary ? ", canary" : plan->blue_green ? ", blue-green" : "");
     tell_extras(plan, out);
     for (size_t i = 0; i < plan->run_count; i++) {
         strbuf_addf(out, "  run %zu: %s%s", i + 1, run_verb_name(plan->runs[i].verb),

@@ -7,6 +7,7 @@
 #include "app/fleet.h"
 #include "app/migrations.h"
 #include "app/shares.h"
+#include "app/sides.h"
 #include "app/sink.h"
 #include "app/survey.h"
 #include "outside.h"
@@ -23,27 +24,38 @@ const char *release_new(int which)
 /* Read once a world, shared by its runners as files are. */
 static struct parsed inventory, playbook;
 
+static void write_waves(const struct world_plan *plan, char *out, size_t size)
+{
+    if (plan->blue_green)
+        snprintf(out, size, "type = blue-green\nkeep_old = 30s\n");
+    else if (plan->canary)
+        snprintf(out, size, "type = canary\nsteps = 34%%:1s, 67%%:2s, 100%%\nmax_unavailable = %u\n", plan->max_unavailable);
+    else
+        snprintf(out, size, "batch = %u\nmax_unavailable = %u\n", plan->batch, plan->max_unavailable);
+}
+
 static void write_playbook(const struct world_plan *plan, struct strbuf *out)
 {
     static const char *const actions[] = {"rollback", "pause", "stop"}, *const places[] = {"node", "first", "runner"};
-    char waves[80] = "type = canary\nsteps = 34%:1s, 67%:2s, 100%\n";
-    if (!plan->canary)
-        snprintf(waves, sizeof(waves), "batch = %u\n", plan->batch);
+    char waves[120];
+    write_waves(plan, waves, sizeof(waves));
     strbuf_addf(out,
                 "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
-                "[strategy]\n%smax_unavailable = %u\nbake = %llds\n%s"
+                "[strategy]\n%sbake = %llds\n%s"
                 "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"
                 "min_healthy_time = 2s\nhealthy_deadline = 20s\nprogress_deadline = 2m\n"
                 "[failure]\nmax_failures = %u\nunreachable = %s\naction = %s\n"
                 "[retry]\nattempts = %u\nstep_timeout = 40s\n",
-                waves, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
+                waves, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
                 plan->max_failures, plan->skip ? "skip" : "fail", actions[plan->action], plan->attempts);
+    if (plan->blue_green)
+        strbuf_adds(out, "[slot blue]\nport = 8081\n[slot green]\nport = 8082\n");
     for (size_t i = 1; i <= plan->balancers; i++)
         strbuf_addf(out,
-                    "[balancer front%zu]\ntype = command\non = runner\nserver = {node}\ndrain = drain %zu\nready = ready %zu\n"
+                    "[balancer front%zu]\ntype = command\non = runner\nserver = %s\ndrain = drain %zu\nready = ready %zu\n"
                     "state = state %zu\nweight = weight %zu\ntimeout = 4s\ndrain_timeout = 6s\n",
-                    i, i, i, i, i);
+                    i, plan->blue_green ? "{node}-{slot}" : "{node}", i, i, i, i);
     for (size_t i = 0; i < plan->hook_count; i++)
         strbuf_addf(out, "[step hook%zu]\nwhen = %s\non = %s\nrun = hook\ntimeout = 20s\n%s", i, plan->hooks[i].when,
                     places[plan->hooks[i].place], plan->hooks[i].ignored ? "ignore_failure = yes\n" : "");
@@ -134,7 +146,8 @@ struct invocation {
     char chain[SURVEY_CHAIN];
     struct waves waves;
     struct package *package;
-    bool stages_again, half_committed;
+    struct sides sides;
+    bool has_sides, stages_again, half_committed;
     size_t waves_passed;
     uint32_t share;
 };
@@ -164,6 +177,7 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
         .waves_passed = this->waves_passed,
         .share = this->share,
         .forks = run->world->plan->forks,
+        .sides = this->has_sides ? &this->sides : NULL,
         .data = this->has_data ? &this->data : NULL,
     };
     sinks_add(&sinks, sink_journal_create(run->journal, &err));
@@ -211,11 +225,33 @@ static void pack(struct invocation *this, const char *release)
         this->targets[i] = package_release(this->package);
 }
 
+/* As cmd/run.c's run_sides. `begins`: something new, which nothing may be half done for. */
+static int read_sides(struct invocation *this, const char *chain, bool begins)
+{
+    struct err err;
+    if (playbook.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
+        return 0;
+    int code = survey(this);
+    if (code || survey_unanswered(&this->survey))
+        return code ? code : 69;
+    int rc = sides_read(&this->sides, this->fleet, &this->survey, chain, &err);
+    if (rc < 0)
+        tell("run %zu: %s", this->run->index + 1, err.message);
+    if (rc < 0 || (begins && this->sides.begun))
+        return 4;
+    this->has_sides = true;
+    if (this->sides.switching)
+        this->waves_passed = 1;
+    return 0;
+}
+
 static int rollout(struct invocation *this, bool supersedes)
 {
     pack(this, release_new(this->run->plan ? this->run->plan->release : 0));
     bool data = playbook.playbook.migration_count || supersedes;
     int code = data ? plan_data(this) : 0;
+    if (!code)
+        code = read_sides(this, NULL, true);
     return code ? code : go(this, RUN_ROLLOUT, supersedes);
 }
 
@@ -252,7 +288,10 @@ static bool half_committed(const struct invocation *this, const struct open_run 
 static int go_on(struct invocation *this, const struct open_run *open)
 {
     bool forward = open->kind == RUN_ROLLOUT;
-    if (forward && open->release && this->waves.rules)
+    int code = read_sides(this, open->kind == RUN_ABORT ? this->chain : NULL, false);
+    if (code)
+        return code;
+    if (forward && open->release && this->waves.rules && !this->has_sides)
         this->waves_passed = shares_waves_passed(&this->waves, survey_waves_passed(&this->survey, &this->waves, open->release),
                                                  shares_seen(this->fleet, &this->survey, open->release));
     if (forward && open->release)
@@ -261,7 +300,7 @@ static int go_on(struct invocation *this, const struct open_run *open)
         this->share = shares_seen(this->fleet, &this->survey, open->release);
     survey_resume_targets(&this->survey, open, this->chain, this->targets);
     this->run->undoes = open->kind == RUN_ABORT;
-    int code = forward ? plan_data(this) : this->run->undoes ? check_undo(this) : 0;
+    code = forward ? plan_data(this) : this->run->undoes ? check_undo(this) : 0;
     this->stages_again = forward && open->release && this->waves_passed == 0 &&
                          survey_waves_passed(&this->survey, &this->waves, open->release) == 0;
     this->half_committed = forward && half_committed(this, open);
@@ -295,7 +334,9 @@ static int undo(struct invocation *this)
     tell("run %zu: undoes %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
     this->run->undoes = true;
     survey_undo_targets(&this->survey, this->chain, this->targets);
-    code = check_undo(this);
+    code = read_sides(this, this->chain, false);
+    if (!code)
+        code = check_undo(this);
     return code ? code : go(this, RUN_ABORT, true);
 }
 
@@ -304,7 +345,13 @@ static int rollback(struct invocation *this)
     int code = survey(this);
     if (code)
         return code;
-    survey_rollback_targets(&this->survey, this->targets);
+    code = read_sides(this, NULL, true);
+    if (code)
+        return code;
+    if (this->has_sides)
+        sides_rollback_targets(&this->sides, this->fleet, this->targets);
+    else
+        survey_rollback_targets(&this->survey, this->targets);
     code = check_targets(this);
     return code ? code : go(this, RUN_ROLLBACK, false);
 }
@@ -352,13 +399,22 @@ static int canary_waves(struct invocation *this, size_t count, struct err *err)
                           err);
 }
 
+/* As cmd/inputs.c's switch_waves. */
+static int switch_waves(struct invocation *this, size_t count, struct err *err)
+{
+    struct wave_rule *rules = arena_alloc(&this->arena, 2 * sizeof(*rules));
+    rules[0] = (struct wave_rule){.share = 0};
+    rules[1] = (struct wave_rule){.share = SHARE_ALL, .bake_ms = playbook.playbook.strategy.bake_ms};
+    return waves_by_share(&this->waves, count, NULL, rules, 2, true, &this->arena, err);
+}
+
 /* As cmd/inputs.c's inputs_waves. */
 static int make_waves(struct invocation *this, size_t count, struct err *err)
 {
     const struct strategy *strategy = &playbook.playbook.strategy;
-    int rc = strategy->kind == STRATEGY_CANARY
-                 ? canary_waves(this, count, err)
-                 : waves_compile(&this->waves, count, NULL, strategy->batch, strategy->batch_count, &this->arena, err);
+    int rc = strategy->kind == STRATEGY_CANARY       ? canary_waves(this, count, err)
+             : strategy->kind == STRATEGY_BLUE_GREEN ? switch_waves(this, count, err)
+                                                     : waves_compile(&this->waves, count, NULL, strategy->batch, strategy->batch_count, &this->arena, err);
     for (size_t wave = 0; rc == 0 && wave < this->waves.count; wave++)
         for (size_t i = 0; i < this->waves.items[wave].count; i++)
             this->run->wave_of[this->run->members[this->waves.items[wave].nodes[i]]] = wave;

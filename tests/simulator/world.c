@@ -70,17 +70,18 @@ static bool active(const struct sim_fault *fault)
     return clock_now() >= fault->at_ms && clock_now() < fault->at_ms + fault->for_ms;
 }
 
-static bool healthy(void *context, struct model_node *node)
+static bool healthy(void *context, struct model_node *node, const struct model_slot *slot)
 {
     struct world *world = context;
     size_t index = index_of(world, node);
-    if (!*node->serving || clock_now() < world->started_serving[index] + world->plan->boot_ms)
+    const char *release = slot ? slot->process : node->serving;
+    if (!*release || clock_now() < (slot ? slot->since : world->started_serving[index]) + world->plan->boot_ms)
         return false;
     for (size_t i = 0; i < world->plan->fault_count; i++) {
         const struct sim_fault *fault = &world->plan->faults[i];
         if (fault->node != index)
             continue;
-        bool is_new = strcmp(node->serving, release_before) > 0;
+        bool is_new = strcmp(release, release_before) > 0;
         if ((fault->kind == FAULT_ILL && active(fault)) || (fault->kind == FAULT_BAD_RELEASE && is_new)) {
             world->in_effect[fault->kind]++;
             return false;
@@ -313,6 +314,17 @@ static void close_world(struct world *world, struct strbuf *story)
     }
 }
 
+static void fill_blue(struct model_node *node)
+{
+    struct model_slot *blue = &node->slots[0];
+    memcpy(blue->release, node->current, sizeof(blue->release));
+    memcpy(blue->process, node->current, sizeof(blue->process));
+    blue->started = node->boot;
+    blue->since = -3600000;
+    snprintf(node->live_slot, sizeof(node->live_slot), "blue 1767225600");
+    node->serving[0] = '\0';
+}
+
 static void make_nodes(struct world *world)
 {
     world->hooks = (struct model_hooks){.happened = happened, .shape = shape, .healthy = healthy, .context = world};
@@ -322,6 +334,7 @@ static void make_nodes(struct world *world)
         snprintf(name, sizeof(name), "n%zu", i + 1);
         model_node_init(node, name, &world->hooks);
         world->started_serving[i] = -3600000;
+        node->has_slots = world->plan->blue_green;
         if (world->plan->fresh >> i & 1)
             continue;
         model_add_release(node, release_older, 1);
@@ -329,6 +342,8 @@ static void make_nodes(struct world *world)
         snprintf(node->current, sizeof(node->current), "%s", release_before);
         memcpy(node->serving, node->current, sizeof(node->serving));
         memcpy(world->committed[i], node->current, sizeof(node->current));
+        if (node->has_slots)
+            fill_blue(node);
     }
 }
 

@@ -63,7 +63,7 @@ struct world_plan {
     uint64_t seed;
     size_t node_count, run_count, fault_count;
     uint32_t batch, max_unavailable, max_failures, attempts, forks;
-    bool skip, confirms, canary;
+    bool skip, confirms, canary, blue_green;
     size_t balancers;    /* in front of all nodes */
     uint32_t fresh;      /* a bit for each node that has no release yet */
     size_t hook_count;
@@ -140,7 +140,7 @@ struct world {
         bool out;
         int64_t empty_at; /* until when it has sessions */
         uint32_t weight;
-    } traffic[BALANCERS_MAX][NODES_MAX];
+    } traffic[BALANCERS_MAX][NODES_MAX * MODEL_SLOTS]; /* of a node, or in blue-green of its slot: world_instance */
     int64_t reloaded_at; /* a balancer; the last time */
     uint64_t settled_generation[NODES_MAX];
     char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */
@@ -157,6 +157,11 @@ const char *release_new(int which);
 
 /* Runs it; false when a law was broken. `story` may be NULL. */
 bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story);
+
+static inline size_t world_instance(size_t node, size_t slot)
+{
+    return slot * NODES_MAX + node;
+}
 
 /* The fault that strikes node's `verb` this time, of those kinds; NULL: none. */
 const struct sim_fault *world_strikes(struct world *world, size_t node, const char *verb, enum sim_fault_kind from,
@@ -194,6 +199,10 @@ void laws_drain_begins(struct run *run, size_t node);
 void laws_traffic(struct run *run, size_t balancer, size_t node, bool in);
 /* A hook on the runner; node SIZE_MAX: of the run. */
 void laws_hook(struct run *run, size_t node, bool succeeds);
+/* laws_slots.c: blue-green. */
+void laws_slot_traffic(struct run *run, size_t balancer, size_t instance, bool in);
+void laws_slot_stops(struct world *world, const struct model_node *node);
+void laws_slots_end(struct run *run);
 void laws_run_ended(struct run *run);
 void laws_world_ended(struct world *world);
 
