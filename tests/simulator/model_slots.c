@@ -44,10 +44,12 @@ static void remember(struct model_slot *slot)
 
 static void stop_instance(struct model_node *node, struct model_slot *slot, const struct model_step *step)
 {
+    bool ran = *slot->process != '\0';
     slot->started = 0;
     slot->process[0] = '\0';
     node->stopped_slot = slot_index(node, slot);
-    node_happened(node, MODEL_SLOT_STOPS, step);
+    if (ran)
+        node_happened(node, MODEL_SLOT_STOPS, step);
 }
 
 static void start_instance(struct model_step *step, struct model_slot *slot, const char *again)

@@ -190,6 +190,10 @@ static void make_blue_green(struct world_plan *plan, struct random *random)
         plan->balancers = (size_t)between(random, 1, BALANCERS_MAX);
     for (size_t i = 0; i < plan->run_count; i++)
         plan->runs[i].limit = 0;
+    /* which side is live is read from the balancers: they must not forget it */
+    for (size_t i = 0; i < plan->fault_count; i++)
+        if (plan->faults[i].kind == FAULT_RELOAD)
+            plan->faults[i].kind = FAULT_RESET;
 }
 
 static void choose_extras(struct world_plan *plan, struct random *random)
