@@ -43,7 +43,7 @@ static void check_serves(struct run *run, size_t index)
 
 void law_serves(struct run *run)
 {
-    for (size_t i = 0; run->exit_code == 0 && !run->undoes && i < run->world->plan->node_count; i++)
+    for (size_t i = 0; run->exit_code == 0 && i < run->world->plan->node_count; i++)
         check_serves(run, i);
 }
 

@@ -134,6 +134,8 @@ struct model_hooks {
     void (*happened)(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
     /* How a step goes here: called once, when its leader begins. */
     void (*shape)(void *context, struct model_node *node, struct model_step *step);
+    /* How long the journal's sync takes here; called once for each recorded step, when its supervisor begins. May be NULL. */
+    int64_t (*stalls)(void *context, struct model_node *node, const struct model_step *step);
     /* Whether the service, or its instance in the slot, answers its health check now. */
     bool (*healthy)(void *context, struct model_node *node, const struct model_slot *slot);
     void *context;
@@ -183,6 +185,7 @@ struct model_step {
     struct model_request *request;
     uint32_t pid, boot;
     bool recorded, plain, leader, supervisor, begun; /* begun: passed its fence */
+    bool stalled; /* its supervisor has waited for the disk */
     bool deaf;    /* does its work to the end whatever signal comes, and ends by KILL */
     bool fails;   /* its work fails */
     bool reverts; /* the confirm timer's own */

@@ -398,10 +398,25 @@ static void lead(void *context)
     node_after(node, step->takes_ms / parts_of(step), work, step);
 }
 
+/* True while its supervisor waits for the disk. */
+static bool stalls(struct model_step *step, timer_fn *then)
+{
+    struct model_node *node = step->node;
+    if (!step->recorded || step->stalled || !node->hooks || !node->hooks->stalls)
+        return false;
+    int64_t ms = node->hooks->stalls(node->hooks->context, node, step);
+    step->stalled = true;
+    if (ms)
+        node_after(node, ms, then, step);
+    return ms > 0;
+}
+
 static void supervise(void *context)
 {
     struct model_step *step = context;
     struct model_node *node = step->node;
+    if (stalls(step, supervise))
+        return;
     if (step->recorded)
         node_journal(node, step->generation, step->rollout, step->step_name, "begin", step->release, "-",
                      text_of(step, "token"));

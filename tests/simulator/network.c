@@ -42,6 +42,7 @@ struct far {
     struct model_session *session;
     char head[48];
     bool booted;
+    struct model_session *late; /* of a lost connection whose requests are still to be read */
     struct strbuf received;
     struct far *next;
 };
@@ -159,9 +160,13 @@ static int64_t blocked_until(const struct model_node *node)
 }
 
 static void reset_link(struct link *link);
+static void read_late(struct link *link, struct message *message, int64_t delay_ms);
 
-static void deliver_to_node(struct message *message)
+/* True when the message is kept. */
+static bool deliver_to_node(struct message *message)
 {
+    char verb[16];
+    int64_t late_ms;
     struct far *far = message->far;
     struct link *link = far->link;
     struct model_node *node = link->node;
@@ -172,13 +177,15 @@ static void deliver_to_node(struct message *message)
         if (far->kind == FAR_RECEIVER)
             strbuf_add(&far->received, message->bytes, message->length);
         else if (far->session) {
-            char verb[16];
             model_request_verb(verb, message->bytes);
             if (net.watch.loses_request && *verb && net.watch.loses_request(net.watch.context, node, verb)) {
                 reset_link(link);
-                return;
+            } else if (net.watch.reads_late && *verb && (late_ms = net.watch.reads_late(net.watch.context, node, verb)) > 0) {
+                read_late(link, message, late_ms);
+                return true;
+            } else {
+                model_session_feed(far->session, message->bytes, message->length);
             }
-            model_session_feed(far->session, message->bytes, message->length);
         }
         break;
     case MESSAGE_EOF:
@@ -193,6 +200,7 @@ static void deliver_to_node(struct message *message)
         far->session = NULL;
         break;
     }
+    return false;
 }
 
 static void tell_answer(struct link *link, const char *line)
@@ -260,11 +268,11 @@ static void way_turn(void *context)
     if (!way->first)
         way->last = &way->first;
     plan_way(way, way->first ? way->first->due : 0);
-    if (way->to_node)
-        deliver_to_node(message);
-    else
+    bool kept = way->to_node && deliver_to_node(message);
+    if (!way->to_node)
         deliver_to_runner(message);
-    free(message);
+    if (!kept)
+        free(message);
 }
 
 /* --- the ends of connections --- */
@@ -305,6 +313,32 @@ static void reset_link(struct link *link)
         return;
     timer_stop(ssh->timer);
     ssh->timer = timer_start(link->loop, 0, tell_loss, ssh);
+}
+
+/* The node's program reads on to the end of what it has received, though nobody is there any more. */
+static void requests_read(void *context)
+{
+    struct link *link = context;
+    while (link->there.first) {
+        struct message *message = link->there.first;
+        link->there.first = message->next;
+        if (message->kind == MESSAGE_BYTES && message->far->late)
+            model_session_feed(message->far->late, message->bytes, message->length);
+        free(message);
+    }
+    link->there.last = &link->there.first;
+}
+
+static void read_late(struct link *link, struct message *message, int64_t delay_ms)
+{
+    message->next = link->there.first;
+    link->there.first = message;
+    if (!message->next)
+        link->there.last = &message->next;
+    for (struct far *far = link->fars; far; far = far->next)
+        far->late = far->session;
+    reset_link(link);
+    timer_start(NULL, delay_ms, requests_read, link);
 }
 
 void network_reset(struct model_node *node, struct runner *from)

@@ -28,6 +28,8 @@ struct network_watch {
     bool (*loses_reply)(void *context, struct model_node *node, const char *verb);
     /* A request reaches the node: true when the connection is reset before it is read. */
     bool (*loses_request)(void *context, struct model_node *node, const char *verb);
+    /* The same: more than 0 when the connection is lost there, and what is on its way to the node is read so much later, in its order. */
+    int64_t (*reads_late)(void *context, struct model_node *node, const char *verb);
     void *context;
 };
 void network_watch(const struct network_watch *watch);

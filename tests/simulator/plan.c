@@ -24,6 +24,7 @@ const char *sim_fault_name(enum sim_fault_kind kind)
 {
     static const char *const names[] = {
         [FAULT_LOST_REPLY] = "lost reply",   [FAULT_LOST_REQUEST] = "lost request",
+        [FAULT_LATE] = "late request",       [FAULT_STALL] = "stalled sync",
         [FAULT_FAILS] = "step fails",        [FAULT_SLOW] = "slow step",
         [FAULT_DEAF] = "deaf step",          [FAULT_BALANCER_FAILS] = "balancer fails",
         [FAULT_BALANCER_SILENT] = "balancer silent", [FAULT_NODE_DIES] = "host down",
@@ -78,7 +79,7 @@ static void choose_fault(struct sim_fault *fault, const struct world_plan *plan,
         fault->node = (size_t)random_below(random, plan->run_count);
     if (on_run && chance(random, 60))
         fault->at_ms = (int64_t)between(random, 0, 20000);
-    if (fault->kind >= FAULT_FAILS && fault->kind <= FAULT_DEAF)
+    if (fault->kind >= FAULT_STALL && fault->kind <= FAULT_DEAF)
         fault->verb = steps[random_below(random, sizeof(steps) / sizeof(steps[0]))];
     else
         fault->verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))];
@@ -166,7 +167,7 @@ static void choose_limits(struct world_plan *plan, struct random *random)
 
 static void choose_more_faults(struct world_plan *plan, struct random *random)
 {
-    static const enum sim_fault_kind kinds[] = {FAULT_POWER_LOSS};
+    static const enum sim_fault_kind kinds[] = {FAULT_POWER_LOSS, FAULT_LATE, FAULT_STALL};
     static const char *const verbs[] = {"stage", "unpack", "activate", "activate", "commit", "finish"};
     plan->faults[plan->fault_count++] = (struct sim_fault){
         .kind = kinds[random_below(random, sizeof(kinds) / sizeof(kinds[0]))],
@@ -323,6 +324,8 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
     static const char *const words[] = {
         [FAULT_LOST_REPLY] = "the connection is lost in place of the reply to",
         [FAULT_LOST_REQUEST] = "the connection is lost before it reads",
+        [FAULT_LATE] = "the connection is lost, and read later are",
+        [FAULT_STALL] = "waits for the disk:",
         [FAULT_FAILS] = "fails:",
         [FAULT_SLOW] = "is slow:",
         [FAULT_DEAF] = "is slow and hears no signal but KILL:",

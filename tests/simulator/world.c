@@ -51,6 +51,25 @@ static bool loses_request(void *context, struct model_node *node, const char *ve
     return lost;
 }
 
+static int64_t reads_late(void *context, struct model_node *node, const char *verb)
+{
+    struct world *world = context;
+    const struct sim_fault *fault = world_strikes(world, index_of(world, node), verb, FAULT_LATE, FAULT_LATE);
+    if (fault)
+        tell("%s: the connection is lost, and %s is read %.1f s later", node->name, verb, (double)fault->for_ms / 1000);
+    return fault ? fault->for_ms : 0;
+}
+
+static int64_t stalls(void *context, struct model_node *node, const struct model_step *step)
+{
+    struct world *world = context;
+    const struct sim_fault *fault =
+        world_strikes(world, index_of(world, node), step->request->verb, FAULT_STALL, FAULT_STALL);
+    if (fault)
+        tell("%s: the supervisor of %s waits for the disk, %.1f s", node->name, step->request->verb, (double)fault->for_ms / 1000);
+    return fault ? fault->for_ms : 0;
+}
+
 static void shape(void *context, struct model_node *node, struct model_step *step)
 {
     struct world *world = context;
@@ -327,7 +346,7 @@ static void fill_blue(struct model_node *node)
 
 static void make_nodes(struct world *world)
 {
-    world->hooks = (struct model_hooks){.happened = happened, .shape = shape, .healthy = healthy, .context = world};
+    world->hooks = (struct model_hooks){.happened = happened, .shape = shape, .stalls = stalls, .healthy = healthy, .context = world};
     for (size_t i = 0; i < world->plan->node_count; i++) {
         struct model_node *node = &world->nodes[i];
         char name[24];
@@ -367,7 +386,7 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
     make_nodes(world);
     network_begin(world->nodes, plan->node_count);
     balancers_begin(world);
-    network_watch(&(struct network_watch){laws_asked, laws_answered, loses_reply, loses_request, world});
+    network_watch(&(struct network_watch){laws_asked, laws_answered, loses_reply, loses_request, reads_late, world});
     if (!runs_prepare(world, &err)) {
         law_broken(world, "simulator", "%s", err.message);
     } else {

@@ -29,6 +29,8 @@ struct run_plan {
 enum sim_fault_kind {
     FAULT_LOST_REPLY,   /* verb, nth: done, and the connection goes with the answer */
     FAULT_LOST_REQUEST, /* verb, nth: the connection goes before it is read */
+    FAULT_LATE,         /* verb, nth: the connection goes, and what was sent is read for_ms later */
+    FAULT_STALL,        /* verb, nth: its supervisor waits for the disk for_ms long */
     FAULT_FAILS,        /* verb, nth */
     FAULT_SLOW,         /* verb, nth: takes for_ms */
     FAULT_DEAF,         /* verb, nth: takes for_ms, ends by KILL only */
