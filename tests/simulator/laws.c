@@ -57,6 +57,21 @@ static bool changes(const char *verb)
 
 /* --- 2. never more than max_unavailable nodes out because of us; one that was ill before counts as out --- */
 
+/* Another run holds the node, and has it out of service. */
+static bool out_elsewhere(const struct run *run, size_t node)
+{
+    const struct world *world = run->world;
+    const struct model_lock *lock = &world->nodes[node].lock;
+    for (size_t i = 0; i < world->run_count; i++) {
+        const struct run *other = &world->runs[i];
+        const struct seen *seen = &other->seen[node];
+        bool holds = !lock->ended && is(lock->rollout, other->rollout);
+        if (other != run && other->started && !other->ended_at && holds && seen->touched && !seen->in && !seen->was_ill)
+            return true;
+    }
+    return false;
+}
+
 static void law_2_capacity(struct run *run, size_t node)
 {
     struct world *world = run->world;
@@ -66,7 +81,7 @@ static void law_2_capacity(struct run *run, size_t node)
         return;
     for (size_t i = 0; i < world->plan->node_count; i++) {
         const struct seen *seen = &run->seen[i];
-        out += i != node && seen->touched && !seen->in;
+        out += i != node && ((seen->touched && !seen->in) || out_elsewhere(run, i));
     }
     if (out + 1 > world->plan->max_unavailable)
         law_broken(world, "law 2", "%s goes out while %zu others are out, %u allowed", world->nodes[node].name, out,
