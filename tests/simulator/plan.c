@@ -215,9 +215,6 @@ static void choose_extras(struct world_plan *plan, struct random *random)
         choose_more_faults(plan, random);
     if (chance(random, 6))
         make_blue_green(plan, random);
-    /* What a run that has ended left of a first release is its own previous one (src/app/facts.c). */
-    if (plan->action != ON_FAILURE_ROLLBACK)
-        plan->fresh = 0;
 }
 
 void plan_choose(struct world_plan *plan, uint64_t seed)
