@@ -212,7 +212,8 @@ static void choose_extras(struct world_plan *plan, struct random *random)
         choose_more_balancers(plan, random);
     if (chance(random, 10))
         choose_more_faults(plan, random);
-    if (chance(random, 6))
+    /* a start that failed counts as a slot that runs (src/node/node.sh): a resume finds nothing to start */
+    if (chance(random, 6) && plan->closing == VERB_ABORT && !plan->fresh)
         make_blue_green(plan, random);
     /* What a run that has ended left of a first release is its own previous one (src/app/facts.c). */
     if (plan->action != ON_FAILURE_ROLLBACK)
