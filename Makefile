@@ -1,4 +1,4 @@
-# deployctl. `make` builds build/deployctl, `make demo` shows it, `make test` proves it; `make help` lists the rest.
+# deployctl. `make` builds build/deployctl, `make demo` shows it, `make check` and `make test` prove it; `make help` lists the rest.
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -18,7 +18,7 @@ PACKAGES := $(foreach pair,$(LIBRARIES),$(firstword $(subst :, ,$(pair))))
 # Debian's names of what else is wanted, and for what.
 BUILD_DEBIAN := gcc libc6-dev pkg-config $(foreach pair,$(LIBRARIES),$(lastword $(subst :, ,$(pair))))
 DEMO_DEBIAN := git openssh-server openssh-client busybox
-TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light wrk zstd procps ansible-core bash-completion zsh fish r-base-core \
+TEST_DEBIAN := $(DEMO_DEBIAN) libcmocka-dev dash curl haproxy nginx-light zstd procps ansible-core bash-completion zsh fish r-base-core \
 	etcd-server etcd-client prometheus openssl patch
 LINT_DEBIAN := clang cppcheck shellcheck mandoc
 FUZZ_DEBIAN := clang libclang-rt-14-dev
@@ -27,7 +27,7 @@ BENCH_DEBIAN := $(DEMO_DEBIAN) time pdsh clustershell ansible-core
 
 # Asked once, at build time, so that nothing is left to find out at run time. The goals named here compile nothing
 # themselves: they install what is missing first, or need nothing.
-WITHOUT_COMPILER := help deps deps-bench clean demo test zero-loss lab san fuzz valgrind bench uninstall
+WITHOUT_COMPILER := help deps deps-bench clean demo check test soak zero-loss lab san san-worlds fuzz valgrind bench uninstall
 ifneq ($(filter-out $(WITHOUT_COMPILER),$(or $(MAKECMDGOALS),all)),)
 MISSING := $(strip $(if $(shell command -v $(firstword $(CC))),,$(firstword $(CC)):$(firstword $(CC))) \
 	$(if $(shell command -v pkg-config),,pkg-config:pkg-config) \
@@ -118,11 +118,15 @@ unit property scenario:
 
 simulator: $(simulator_programs)
 	@tests/simulator/worlds
-soak: all programs
+worlds: $(simulator_programs)
 	@tests/simulator/worlds $(SECONDS)
-	@tests/mutants/run --all
 mutants: all programs
 	@tests/mutants/run
+
+# What ends a suite with everything that it started.
+build/checks/reap: tests/checks/reap.c
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) -o $@ $<
 
 # What follows installs what is missing, then calls make again for what must be compiled.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -132,9 +136,17 @@ deps-bench:
 	@tests/checks/deps $(BUILD_DEBIAN) $(BENCH_DEBIAN)
 
 # The lab is for root alone.
+IF_ROOT = $(if $(filter 0,$(shell id -u)),$1)
+SUITE = $(MAKE) -s build/checks/reap && exec build/checks/reap -f 'tests/e2e/lab end' tests/checks/suite $@
+check:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN)
+	@$(SUITE)
 test:
-	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN) $(if $(filter 0,$(shell id -u)),$(LAB_DEBIAN))
-	@tests/checks/suite
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN) $(call IF_ROOT,$(LAB_DEBIAN))
+	@$(SUITE)
+soak:
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(FUZZ_DEBIAN)
+	@FUZZ_SECONDS=$(SECONDS) $(SUITE)
 
 demo:
 	@tests/checks/deps $(BUILD_DEBIAN) $(DEMO_DEBIAN)
@@ -144,15 +156,21 @@ demo:
 lint:
 	@tests/checks/deps $(BUILD_DEBIAN) $(LINT_DEBIAN)
 	@$(MAKE) -s $(PARALLEL)
-	@$(MAKE) -s $(PARALLEL) BUILD=build/clang CC=clang
 	@tests/checks/lint
 
 SAN_FLAGS = BUILD=build/san CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
+# The programs that read foreign bytes or manage memory; SAN_PROGRAMS=all: also the properties.
+SAN_PROGRAMS ?= some
+san_programs = $(unit_programs) $(scenario_programs) $(if $(filter all,$(SAN_PROGRAMS)),$(property_programs))
 san:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN)
-	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) all programs
-	@$(sum_programs) $(test_programs:$(BUILD)/%=build/san/%)
+	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) $(san_programs:$(BUILD)/%=build/san/%)
+	@$(sum_programs) $(san_programs:$(BUILD)/%=build/san/%)
+
+san-worlds:
+	@$(MAKE) -s $(PARALLEL) $(SAN_FLAGS) $(simulator_programs:$(BUILD)/%=build/san/%)
+	@BUILD=build/san tests/simulator/worlds
 
 valgrind:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) valgrind
@@ -168,6 +186,7 @@ fuzz:
 
 # Every test program, built and not run; the fuzz targets; the bare client to measure against.
 programs: $(test_programs) $(simulator_programs)
+world-programs: $(property_programs) $(simulator_programs) $(scenario_programs)
 fuzz-programs: $(fuzz_programs)
 bench-programs: $(bench_programs)
 
@@ -214,13 +233,15 @@ help:
 # help: make                 build build/deployctl (CC=clang, CFLAGS=, BUILD=DIR; V=1 shows the commands)
 # help: make deps            install what building and testing need (apt-get; as root or through sudo)
 # help: make demo            four local nodes, two rollouts, a bad release that goes back by itself; under a minute
-# help: make test            everything; the last line counts it
+# help: make check           the loop while you work: build, unit, property and scenario tests, 10,000 worlds, lint of what changed; under 2 minutes
+# help: make test            what a release needs, on real servers and six hosts; at most 20 minutes; the last line counts it
+# help: make soak SECONDS=60 the long versions, for hours: every kill point, 1,000 races, 1,000,000 worlds, 200,000 requests a case, fuzz
 # help: make unit            unit tests; so property, scenario
 # help: make simulator       100,000 random worlds: the real engine over simulated nodes, in virtual time
-# help: make soak SECONDS=60 the same for that long, from a new seed; then all of tests/mutants
+# help: make worlds SECONDS=60 the same for that long, from a new seed
 # help: make mutants         deliberate faults, tests/mutants/*.patch, each found by the tests that it names
 # help: make lint            static checks: layers, purity, cppcheck, shellcheck and more
-# help: make san             the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# help: make san             unit tests and scenarios under AddressSanitizer and UndefinedBehaviorSanitizer (SAN_PROGRAMS=all: every program)
 # help: make valgrind        unit tests under valgrind
 # help: make fuzz SECONDS=60 fuzz each parser for that long (clang)
 # help: make bench           how much the client costs, beside bare libssh2, pdsh, clush and ansible
@@ -231,7 +252,7 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SUPPORT_OBJECTS:.o=.d)
 -include $(SIMULATOR_OBJECTS:.o=.d) $(patsubst %,%.d,$(simulator_programs) $(test_programs) $(fuzz_programs) $(bench_programs))
-.PHONY: all always unit property scenario simulator soak mutants deps deps-bench test demo lint san valgrind fuzz programs fuzz-programs \
+.PHONY: all always unit property scenario simulator worlds mutants deps deps-bench check test soak demo lint san san-worlds valgrind fuzz programs world-programs fuzz-programs \
 	bench bench-programs zero-loss lab install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -5,6 +5,7 @@
 #include "app/run_end.h"
 #include "app/wish.h"
 #include "run.h"
+#include "print.h"
 
 #define NO_LIMIT_MS INT64_C(86400000)
 
@@ -34,7 +35,7 @@ struct live_run {
 static void say_undoing(void *context, const char *sentence)
 {
     (void)context;
-    fprintf(stderr, "waiting until it is undone: %s\n", sentence);
+    print_err("waiting until it is undone: %s\n", sentence);
 }
 
 /* 0 once its runner has ended or is silent for too long, or an exit code after saying why not. */
@@ -46,7 +47,7 @@ static int wait_for_its_end(struct run *run, const struct live_run *live)
     order.wait_ms = run->options->wait_ms ? run->options->wait_ms : NO_LIMIT_MS;
     int rc = queue_wait(&order, &err);
     if (rc > 0)
-        fprintf(stderr, "deployctl: stopped waiting; rollout %s goes on undoing\n", live->rollout);
+        print_err("deployctl: stopped waiting; rollout %s goes on undoing\n", live->rollout);
     return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
 }
 
@@ -56,14 +57,14 @@ static int ask_to_undo(struct run *run, const struct live_run *live)
     struct wish_order order = {.fleet = run->fleet, .forks = run->options->forks, .kind = WISH_ABORT,
                                .rollout = live->rollout, .holder = run->holder};
     if (live->kind == RUN_ABORT) {
-        fprintf(stderr, "%s is undoing it already\n", live->holder);
+        print_err("%s is undoing it already\n", live->holder);
         return wait_for_its_end(run, live);
     }
     int signal_number = wish_leave(&order, &left);
     if (signal_number)
         return 128 + signal_number;
     if (left)
-        fprintf(stderr, "rollout %s of %s is asked to undo what it did\n", live->rollout, live->holder);
+        print_err("rollout %s of %s is asked to undo what it did\n", live->rollout, live->holder);
     return wait_for_its_end(run, live);
 }
 
@@ -71,7 +72,7 @@ static int ask_to_undo(struct run *run, const struct live_run *live)
 static int undo_what_is_done(struct run *run, const struct live_run *live)
 {
     struct open_run done = {.rollout = live->rollout, .kind = live->kind};
-    fprintf(stderr, "rollout %s was done before it could be undone; undoing it now\n", live->rollout);
+    print_err("rollout %s was done before it could be undone; undoing it now\n", live->rollout);
     return undo(run, &done);
 }
 
@@ -87,17 +88,16 @@ static int tell_end(struct run *run, const struct live_run *live)
     if (done && live->kind != RUN_ABORT && !end.next[0])
         return undo_what_is_done(run, live);
     if (done && live->kind != RUN_ABORT) {
-        fprintf(stderr,
-                "deployctl: rollout %s was done before it could be undone, and %s has begun since; `deployctl "
+        print_err("deployctl: rollout %s was done before it could be undone, and %s has begun since; `deployctl "
                 "rollback %s` goes back\n",
                 live->rollout, end.next, playbook);
         return EXIT_REFUSED;
     }
     if (!end.known && end.next[0])
-        fprintf(stderr, "deployctl: rollout %s was superseded by %s, see `deployctl status %s`\n", live->rollout,
+        print_err("deployctl: rollout %s was superseded by %s, see `deployctl status %s`\n", live->rollout,
                 end.next, playbook);
     else if (!end.known || strcmp(end.result, rollout_result_name(RESULT_NEEDS_CARE)) == 0)
-        fprintf(stderr, "deployctl: rollout %s: %s; see `deployctl status %s`\n", live->rollout,
+        print_err("deployctl: rollout %s: %s; see `deployctl status %s`\n", live->rollout,
                 end.known ? end.result : "it has ended, and no node knows how", playbook);
     else
         run_say(run, "rollout %s of %s: %s", live->rollout, live->holder, done ? "undone" : end.result);

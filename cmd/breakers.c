@@ -7,6 +7,7 @@
 #include "app/past.h"
 #include "app/table.h"
 #include "reports.h"
+#include "print.h"
 
 /* Of one run, from wherever they are known. */
 struct seen {
@@ -19,7 +20,7 @@ static void print_text(const struct seen *seen)
 {
     static const char *const headings[] = {"breaker of", "state", "since", "last error"};
     struct table table;
-    printf("\nbreakers of rollout %s%s:\n", seen->rollout,
+    print_out("\nbreakers of rollout %s%s:\n", seen->rollout,
            seen->ended ? ", as it left them" : ", which runs or did not end");
     table_init(&table, headings, 4);
     for (size_t i = 0; i < seen->list.count; i++) {
@@ -42,12 +43,10 @@ static void print_json(const struct seen *seen)
         struct strbuf since;
         strbuf_init(&since, 64);
         breaker_seen_since(&since, item);
-        json_t *line = json_pack("{s:i, s:s, s:s, s:s?, s:s?, s:s, s:s, s:s?, s:b}", "v", 1, "event", "breaker", "rollout",
+        json_t *line = json_line("{s:i, s:s, s:s, s:s?, s:s?, s:s, s:s, s:s?, s:b}", "v", 1, "event", "breaker", "rollout",
                                  seen->rollout, "node", item->node, "dependency", item->dependency, "state", item->state,
                                  "since", since.text, "error", item->error, "ended", seen->ended);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
         strbuf_release(&since);
     }
 }
@@ -58,7 +57,7 @@ static void add_local(struct seen *seen, const struct journal_name *name)
     struct past past;
     struct err err;
     if (journal_read(&past, name, &err) < 0)
-        fprintf(stderr, "deployctl: warning: breakers are shown from the nodes alone: %s\n", err.message);
+        print_err("deployctl: warning: breakers are shown from the nodes alone: %s\n", err.message);
     else
         past_breakers(&past, &seen->list);
     seen->ended = past_result(&past) != NULL;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "inputs.h"
+#include "print.h"
 #include "model/strategy.h"
 
 /* What can be known of the source without reading it; NULL when nothing is wrong. */
@@ -51,25 +52,25 @@ static struct capacity capacity_of(const struct inputs *inputs, uint32_t *weight
 static void print_capacity(const struct capacity *capacity)
 {
     if (capacity->out == 0)
-        puts("out of service at a time: none, the side without traffic changes");
+        print_out("out of service at a time: none, the side without traffic changes\n");
     else if (capacity->weighed)
-        printf("out of service at a time: at most %u of the weight %u, or one heavier node alone\n", capacity->out, capacity->of);
+        print_out("out of service at a time: at most %u of the weight %u, or one heavier node alone\n", capacity->out, capacity->of);
     else
-        printf("out of service at a time: at most %u of %u node%s\n", capacity->out, capacity->of, capacity->of == 1 ? "" : "s");
+        print_out("out of service at a time: at most %u of %u node%s\n", capacity->out, capacity->of, capacity->of == 1 ? "" : "s");
 }
 
 static void print_text(const struct inputs *inputs, const struct waves *waves, const struct capacity *capacity)
 {
-    printf("ok: %s: service %s, %zu node%s in %zu wave%s:", inputs->playbook_path,
+    print_out("ok: %s: service %s, %zu node%s in %zu wave%s:", inputs->playbook_path,
            inputs->playbook.service.name, inputs->node_count, inputs->node_count == 1 ? "" : "s",
            waves->count, waves->count == 1 ? "" : "s");
     for (size_t i = 0; i < waves->count; i++) {
         for (size_t k = 0; k < waves->items[i].count; k++)
-            printf(" %s", node_at(inputs, &waves->items[i], k));
+            print_out(" %s", node_at(inputs, &waves->items[i], k));
         if (i + 1 < waves->count && waves->items[i + 1].count)
-            printf(" |");
+            print_out(" |");
     }
-    putchar('\n');
+    print_out("\n");
     print_capacity(capacity);
 }
 
@@ -81,19 +82,17 @@ static void print_json(const struct inputs *inputs, const struct waves *waves, c
     for (size_t i = 0; i < waves->count; i++) {
         json_t *names = json_array();
         for (size_t k = 0; k < waves->items[i].count; k++)
-            json_array_append_new(names, json_string(node_at(inputs, &waves->items[i], k)));
+            json_array_append_new(names, json_text(node_at(inputs, &waves->items[i], k)));
         json_array_append_new(lists, names);
     }
     json_t *line =
-        json_pack("{s:i, s:s, s:b, s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:i, s:o}", "v", 1, "event", "check",
+        json_line("{s:i, s:s, s:b, s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:i, s:o}", "v", 1, "event", "check",
                   "ok", 1, "playbook", inputs->playbook_path, "inventory", inputs->inventory.file,
                   "service", playbook->service.name, "nodes", (int)count, "max_unavailable",
                   (int)capacity->out, "max_unavailable_of", capacity->weighed ? "weight" : "nodes", "capacity",
                   (int)capacity->of, "max_failures",
                   (int)amount_tolerated(playbook->failure.max_failures, count), "waves", lists);
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    print_json_line(line);
 }
 
 /* What Ansible reads beside an inventory. */
@@ -130,6 +129,7 @@ static void print_warnings(struct inputs *inputs, bool json)
     for (size_t i = 0; i < inputs->node_count; i++)
         node_tell_unread(&inputs->inventory.nodes[inputs->nodes[i]], inputs->inventory.file, &warnings);
     check_spread(inputs, &warnings);
+    playbook_doubts(&inputs->playbook, &warnings);
     const char *trouble = source_trouble(inputs, &line);
     if (trouble)
         faults_add(&warnings, inputs->playbook_path, line, "%s", trouble);

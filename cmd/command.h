@@ -37,6 +37,7 @@ struct options {
     const char *require_plan; /* rollout, rollback */
     uint32_t count;           /* history -n; 20 */
     int64_t timeout_ms;       /* exec --timeout */
+    bool each_own;            /* rollback: each node to its own release before */
     bool only_stale;          /* rollout: the fleet's release, for the nodes that are not at it */
     bool renew;               /* status: the leases of what the discoveries say */
     bool supersede;           /* rollout: over one that did not end */

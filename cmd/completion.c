@@ -10,6 +10,7 @@
 #include "io/files.h"
 #include "model/playbook_keys.h"
 #include "reports.h"
+#include "print.h"
 
 const char *completion_word(enum completion_kind kind)
 {
@@ -42,8 +43,7 @@ int verb_completion(const struct options *options)
         }
     }
     const char *nearest = text_nearest(shell, names, SHELLS);
-    fprintf(stderr,
-            "deployctl: no completion for '%s': there is bash, zsh and fish%s%s%s\n"
+    print_err("deployctl: no completion for '%s': there is bash, zsh and fish%s%s%s\n"
             "try 'deployctl help completion'\n",
             shell, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     return EXIT_USAGE;
@@ -63,9 +63,9 @@ static void print_nodes(const char *path)
     bool read = file_read(&text, path, NULL) == 0 &&
                 inventory_parse(&inventory, path, text.text, text.length, &faults, NULL) == 0;
     for (size_t i = 0; read && i < inventory.group_count; i++)
-        printf("%s\n", inventory.groups[i].name);
+        print_out("%s\n", inventory.groups[i].name);
     for (size_t i = 0; read && i < inventory.node_count; i++)
-        printf("%s\n", inventory.nodes[i].name);
+        print_out("%s\n", inventory.nodes[i].name);
     inventory_release(&inventory);
     arena_release(&arena);
     strbuf_release(&text);
@@ -78,7 +78,7 @@ static void print_playbooks(void)
     arena_init(&arena);
     size_t count = playbook_names(&names, &arena);
     for (size_t i = 0; i < count; i++)
-        printf("%s\n", names[i]);
+        print_out("%s\n", names[i]);
     arena_release(&arena);
 }
 
@@ -87,7 +87,7 @@ static void print_rollouts(void)
     struct journal_names names;
     journal_names_read(&names);
     for (size_t i = 0; i < names.count; i++)
-        printf("%s\n", names.items[i].rollout);
+        print_out("%s\n", names.items[i].rollout);
     journal_names_release(&names);
 }
 
@@ -97,7 +97,7 @@ static void print_settings(void)
     const struct playbook_key *key;
     for (size_t i = 0; (key = playbook_key_at(i)); i++)
         if (!playbook_section_has_name(key->section))
-            printf("%s.%s=\n", key->section, key->key);
+            print_out("%s.%s=\n", key->section, key->key);
 }
 
 int complete_words(int argc, char **argv)

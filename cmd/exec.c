@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "command.h"
+#include "print.h"
 
 #define COMMAND_MAX (128 * 1024)
 #define CONNECT_TIMEOUT_MS 10000
@@ -46,18 +47,16 @@ static void print_lines(const struct executing *executing, const char *node, con
 {
     while (*output) {
         size_t length = strcspn(output, "\n");
-        printf("%-*s | %.*s\n", (int)executing->name_width, node, (int)length, output);
+        print_out("%-*s | %.*s\n", (int)executing->name_width, node, (int)length, output);
         output += length + (output[length] == '\n');
     }
 }
 
 static void print_json(const char *node, const char *status, const char *output, const char *trouble)
 {
-    json_t *line = json_pack("{s:i, s:s, s:s, s:s?, s:s, s:s?}", "v", 1, "event", "exec", "node", node,
+    json_t *line = json_line("{s:i, s:s, s:s, s:s?, s:s, s:s?}", "v", 1, "event", "exec", "node", node,
                              "status", status, "output", output, "error", trouble);
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    print_json_line(line);
 }
 
 static void answer(void *context, size_t member, const struct reply *reply, const struct err *error)
@@ -77,7 +76,7 @@ static void answer(void *context, size_t member, const struct reply *reply, cons
     }
     print_lines(executing, node, output);
     if (trouble)
-        fprintf(stderr, "deployctl: %s: %s\n", node, trouble);
+        print_err("deployctl: %s: %s\n", node, trouble);
     fflush(stdout);
 }
 

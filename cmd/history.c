@@ -8,6 +8,7 @@
 #include "app/table.h"
 #include "base/text.h"
 #include "run.h"
+#include "print.h"
 
 #define REQUEST_TIMEOUT_MS 30000
 #define EPOCH_MAX 253402300799 /* the last second of the year 9999 */
@@ -91,7 +92,7 @@ static void answer(void *context, size_t member, const struct reply *reply, cons
 {
     struct reading *reading = context;
     if (error || reply->status != REPLY_OK) {
-        fprintf(stderr, "deployctl: warning: %s: %s\n", reading->run->fleet->members[member].node->name,
+        print_err("deployctl: warning: %s: %s\n", reading->run->fleet->members[member].node->name,
                 error ? error->message : reply->sentence);
         reading->unanswered++;
         return;
@@ -151,14 +152,12 @@ static void print_json(const struct reading *reading, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct past *past = &reading->items[i];
-        json_t *line = json_pack("{s:i, s:s, s:s, s:s?, s:I, s:I, s:i, s:s?, s:s, s:s}", "v", 1, "event",
+        json_t *line = json_line("{s:i, s:s, s:s, s:s?, s:I, s:I, s:i, s:s?, s:s, s:s}", "v", 1, "event",
                                  "history", "rollout", past->id, "kind", past->kind, "start", (json_int_t)past->start, "end",
                                  (json_int_t)past->end, "nodes", (int)past->nodes, "release",
                                  past->mixed ? NULL : past->release, "result", result_of(past), "who",
                                  past->who);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
     }
 }
 

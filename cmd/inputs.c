@@ -1,4 +1,5 @@
 #include "inputs.h"
+#include "print.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,16 +20,14 @@ void fault_print(const struct fault *fault, const char *event, bool json)
     text_sanitize(&text, fault->message, strlen(fault->message), false);
     bool warning = strcmp(event, "warning") == 0;
     if (json) {
-        json_t *line = json_pack("{s:i, s:s, s:s, s:i, s:s}", "v", 1, "event", event, "file",
+        json_t *line = json_line("{s:i, s:s, s:s, s:i, s:s}", "v", 1, "event", event, "file",
                                  fault->file, "line", fault->line, "message", text.text);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
     } else if (fault->line) {
-        fprintf(stderr, "%s:%d: %s%s\n", fault->file, fault->line, warning ? "warning: " : "",
+        print_err("%s:%d: %s%s\n", fault->file, fault->line, warning ? "warning: " : "",
                 text.text);
     } else {
-        fprintf(stderr, "%s: %s%s\n", fault->file, warning ? "warning: " : "", text.text);
+        print_err("%s: %s%s\n", fault->file, warning ? "warning: " : "", text.text);
     }
     strbuf_release(&text);
 }
@@ -39,7 +38,7 @@ static int print_faults(const struct faults *faults, bool json)
     for (size_t i = 0; i < faults->count; i++)
         fault_print(&faults->items[i], "fault", json);
     const char *more = faults->total > faults->count ? ", the first of them above" : "";
-    fprintf(stderr, "deployctl: %zu fault%s%s; nothing was done\n", faults->total,
+    print_err("deployctl: %zu fault%s%s; nothing was done\n", faults->total,
             faults->total == 1 ? "" : "s", more);
     return EXIT_BAD_INPUT;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "print.h"
 #include "model/inventory_json.h"
 
 /* What is shown: the chosen nodes, and of the groups those that hold one. */
@@ -26,13 +27,13 @@ static void print_group(struct view *view, size_t index, int depth)
     size_t count = chosen_count(view, group);
     if (count == 0)
         return;
-    printf("%*s%s (%zu)", 2 * depth, "", group->name, count);
+    print_out("%*s%s (%zu)", 2 * depth, "", group->name, count);
     bool again = view->shown[index];
     view->shown[index] = true;
     for (size_t i = 0; i < group->own_count && index > 0; i++)
         if (view->chosen[group->own_nodes[i]])
-            printf(" %s", view->inventory->nodes[group->own_nodes[i]].name);
-    printf("%s\n", again && group->child_count ? ", see above" : "");
+            print_out(" %s", view->inventory->nodes[group->own_nodes[i]].name);
+    print_out("%s\n", again && group->child_count ? ", see above" : "");
     for (size_t i = 0; i < group->child_count && !again; i++)
         print_group(view, group->children[i], depth + 1);
 }
@@ -50,7 +51,7 @@ static int print_text(const struct inputs *inputs, struct view *view)
         user_width = user > user_width ? user : user_width;
     }
     print_group(view, 0, 0);
-    printf("\n%-*s  %-*s  %-*s  %s\n", name_width, "NODE", address_width, "ADDRESS", user_width,
+    print_out("\n%-*s  %-*s  %-*s  %s\n", name_width, "NODE", address_width, "ADDRESS", user_width,
            "USER", "ZONE");
     for (size_t i = 0; i < inputs->node_count; i++) {
         const struct node *node = &inputs->inventory.nodes[inputs->nodes[i]];
@@ -59,7 +60,7 @@ static int print_text(const struct inputs *inputs, struct view *view)
         char port[8];
         snprintf(port, sizeof port, ":%u", connection->port);
         int padding = address_width - (int)(strlen(connection->address) + strlen(port));
-        printf("%-*s  %s%s%*s  %-*s  %s\n", name_width, node->name, connection->address, port,
+        print_out("%-*s  %s%s%*s  %-*s  %s\n", name_width, node->name, connection->address, port,
                padding, "", user_width, connection->user ? connection->user : "-",
                zone ? zone : "-");
     }
@@ -88,10 +89,7 @@ static int print_json(const struct inputs *inputs, const bool *chosen)
         else if (!json_object_get(variables, inputs->inventory.nodes[i].name))
             json_object_set_new(variables, inputs->inventory.nodes[i].name, json_object());
     json_object_foreach(list, name, group) if (!all) drop_hosts(group, variables);
-    int status = list ? json_dumpf(list, stdout, JSON_INDENT(4) | JSON_SORT_KEYS) : -1;
-    putchar('\n');
-    json_decref(list);
-    return status ? EXIT_REFUSED : EXIT_DONE;
+    return print_json_value(list, JSON_INDENT(4) | JSON_SORT_KEYS) ? EXIT_REFUSED : EXIT_DONE;
 }
 
 int verb_inventory(const struct options *options)

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "run.h"
+#include "print.h"
 
 #define REQUEST_TIMEOUT_MS 70000 /* the node's own limit is a minute */
 
@@ -68,7 +69,7 @@ static void print_json(const char *node, const char *text)
 {
     const char *message;
     int64_t time_us = line_time(text, &message);
-    json_t *line = json_pack("{s:i, s:s, s:s}", "v", 1, "event", "log", "node", node);
+    json_t *line = json_line("{s:i, s:s, s:s}", "v", 1, "event", "log", "node", node);
     if (time_us) {
         char stamp[40];
         time_t seconds = (time_t)(time_us / 1000000);
@@ -76,12 +77,10 @@ static void print_json(const char *node, const char *text)
         gmtime_r(&seconds, &utc);
         size_t length = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
         snprintf(stamp + length, sizeof(stamp) - length, ".%06" PRId64 "Z", time_us % 1000000);
-        json_object_set_new(line, "time", json_string(stamp));
+        json_object_set_new(line, "time", json_text(stamp));
     }
-    json_object_set_new(line, "text", json_string(message));
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    json_object_set_new(line, "text", json_text(message));
+    print_json_line(line);
 }
 
 static void print_line(const struct logging *logging, size_t member, const char *text)
@@ -90,7 +89,7 @@ static void print_line(const struct logging *logging, size_t member, const char 
     if (logging->run->options->json)
         print_json(node, text);
     else
-        printf("%-*s | %s\n", (int)logging->name_width, node, text);
+        print_out("%-*s | %s\n", (int)logging->name_width, node, text);
 }
 
 /* With -f: as it comes. A reader that went away ends it. */
@@ -176,11 +175,11 @@ static void answer(void *context, size_t member, const struct reply *reply, cons
     if (reply)
         keep_lines(logging, member, reply->output);
     if (rights)
-        fprintf(stderr, "deployctl: warning: %s: %s\n", node, rights);
+        print_err("deployctl: warning: %s: %s\n", node, rights);
     if (error || failed)
-        fprintf(stderr, "deployctl: %s: %s\n", node, error ? error->message : reply->sentence);
+        print_err("deployctl: %s: %s\n", node, error ? error->message : reply->sentence);
     else if (!reply->output[0] && !logging->run->options->quiet)
-        fprintf(stderr, "deployctl: %s: no lines\n", node);
+        print_err("deployctl: %s: no lines\n", node);
 }
 
 static int logs(struct run *run)
@@ -202,7 +201,7 @@ static int logs(struct run *run)
         logging.name_width = width > logging.name_width ? width : logging.name_width;
     }
     if (run->options->since_ms && !run->inputs.playbook.service.unit)
-        fprintf(stderr, "deployctl: warning: a service without a unit has no times in its log: "
+        print_err("deployctl: warning: a service without a unit has no times in its log: "
                         "--since is not looked at\n");
     int signal_number = fleet_ask(run->fleet, &fanout);
     if (signal_number)

@@ -4,12 +4,14 @@
 
 #include "completion.h"
 #include "help.h"
+#include "io/loop.h"
 #include "options.h"
+#include "print.h"
 
 static int unknown_verb(const char *name)
 {
     const char *nearest = verb_nearest(name);
-    fprintf(stderr, "deployctl: there is no verb '%s'%s%s%s\ntry 'deployctl help'\n", name,
+    print_err("deployctl: there is no verb '%s'%s%s%s\ntry 'deployctl help'\n", name,
             nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     return EXIT_USAGE;
 }
@@ -22,7 +24,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
     int code;
     arena_init(&arena);
     if (options_parse(&options, verb, argc, argv, &arena, &err)) {
-        fprintf(stderr, "deployctl: %s\ntry 'deployctl help %s'\n", err.message, verb->name);
+        print_err("deployctl: %s\ntry 'deployctl help %s'\n", err.message, verb->name);
         code = err.code == ERR_MEMORY ? report_error(&err) : EXIT_USAGE;
     } else if (options.help) {
         help_verb(stdout, verb);
@@ -43,7 +45,7 @@ static int run_words(int argc, char **argv)
     int code;
     arena_init(&arena);
     if (options_lead(&words, argc, argv, &arena, &err)) {
-        fprintf(stderr, "deployctl: %s\ntry 'deployctl help'\n", err.message);
+        print_err("deployctl: %s\ntry 'deployctl help'\n", err.message);
         code = err.code == ERR_MEMORY ? report_error(&err) : EXIT_USAGE;
     } else if (words.argc == 0) {
         help_overview(stderr);
@@ -68,6 +70,7 @@ int main(int argc, char **argv)
 {
     static char version[] = "version";
     hold_standard_streams();
+    files_limit_raise();
     if (argc > 1 && strcmp(argv[1], "__complete") == 0)
         return complete_words(argc - 2, argv + 2);
     if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))

@@ -1,4 +1,5 @@
 #include "open_run.h"
+#include "print.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +49,7 @@ int pack_release(struct run *run, const char *release, const char *advice)
     int code = run_pack(run, commit ? hex + 1 : NULL);
     if (code || strcmp(package_release(run->package), release) == 0)
         return code;
-    fprintf(stderr, "deployctl: release %s is not on every node, and the source gives %s now; `deployctl rollout %s%s\n",
+    print_err("deployctl: release %s is not on every node, and the source gives %s now; `deployctl rollout %s%s\n",
             release, package_release(run->package), run->options->arguments[0], advice);
     return EXIT_REFUSED;
 }
@@ -72,7 +73,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         if (!sides_changes(&run->sides, &run->fleet->members[i]))
             run->targets[i] = run->survey.nodes[i].facts.current;
     if (open->kind != RUN_ROLLOUT && run->options->migration_count) {
-        fprintf(stderr, "deployctl: a %s runs no migration; leave --migration out\n", run_kind_name(open->kind));
+        print_err("deployctl: a %s runs no migration; leave --migration out\n", run_kind_name(open->kind));
         return EXIT_REFUSED;
     }
     if (open->kind == RUN_ROLLOUT)

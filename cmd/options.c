@@ -20,6 +20,7 @@ const struct option_spec option_specs[] = {
     {0, "ref", "REV", OPTION_TEXT, AT(ref), 0, 0, COMPLETE_NONE,
      "the commit, tag or branch, instead of [source] ref"},
     {0, "to", "RELEASE", OPTION_TEXT, AT(to), 0, 0, COMPLETE_NONE, "release for all, by 4 letters or more"},
+    {0, "each-own", NULL, OPTION_FLAG, AT(each_own), 0, 0, COMPLETE_NONE, "each node to its own release before"},
     {0, "require-plan", "HASH", OPTION_TEXT, AT(require_plan), 0, 0, COMPLETE_NONE,
      "refuse to run unless the plan is still this one"},
     {0, "only-stale", NULL, OPTION_FLAG, AT(only_stale), 0, 0, COMPLETE_NONE,

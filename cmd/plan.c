@@ -7,9 +7,11 @@
 #include "app/fallback.h"
 #include "app/table.h"
 #include "base/units.h"
+#include "inputs.h"
 #include "run.h"
 #include "service_lock.h"
 #include "shares.h"
+#include "print.h"
 
 struct planned {
     const char *change; /* none, enable, update, first, finish, unknown */
@@ -117,13 +119,13 @@ static const char *place_of(const struct run *run, const struct data_change *cha
 static void print_change(const struct run *run, const struct data_change *change)
 {
     const struct migration *migration = change->migration;
-    printf("  %-20s %-12s ", migration->name, change_kind_name(migration->kind));
+    print_out("  %-20s %-12s ", migration->name, change_kind_name(migration->kind));
     if (change->state == DATA_DONE)
-        printf("done with release %s\n", change->release);
+        print_out("done with release %s\n", change->release);
     else if (change->state == DATA_UNKNOWN)
-        printf("unknown: began on %s with release %s\n", change->where, change->release);
+        print_out("unknown: began on %s with release %s\n", change->where, change->release);
     else
-        printf("pending: on %s, %s%s\n", place_of(run, change), moment_of(migration),
+        print_out("pending: on %s, %s%s\n", place_of(run, change), moment_of(migration),
                migration->backup ? ", behind its backup" : "");
 }
 
@@ -132,19 +134,19 @@ static void print_data(const struct run *run, const struct err *refusal)
 {
     size_t no_return = data_plan_no_return(&run->data);
     if (run->data.count)
-        printf("migrations, once a fleet:\n");
+        print_out("migrations, once a fleet:\n");
     for (int contract = 0; contract < 2; contract++)
         for (size_t i = 0; i < run->data.count; i++) {
             if ((run->data.changes[i].migration->kind == CHANGE_CONTRACT) != contract)
                 continue;
             if (i == no_return)
-                printf("  -- point of no return: from here on nothing is rolled back\n");
+                print_out("  -- point of no return: from here on nothing is rolled back\n");
             print_change(run, &run->data.changes[i]);
         }
     if (run->data.no_way_back)
-        printf("some node would go back to before an irreversible migration: nothing would be rolled back\n");
+        print_out("some node would go back to before an irreversible migration: nothing would be rolled back\n");
     if (refusal->code)
-        printf("would be refused: %s\n", refusal->message);
+        print_out("would be refused: %s\n", refusal->message);
 }
 
 static void print_text(const struct run *run, const struct planned *planned, const char *hash,
@@ -153,10 +155,10 @@ static void print_text(const struct run *run, const struct planned *planned, con
     static const char *const headings[] = {"wave", "node", "current",  "change",
                                            "disk", "sudo", "rollback", "note"};
     struct table table;
-    printf("plan of %s to %s (%s)\n", run->inputs.playbook.service.name,
+    print_out("plan of %s to %s (%s)\n", run->inputs.playbook.service.name,
            package_release(run->package), package_description(run->package));
     if (run->has_sides)
-        printf("live: %s; %s is changed, then the traffic is switched to it%s\n",
+        print_out("live: %s; %s is changed, then the traffic is switched to it%s\n",
                run->sides.live == SLOTS ? "none" : slot_name(run->sides.live), slot_name(run->sides.target),
                run->waves.rules[0].manual ? ", once `deployctl promote` says so" : "");
     table_init(&table, headings, 8);
@@ -183,14 +185,12 @@ static void print_text(const struct run *run, const struct planned *planned, con
     table_release(&table);
     shares_print_plan(run, false);
     print_data(run, refusal);
-    printf("plan %s; hold a rollout to it with --require-plan %s\n", hash, hash);
+    print_out("plan %s; hold a rollout to it with --require-plan %s\n", hash, hash);
 }
 
 static void dump(json_t *line)
 {
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    print_json_line(line);
 }
 
 static void dump_data(const struct run *run)
@@ -198,7 +198,7 @@ static void dump_data(const struct run *run)
     for (size_t i = 0; i < run->data.count; i++) {
         const struct data_change *change = &run->data.changes[i];
         const struct migration *migration = change->migration;
-        dump(json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:b}", "v", 1, "event", "plan_migration", "migration",
+        dump(json_line("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:b}", "v", 1, "event", "plan_migration", "migration",
                        migration->name, "kind", change_kind_name(migration->kind), "state",
                        data_state_name(change->state), "node", place_of(run, change), "moment",
                        migration->kind == CHANGE_CONTRACT ? "after" : "before", "release", change->release, "backup",
@@ -213,7 +213,7 @@ static void print_json(const struct run *run, const struct planned *planned, con
     for (size_t i = 0; i < run->fleet->count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
         char wave[24] = "0";
-        json_t *line = json_pack(
+        json_t *line = json_line(
             "{s:i, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:I, s:s?, s:s?, s:s?}", "v", 1, "event", "plan_node",
             "node", run->fleet->members[i].node->name, "wave", wave_text(run, i, wave), "change",
             planned[i].change, "current", node->facts.current, "target", run->targets[i],
@@ -224,7 +224,7 @@ static void print_json(const struct run *run, const struct planned *planned, con
     }
     shares_print_plan(run, true);
     dump_data(run);
-    json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:s?, s:b, s:s?}", "v", 1, "event", "plan", "service",
+    json_t *line = json_line("{s:i, s:s, s:s, s:s, s:s, s:i, s:s?, s:b, s:s?}", "v", 1, "event", "plan", "service",
                              run->inputs.playbook.service.name, "release",
                              package_release(run->package), "hash", hash, "waves",
                              (int)run->waves.count, "point_of_no_return",
@@ -244,6 +244,15 @@ static void judge_side(const struct run *run, size_t index, struct planned *out)
         out->change = "stays";
     else
         out->change = there ? "none" : run->sides.live == SLOTS ? "first" : "update";
+}
+
+static void warn_of_doubts(struct run *run)
+{
+    struct faults doubts;
+    faults_init(&doubts, &run->inputs.arena);
+    playbook_doubts(&run->inputs.playbook, &doubts);
+    for (size_t i = 0; i < doubts.count; i++)
+        fault_print(&doubts.items[i], "warning", run->options->json);
 }
 
 static int plan(struct run *run)
@@ -274,6 +283,7 @@ static int plan(struct run *run)
         data_check_targets(run->fleet, &run->survey, run->targets, &refusal) < 0)
         code = code == EXIT_DONE ? EXIT_REFUSED : code;
     run_plan_hash(run, hash);
+    warn_of_doubts(run);
     (run->options->json ? print_json : print_text)(run, planned, hash, &refusal);
     return code;
 }

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "open_run.h"
+#include "print.h"
 
 static int promote(struct run *run)
 {
@@ -14,15 +15,13 @@ static int promote(struct run *run)
     if (!open.rollout)
         return run_nothing_open(run, "promote");
     if (!open.held) {
-        fprintf(stderr,
-                "deployctl: rollout %s is not held, it did not end; `deployctl resume %s` goes on, "
+        print_err("deployctl: rollout %s is not held, it did not end; `deployctl resume %s` goes on, "
                 "`deployctl abort %s` undoes it\n",
                 open.rollout, playbook, playbook);
         return EXIT_REFUSED;
     }
     if (open.waves_passed >= run->waves.count) {
-        fprintf(stderr,
-                "deployctl: rollout %s is held after wave %zu, and the playbook makes %zu now; "
+        print_err("deployctl: rollout %s is held after wave %zu, and the playbook makes %zu now; "
                 "`deployctl rollout %s --supersede` starts over\n",
                 open.rollout, open.waves_passed, run->waves.count, playbook);
         return EXIT_REFUSED;

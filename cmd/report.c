@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "command.h"
+#include "print.h"
 
 static enum exit_code exit_code_of(int error)
 {
@@ -25,11 +25,7 @@ static enum exit_code exit_code_of(int error)
 
 int report_error(const struct err *err)
 {
-    struct strbuf text;
-    strbuf_init(&text, 4 * ERR_MESSAGE_MAX);
-    text_sanitize(&text, err->message, strnlen(err->message, sizeof err->message), false);
-    fprintf(stderr, "deployctl: %s\n", text.text);
-    strbuf_release(&text);
+    print_err("deployctl: %s\n", err->message);
     return exit_code_of(err->code);
 }
 
@@ -38,7 +34,7 @@ bool report_cut_off(void)
     bool failed = fflush(stdout) != 0;
     if ((!failed && !ferror(stdout)) || (failed && errno == EPIPE))
         return false;
-    fprintf(stderr, "deployctl: cannot write the result: %s\n", failed ? strerror(errno) : "a part of it is lost");
+    print_err("deployctl: cannot write the result: %s\n", failed ? strerror(errno) : "a part of it is lost");
     return true;
 }
 

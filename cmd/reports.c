@@ -10,6 +10,7 @@
 #include "command.h"
 #include "io/files.h"
 #include "reports.h"
+#include "print.h"
 
 #define LISTED_MAX 20
 #define NAMES_MAX 100000
@@ -123,17 +124,15 @@ static int say_unknown(struct journal_names *names, const char *wanted)
     const char *nearest =
         wanted && candidates ? text_nearest(wanted, candidates, names->count) : NULL;
     if (!names->count)
-        fprintf(stderr, "deployctl: no rollout is remembered on this machine, in %s\n", state.text);
+        print_err("deployctl: no rollout is remembered on this machine, in %s\n", state.text);
     else
-        fprintf(
-            stderr,
-            "deployctl: no rollout '%s' is remembered in %s%s%s%s\nthere is, the newest first:\n",
+        print_err("deployctl: no rollout '%s' is remembered in %s%s%s%s\nthere is, the newest first:\n",
             wanted, state.text, nearest ? "; did you mean " : "", nearest ? nearest : "",
             nearest ? "?" : "");
     for (size_t i = 0; i < names->count && i < LISTED_MAX; i++)
-        fprintf(stderr, "  %s  %s\n", names->items[i].rollout, names->items[i].service);
+        print_err("  %s  %s\n", names->items[i].rollout, names->items[i].service);
     if (names->count > LISTED_MAX)
-        fprintf(stderr, "  and %zu more\n", names->count - LISTED_MAX);
+        print_err("  and %zu more\n", names->count - LISTED_MAX);
     strbuf_release(&state);
     return EXIT_USAGE;
 }
@@ -151,7 +150,7 @@ static void print_text(const struct past *past, const struct options *options)
         sinks_record(&sinks, &past->records[i].record);
     sinks_finish(&sinks);
     if (!past_result(past))
-        puts("the rollout did not end; `deployctl status` says where its nodes are now");
+        print_out("the rollout did not end; `deployctl status` says where its nodes are now\n");
 }
 
 static void print_past(const struct past *past, const struct options *options)
@@ -180,7 +179,7 @@ static int report(const struct journal_name *name, const struct options *options
     else
         print_past(&past, options);
     if (code == EXIT_DONE && past.malformed)
-        fprintf(stderr, "deployctl: warning: %s: %zu line%s could not be read and %s left out\n",
+        print_err("deployctl: warning: %s: %zu line%s could not be read and %s left out\n",
                 path.text, past.malformed, past.malformed == 1 ? "" : "s",
                 past.malformed == 1 ? "is" : "are");
     past_release(&past);

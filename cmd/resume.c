@@ -3,6 +3,7 @@
 #include "app/balancer.h"
 #include "app/shares.h"
 #include "open_run.h"
+#include "print.h"
 
 /* Without an open run nothing is changed; who waits for one more word is named. */
 static void name_left_out(const struct run *run)
@@ -11,7 +12,7 @@ static void name_left_out(const struct run *run)
     bool sides = run->inputs.playbook.strategy.kind == STRATEGY_BLUE_GREEN;
     for (size_t i = 0; balancers && !sides && i < run->fleet->count; i++)
         if (run->survey.nodes[i].answered && run->survey.nodes[i].facts.current_good && balancers_holds_out(balancers, i))
-            fprintf(stderr, "deployctl: %s is out of the balancers' traffic; `deployctl rollout %s` puts it in after its gate\n",
+            print_err("deployctl: %s is out of the balancers' traffic; `deployctl rollout %s` puts it in after its gate\n",
                     run->fleet->members[i].node->name, run->options->arguments[0]);
 }
 
@@ -29,8 +30,7 @@ static int resume(struct run *run)
         return run_nothing_open(run, "resume");
     }
     if (open.held) {
-        fprintf(stderr,
-                "deployctl: rollout %s is held after wave %zu; `deployctl promote %s` goes on, "
+        print_err("deployctl: rollout %s is held after wave %zu; `deployctl promote %s` goes on, "
                 "`deployctl abort %s` undoes it\n",
                 open.rollout, open.waves_passed, playbook, playbook);
         return EXIT_REFUSED;

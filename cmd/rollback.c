@@ -2,8 +2,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/rollback_targets.h"
 #include "app/table.h"
 #include "run.h"
+#include "print.h"
 
 static void show(const struct run *run)
 {
@@ -15,6 +17,8 @@ static void show(const struct run *run)
         const char *current = node->answered ? node->facts.current : NULL;
         const char *target = run->targets[i];
         bool same = current && target && strcmp(current, target) == 0;
+        if (node->outside)
+            continue;
         const char *cells[] = {run->fleet->members[i].node->name,
                                node->answered ? current : "not reached",
                                !node->answered ? NULL
@@ -33,29 +37,34 @@ static bool agreed(const struct run *run)
     if (run->options->yes || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
         return true;
     show(run);
-    fprintf(stderr, "go back? [y/N] ");
+    print_err("go back? [y/N] ");
     if (!fgets(answer, sizeof(answer), stdin))
         return false;
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
-static void choose_targets(struct run *run, const char *to)
+/* 0, or 4 after saying why there is no one release to go back to. */
+static int choose_targets(struct run *run, const char *to)
 {
+    struct err err;
     if (!to && run->has_sides) {
         sides_rollback_targets(&run->sides, run->fleet, run->targets);
-        return;
+        return 0;
     }
-    if (!to) {
-        survey_rollback_targets(&run->survey, run->targets);
-        return;
-    }
+    if (!to)
+        return rollback_targets(&run->survey, run->options->each_own, run->targets, &err) < 0 ? report_error(&err) : 0;
     for (size_t i = 0; i < run->fleet->count; i++)
-        run->targets[i] = to;
+        run->targets[i] = run->fleet->members[i].outside ? NULL : to;
+    return 0;
 }
 
 static int rollback(struct run *run)
 {
     const char *to = NULL;
+    if (run->options->to && run->options->each_own) {
+        print_err("deployctl: --to names one release for all nodes and --each-own one for each: leave one of them out\n");
+        return EXIT_USAGE;
+    }
     int code = run_wait(run);
     if (!code)
         code = run_check_quorum(run);
@@ -65,18 +74,20 @@ static int rollback(struct run *run)
         code = run_named_release(run, &to);
     if (!code)
         code = run_sides(run, SIDES_FOR_NEW);
-    if (!code) {
-        choose_targets(run, to);
+    if (!code)
+        code = choose_targets(run, to);
+    if (!code)
         code = run_require_plan(run);
-    }
     if (!code)
         code = run_check_targets(run, run->targets);
     if (!code && !agreed(run)) {
-        fprintf(stderr, "deployctl: nothing was changed\n");
+        print_err("deployctl: nothing was changed\n");
         code = EXIT_REFUSED;
     }
     if (!code)
-        code = run_go(run, RUN_ROLLBACK, false, to ? to : "each node's previous good release");
+        code = run_go(run, RUN_ROLLBACK, false, to                         ? to
+                                                 : run->options->each_own ? "each node's own release before"
+                                                                          : "the release before");
     return code;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "open_run.h"
+#include "print.h"
 
 /* What most nodes are at becomes every node's target. `done`: none is stale. */
 static int aim_at_the_fleet(struct run *run, bool *done)
@@ -10,7 +11,7 @@ static int aim_at_the_fleet(struct run *run, bool *done)
     size_t stale = 0, away;
     *done = false;
     if (run->inputs.playbook.strategy.kind == STRATEGY_BLUE_GREEN || options->ref || options->supersede) {
-        fprintf(stderr, "deployctl: --only-stale is for the release that most nodes are at: no blue-green service, no "
+        print_err("deployctl: --only-stale is for the release that most nodes are at: no blue-green service, no "
                         "--ref, no --supersede\n");
         return EXIT_REFUSED;
     }
@@ -20,7 +21,7 @@ static int aim_at_the_fleet(struct run *run, bool *done)
         code = run_unreached(run);
     const char *release = code ? NULL : survey_fleet_release(&run->survey);
     if (!code && !release) {
-        fprintf(stderr, "deployctl: no node is at a release that was committed; `deployctl rollout %s` begins\n",
+        print_err("deployctl: no node is at a release that was committed; `deployctl rollout %s` begins\n",
                 options->arguments[0]);
         code = EXIT_REFUSED;
     }

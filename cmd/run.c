@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "app/stateful.h"
 #include "base/text.h"
 #include "inputs.h"
+#include "print.h"
 #include "io/digest.h"
 #include "io/files.h"
 #include "model/strategy.h"
@@ -73,7 +75,7 @@ int run_begin(struct run *run, const struct options *options)
     if (!run->targets)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
     if (discovers_read(&run->inputs.playbook, &run->undiscovered) < 0)
-        fprintf(stderr, "deployctl: warning: %s\n", run->undiscovered.message);
+        print_err("deployctl: warning: %s\n", run->undiscovered.message);
     if (inputs_waves(&run->waves, &run->inputs, &err) < 0 ||
         fleet_create(&run->fleet, &run->inputs.inventory, run->inputs.nodes, run->inputs.node_count,
                      &run->inputs.playbook, &err) < 0)
@@ -105,7 +107,7 @@ static int64_t wait_left_ms(struct run *run)
 static void say_waiting(void *context, const char *sentence)
 {
     (void)context;
-    fprintf(stderr, "waiting: %s\n", sentence);
+    print_err("waiting: %s\n", sentence);
 }
 
 int run_wait(struct run *run)
@@ -117,7 +119,7 @@ int run_wait(struct run *run)
         return 0;
     int rc = queue_wait(&order, &err);
     if (rc > 0)
-        fprintf(stderr, "deployctl: stopped waiting; nothing was changed\n");
+        print_err("deployctl: stopped waiting; nothing was changed\n");
     return rc > 0 ? 128 + rc : rc < 0 ? report_error(&err) : 0;
 }
 
@@ -161,14 +163,14 @@ int run_pack(struct run *run, const char *wanted_ref)
     if (!where)
         rc = err_set(&err, ERR_MEMORY, "out of memory");
     else if (source->kind == SOURCE_GIT)
-        rc = package_from_git(&run->package, where, ref, source->path, &err);
+        rc = package_from_git(&run->package, where, ref, source->path, source->max_size, &err);
     else if (run->options->ref)
         rc = err_set(&err, ERR_INPUT, "--ref is for a git source, and %s names another kind",
                      run->inputs.playbook_path);
     else if (source->kind == SOURCE_DIR)
-        rc = package_from_directory(&run->package, where, &err);
+        rc = package_from_directory(&run->package, where, source->max_size, &err);
     else
-        rc = package_from_archive(&run->package, where, &err);
+        rc = package_from_archive(&run->package, where, source->max_size, &err);
     if (rc < 0) {
         err_prefix(&err, "source");
         return report_error(&err);
@@ -224,7 +226,7 @@ int run_unreached(const struct run *run)
 {
     for (size_t i = 0; i < run->survey.count; i++)
         if (!run->survey.nodes[i].answered)
-            fprintf(stderr, "deployctl: %s: %s\n", run->fleet->members[i].node->name,
+            print_err("deployctl: %s: %s\n", run->fleet->members[i].node->name,
                     run->survey.nodes[i].error.message);
     return EXIT_UNREACHABLE;
 }
@@ -248,10 +250,9 @@ int run_check_quorum(const struct run *run)
     if (!quorum || (!run->options->limit && quorum < count))
         return 0;
     if (run->options->limit)
-        fprintf(stderr, "deployctl: the quorum in [strategy] is of all nodes of hosts: leave --limit out\n");
+        print_err("deployctl: the quorum in [strategy] is of all nodes of hosts: leave --limit out\n");
     else
-        fprintf(stderr,
-                "deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
+        print_err("deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
                 "quorum in [strategy]\n",
                 quorum, count);
     return EXIT_REFUSED;
@@ -382,8 +383,7 @@ int run_require_plan(struct run *run)
     run_plan_hash(run, hash);
     if (strcmp(hash, wanted) == 0)
         return 0;
-    fprintf(stderr,
-            "deployctl: the plan is %s now, not %s: nodes or source have changed since; "
+    print_err("deployctl: the plan is %s now, not %s: nodes or source have changed since; "
             "look at `deployctl plan %s` again\n",
             hash, wanted, run->options->arguments[0]);
     return EXIT_REFUSED;
@@ -406,28 +406,58 @@ static int add_journal(struct run *run, struct sinks *sinks)
     strbuf_release(&path);
     if (journal)
         return 0;
-    fprintf(stderr,
-            "deployctl: journal: %s; nothing was changed; DEPLOYCTL_STATE names another folder for it\n",
+    print_err("deployctl: journal: %s; nothing was changed; DEPLOYCTL_STATE names another folder for it\n",
             err.message);
     return EXIT_REFUSED;
 }
 
-static void add_sinks(struct run *run, struct sinks *sinks)
+#define OUTPUT_BYTES_MAX ((size_t)4 << 20)
+
+/* stdout and stderr of a run, as the loop writes them. */
+struct outputs {
+    struct output *out, *err;
+};
+
+static FILE *stream_of(struct output *output, FILE *otherwise)
+{
+    return output ? output_stream(output) : otherwise;
+}
+
+static struct sink *paced(struct sink *sink, struct output *output)
+{
+    return output ? sink_paced_create(sink, output) : sink;
+}
+
+static void free_outputs(struct outputs *outputs)
+{
+    int error = output_free(outputs->out);
+    output_free(outputs->err);
+    if (error && error != EPIPE)
+        fprintf(stderr, "deployctl: cannot write the result: %s\n", strerror(error));
+}
+
+static void add_sinks(struct run *run, struct sinks *sinks, struct outputs *outputs)
 {
     const struct options *options = run->options;
     enum verbosity verbosity = options->quiet ? QUIET : options->verbose ? VERBOSE : NORMAL;
     const char *term = getenv("TERM");
     bool terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     bool live = terminal && verbosity == NORMAL && !options->json;
+    fflush(stdout);
+    outputs->out = output_create(STDOUT_FILENO, OUTPUT_BYTES_MAX);
+    outputs->err = output_create(STDERR_FILENO, OUTPUT_BYTES_MAX);
+    FILE *out = stream_of(outputs->out, stdout), *err = stream_of(outputs->err, stderr);
+    struct sink *progress = NULL, *result;
     if (live)
-        sinks_add(sinks, sink_live_create(stderr, !options->no_color, verbosity));
+        progress = sink_live_create(err, STDERR_FILENO, !options->no_color, verbosity);
     else if (!options->json)
-        sinks_add(sinks, sink_lines_create(stderr, terminal && !options->no_color, verbosity));
+        progress = sink_lines_create(err, terminal && !options->no_color, verbosity);
     if (options->json)
-        sinks_add(sinks, sink_json_create(stdout));
+        result = sink_json_create(out);
     else
-        sinks_add(sinks, sink_summary_create(stdout, isatty(STDOUT_FILENO) && !options->no_color,
-                                             verbosity));
+        result = sink_summary_create(out, isatty(STDOUT_FILENO) && !options->no_color, verbosity);
+    sinks_add(sinks, paced(progress, outputs->err));
+    sinks_add(sinks, paced(result, outputs->out));
 }
 
 /* 0, or an exit code after saying who holds it. */
@@ -448,12 +478,29 @@ static void give_lock_back(struct run *run, bool keeps)
     int rc = service_lock_release(run->lock, keeps, &err);
     run->lock = NULL;
     if (rc < 0)
-        fprintf(stderr, "deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
+        print_err("deployctl: warning: the service's lock was not given back, it ends by itself: %s\n", err.message);
+}
+
+static void give_back_early(void *context, const struct engine_outcome *outcome)
+{
+    give_lock_back(context, outcome->left_at_once);
+}
+
+/* What the run was decided by; NULL: nothing was asked before. */
+static const struct facts *const *seen_facts(const struct run *run)
+{
+    if (!run->survey.nodes)
+        return NULL;
+    const struct facts **seen = arena_alloc(&run->fleet->arena, (run->survey.count + 1) * sizeof(*seen));
+    for (size_t i = 0; seen && i < run->survey.count; i++)
+        seen[i] = run->survey.nodes[i].answered ? &run->survey.nodes[i].facts : NULL;
+    return seen;
 }
 
 int run_go(struct run *run, enum run_kind kind, bool resumes, const char *description)
 {
     struct sinks sinks = {.count = 0};
+    struct outputs outputs = {NULL, NULL};
     struct engine_outcome outcome;
     struct package_bytes bytes;
     struct err err;
@@ -461,7 +508,7 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     if (run->package && package_pack(run->package, COMPRESSION_ZSTD, &bytes, &err) < 0)
         return report_error(&err);
     if (run->undiscovered.code)
-        fprintf(stderr, "deployctl: refused before anything was changed: another service's addresses are not known\n");
+        print_err("deployctl: refused before anything was changed: another service's addresses are not known\n");
     int code = run->undiscovered.code ? EXIT_REFUSED : take_lock(run);
     if (code)
         return code;
@@ -470,8 +517,9 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         give_lock_back(run, false);
         return code;
     }
-    add_sinks(run, &sinks);
+    add_sinks(run, &sinks, &outputs);
     struct engine_settings settings = {
+        .seen = seen_facts(run),
         .fleet = run->fleet,
         .playbook = &run->inputs.playbook,
         .sinks = &sinks,
@@ -493,12 +541,15 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
         .sides = run->has_sides ? &run->sides : NULL,
         .forks = run->options->forks,
         .data = run->has_data ? &run->data : NULL,
+        .over = give_back_early,
+        .context = run,
         .lock = run->lock,
         .past_reason = run->options->past_reason,
     };
     int rc = engine_run(&settings, &outcome, &err);
-    sinks_finish(&sinks);
     give_lock_back(run, outcome.left_at_once);
-    run->locked_out = rc == 0 && outcome.locked_out && outcome.result == RESULT_REFUSED;
+    sinks_finish(&sinks);
+    free_outputs(&outputs);
+    run->locked_out = rc == 0 && (outcome.locked_out || outcome.outdated) && outcome.result == RESULT_REFUSED;
     return rc < 0 ? report_error(&err) : engine_exit_code(&outcome);
 }

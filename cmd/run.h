@@ -36,7 +36,7 @@ struct run {
     const char **targets; /* one a node, NULL: unknown or none */
     char rollout[32];     /* this run's id */
     int64_t wait_until_ms; /* of the loop's clock: --wait is over; 0: not begun */
-    bool locked_out;       /* run_go was refused because somebody else holds the lock */
+    bool locked_out;       /* run_go was refused because another run holds the lock, or has changed a node since this one was decided */
     char holder[200];
 };
 

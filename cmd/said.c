@@ -2,22 +2,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "app/show.h"
+#include "print.h"
 #include "run.h"
+
+#define SAID_MAX ((size_t)64 << 10)
 
 void run_say(const struct run *run, const char *format, ...)
 {
-    char text[ERR_MESSAGE_MAX];
+    struct strbuf text;
     va_list arguments;
+    strbuf_init(&text, SAID_MAX);
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    strbuf_addf_va(&text, format, arguments);
     va_end(arguments);
-    if (!run->options->json) {
-        puts(text);
-        return;
-    }
-    json_t *line = json_pack("{s:i, s:s, s:s, s:s}", "v", 1, "event", "said", "service",
-                             run->inputs.playbook.service.name, "text", text);
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    if (run->options->json)
+        print_json_line(json_line("{s:i, s:s, s:s, s:s}", "v", 1, "event", "said", "service", run->inputs.playbook.service.name,
+                                  "text", text.text));
+    else
+        show_line(stdout, text.text, false);
+    strbuf_release(&text);
 }

@@ -1,4 +1,5 @@
 #include "service_lock.h"
+#include "print.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -10,15 +11,13 @@ void service_lock_print(const struct service_lock_view *view, bool json)
 {
     char left[DURATION_TEXT_MAX];
     if (json) {
-        json_t *line = json_pack("{s:i, s:s, s:b, s:s?, s:s?, s:I, s:I, s:I}", "v", 1, "event", "service_lock", "held",
+        json_t *line = json_line("{s:i, s:s, s:b, s:s?, s:s?, s:I, s:I, s:I}", "v", 1, "event", "service_lock", "held",
                                  view->held, "holder", view->held ? view->holder : NULL, "rollout",
                                  view->held ? view->rollout : NULL, "generation", (json_int_t)view->generation, "left_s",
                                  (json_int_t)view->left_s, "ttl_s", (json_int_t)view->ttl_s);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
     } else if (view->held) {
-        printf("locked in etcd by %s, rollout %s, generation %" PRIu64 ", for another %s unless renewed\n", view->holder,
+        print_out("locked in etcd by %s, rollout %s, generation %" PRIu64 ", for another %s unless renewed\n", view->holder,
                view->rollout, view->generation, duration_format(left, view->left_s > 0 ? view->left_s * 1000 : 0));
     }
 }

@@ -1,4 +1,5 @@
 #include "shares.h"
+#include "print.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -44,9 +45,7 @@ static void print_steps(const struct run *run)
 
 static void dump(json_t *line)
 {
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    print_json_line(line);
 }
 
 static void dump_steps(const struct run *run)
@@ -55,8 +54,8 @@ static void dump_steps(const struct run *run)
         const struct wave_rule *rule = &run->waves.rules[i];
         json_t *names = json_array();
         for (size_t k = 0; k < run->waves.items[i].count; k++)
-            json_array_append_new(names, json_string(node_at(run, i, k)));
-        dump(json_pack("{s:i, s:s, s:i, s:f, s:I, s:b, s:o}", "v", 1, "event", "plan_step", "step", (int)i + 1,
+            json_array_append_new(names, json_text(node_at(run, i, k)));
+        dump(json_line("{s:i, s:s, s:i, s:f, s:I, s:b, s:o}", "v", 1, "event", "plan_step", "step", (int)i + 1,
                        "percent", rule->share / 10.0, "bake_ms", (json_int_t)rule->bake_ms, "manual",
                        rule->manual && i + 1 < run->waves.count, "nodes", names));
     }
@@ -67,9 +66,9 @@ static void print_baseline(const struct run *run, bool json)
     if (run->inputs.playbook.strategy.baseline != BASELINE_FRESH)
         return;
     if (json)
-        dump(json_pack("{s:i, s:s, s:s}", "v", 1, "event", "plan_baseline", "baseline", "fresh"));
+        dump(json_line("{s:i, s:s, s:s}", "v", 1, "event", "plan_baseline", "baseline", "fresh"));
     else
-        printf("before it is judged, each wave but the last has as many nodes of the old release restarted as are updated, from the "
+        print_out("before it is judged, each wave but the last has as many nodes of the old release restarted as are updated, from the "
                "end of the list (baseline = fresh)\n");
 }
 
@@ -87,7 +86,7 @@ void shares_print_status(const struct run *run, bool json)
         return;
     double percent = shares_seen(run->fleet, &run->survey, open.release) / 10.0;
     if (json)
-        dump(json_pack("{s:i, s:s, s:s, s:f}", "v", 1, "event", "traffic", "release", open.release, "percent", percent));
+        dump(json_line("{s:i, s:s, s:s, s:f}", "v", 1, "event", "traffic", "release", open.release, "percent", percent));
     else
-        printf("traffic: %g%% on %s, which is not committed\n", percent, open.release);
+        print_out("traffic: %g%% on %s, which is not committed\n", percent, open.release);
 }

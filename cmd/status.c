@@ -7,6 +7,7 @@
 #include "run.h"
 #include "service_lock.h"
 #include "shares.h"
+#include "print.h"
 
 static const char *health_of(const struct surveyed *node)
 {
@@ -75,13 +76,13 @@ static void print_sides(const struct run *run)
     if (run->inputs.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
         return;
     if (sides_read(&sides, run->fleet, &run->survey, NULL, &err) < 0)
-        printf("live: unknown: %s\n", err.message);
+        print_out("live: unknown: %s\n", err.message);
     else if (sides.begun)
-        printf("live: %s; a rollout to %s has begun and did not end\n",
+        print_out("live: %s; a rollout to %s has begun and did not end\n",
                sides.switching ? slot_name(sides.target) : sides.live == SLOTS ? "none" : slot_name(sides.live),
                slot_name(sides.target));
     else
-        printf("live: %s, idle: %s\n", sides.live == SLOTS ? "none" : slot_name(sides.live),
+        print_out("live: %s, idle: %s\n", sides.live == SLOTS ? "none" : slot_name(sides.live),
                slot_name(sides.target));
 }
 
@@ -115,7 +116,7 @@ static json_t *releases_json(const struct facts *facts)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < facts->release_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "id", facts->releases[i].id, "state",
+        json_array_append_new(list, json_line("{s:s, s:s}", "id", facts->releases[i].id, "state",
                                               release_state_name(facts->releases[i].state)));
     return list;
 }
@@ -126,7 +127,7 @@ static json_t *slots_json(const struct facts *facts)
     for (size_t i = 0; i < SLOTS; i++) {
         const struct slot_fact *slot = &facts->slots[i];
         if (slot->known)
-            json_array_append_new(list, json_pack("{s:s, s:s?, s:b, s:b}", "slot", slot_name(i), "release",
+            json_array_append_new(list, json_line("{s:s, s:s?, s:b, s:b}", "slot", slot_name(i), "release",
                                                   slot->release, "running", slot->running, "committed",
                                                   !slot->uncommitted));
     }
@@ -154,7 +155,7 @@ static void print_json(const struct run *run)
         struct strbuf note;
         strbuf_init(&note, 2048);
         note_of(&note, node, run->options->arguments[0], fleet_release);
-        json_t *line = json_pack(
+        json_t *line = json_line(
             "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:b}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
             node->facts.current, "state", state_of(node), "health", health_of(node), "rollback_to",
@@ -165,9 +166,7 @@ static void print_json(const struct run *run)
             node->announced[0] ? node->announced : NULL, "releases", releases_json(&node->facts),
             "slots", slots_json(&node->facts), "live", live, "stale",
             surveyed_is_stale(node, fleet_release));
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
         strbuf_release(&note);
     }
 }
@@ -191,7 +190,7 @@ static int renew(struct run *run)
     struct err err;
     if (survey_renew(&run->survey, run->fleet, &err) == 0)
         return EXIT_DONE;
-    fprintf(stderr, "deployctl: not renewed: %s\n", err.message);
+    print_err("deployctl: not renewed: %s\n", err.message);
     return EXIT_NEEDS_CARE;
 }
 

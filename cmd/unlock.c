@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "run.h"
 #include "service_lock.h"
+#include "print.h"
 
 #define REQUEST_TIMEOUT_MS 30000
 
@@ -50,7 +51,7 @@ static void take_lock(void *context, size_t member, const struct reply *reply,
     struct unlocking *unlocking = context;
     struct shown *shown = &unlocking->nodes[member];
     if (error || reply->status != REPLY_OK) {
-        fprintf(stderr, "deployctl: warning: %s: %s\n", node_name(unlocking, member),
+        print_err("deployctl: warning: %s: %s\n", node_name(unlocking, member),
                 error ? error->message : reply->sentence);
         unlocking->unasked++;
         return;
@@ -102,14 +103,12 @@ static void show_json(const struct unlocking *unlocking)
 {
     for (size_t i = 0; i < unlocking->run->fleet->count; i++) {
         const struct shown *shown = &unlocking->nodes[i];
-        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "v", 1,
+        json_t *line = json_line("{s:i, s:s, s:s, s:b, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "v", 1,
                                  "event", "lock", "node", node_name(unlocking, i), "reached",
                                  shown->asked, "state", shown->state, "holder", shown->holder,
                                  "rollout", shown->rollout, "generation", shown->generation,
                                  "age_s", shown->age_s, "ttl_s", shown->ttl_s);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
     }
     fflush(stdout);
 }
@@ -136,16 +135,14 @@ static void say_broken(const struct unlocking *unlocking, size_t member, bool br
 {
     const char *node = node_name(unlocking, member);
     if (unlocking->run->options->json) {
-        json_t *line = json_pack("{s:i, s:s, s:s, s:b, s:s}", "v", 1, "event", "unlock", "node",
+        json_t *line = json_line("{s:i, s:s, s:s, s:b, s:s}", "v", 1, "event", "unlock", "node",
                                  node, "broken", broken, "text", text);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(line);
+        print_json_line(line);
     } else if (broken) {
-        printf("%s: %s\n", node, text);
+        print_out("%s: %s\n", node, text);
     }
     if (!broken)
-        fprintf(stderr, "deployctl: %s: %s\n", node, text);
+        print_err("deployctl: %s: %s\n", node, text);
 }
 
 static void take_break(void *context, size_t member, const struct reply *reply,
@@ -183,15 +180,15 @@ static int agree(const struct unlocking *unlocking)
     if (unlocking->run->options->yes)
         return 0;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        fprintf(stderr, "deployctl: nothing was broken; when the holder is surely gone, say it "
+        print_err("deployctl: nothing was broken; when the holder is surely gone, say it "
                         "again with --yes\n");
         return EXIT_REFUSED;
     }
-    fprintf(stderr, "break %s? A rollout that still runs loses its nodes by that. [y/N] ",
+    print_err("break %s? A rollout that still runs loses its nodes by that. [y/N] ",
             unlocking->held + unlocking->service.held == 1 ? "this lock" : "these locks");
     if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
         return 0;
-    fprintf(stderr, "deployctl: nothing was broken\n");
+    print_err("deployctl: nothing was broken\n");
     return EXIT_REFUSED;
 }
 
@@ -206,7 +203,7 @@ static int break_service_lock(struct unlocking *unlocking)
         return report_error(&err);
     unlocking->broken++;
     if (!unlocking->run->options->json)
-        printf("broke the service's lock in etcd of %s, rollout %s\n", unlocking->service.holder,
+        print_out("broke the service's lock in etcd of %s, rollout %s\n", unlocking->service.holder,
                unlocking->service.rollout);
     fflush(stdout);
     return 0;
@@ -252,7 +249,7 @@ static int unlock(struct run *run)
     if (unlocking.held || unlocking.service.held)
         return break_locks(&unlocking);
     if (!run->options->json)
-        printf("no lock of %s is held on %zu node%s\n", run->inputs.playbook.service.name,
+        print_out("no lock of %s is held on %zu node%s\n", run->inputs.playbook.service.name,
                asked, asked == 1 ? "" : "s");
     return unlocking.unasked ? EXIT_NEEDS_CARE : EXIT_DONE;
 }

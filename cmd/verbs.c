@@ -41,13 +41,15 @@ const struct verb verbs[] = {
      "  deployctl rollout shop --ref v1.4.2 --limit 'web:&eu'\n"
      "  deployctl rollout shop --set strategy.batch=1,10%,50%\n",
      verb_rollout},
-    {"rollback", "move every node back to its previous good release", "PLAYBOOK",
-     SELECT " to require-plan wait past-point-of-no-return yes forks set " SHOW,
-     "Moves each node back to its own previous good release, or all of them to the\n"
+    {"rollback", "move the nodes back to the release before", "PLAYBOOK",
+     SELECT " to each-own require-plan wait past-point-of-no-return yes forks set " SHOW,
+     "Moves all nodes back to one release: the good release before the one that most\n"
+     "nodes are at or, after a rollout that did not end, before that one; or to the\n"
      "release that --to names (its id, or 4 or more first letters of the id or of the\n"
-     "commit in it), through the same waves and gates as a rollout. What it leaves is\n"
-     "kept, so that --to can go forward to it again until the next release. Each\n"
-     "node first compares that release with the manifest it came with: a file that is\n"
+     "commit in it). Refused when the nodes have different releases before it;\n"
+     "--each-own takes each node to its own. Uses the same waves and gates as a\n"
+     "rollout. The release that it leaves is kept, so that --to can go forward to it\n"
+     "again until the next release. Each node first compares that release with the manifest it came with: a file that is\n"
      "missing or changed refuses it, what the service has added does not. A rollback\n"
      "is never rolled back: a node that then fails needs care and is named.\n"
      "On a terminal it first shows what it will do and asks.\n"

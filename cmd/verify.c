@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "run.h"
+#include "print.h"
 
 #define REQUEST_TIMEOUT_MS (11 * 60 * 1000) /* the node's own limit is ten minutes */
 
@@ -40,16 +41,16 @@ static void print_text(const struct verifying *verifying, const char *node,
     size_t told = 0;
     if (good && verifying->run->options->quiet)
         return;
-    printf("%s: %s\n", node, reply->sentence);
+    print_out("%s: %s\n", node, reply->sentence);
     for (size_t i = 0; i < reply->value_count; i++) {
         if (!is_difference(&reply->values[i]))
             continue;
-        printf("  %-7s  %s\n", reply->values[i].key, reply->values[i].value);
+        print_out("  %-7s  %s\n", reply->values[i].key, reply->values[i].value);
         told++;
     }
     const char *all = reply_get(reply, "differences");
     if (all && told && strtoull(all, NULL, 10) > told)
-        printf("  ...      and more: %zu of %s are told\n", told, all);
+        print_out("  ...      and more: %zu of %s are told\n", told, all);
     fflush(stdout);
 }
 
@@ -58,7 +59,7 @@ static json_t *paths_of(const struct reply *reply, const char *kind)
     json_t *list = json_array();
     for (size_t i = 0; reply && i < reply->value_count; i++)
         if (strcmp(reply->values[i].key, kind) == 0)
-            json_array_append_new(list, json_string(reply->values[i].value));
+            json_array_append_new(list, json_text(reply->values[i].value));
     return list;
 }
 
@@ -66,7 +67,7 @@ static void print_json(const char *node, const struct reply *reply, const struct
 {
     const char *all = reply ? reply_get(reply, "differences") : NULL;
     json_t *line =
-        json_pack("{s:i, s:s, s:s, s:b, s:b, s:s?, s:s}", "v", 1, "event", "verify", "node", node,
+        json_line("{s:i, s:s, s:s, s:b, s:b, s:s?, s:s}", "v", 1, "event", "verify", "node", node,
                   "reached", reply != NULL, "ok", reply && reply->status == REPLY_OK, "release",
                   reply ? reply_get(reply, "release") : NULL, "text",
                   reply ? reply->sentence : error->message);
@@ -74,10 +75,8 @@ static void print_json(const char *node, const struct reply *reply, const struct
                         all ? json_integer(strtoll(all, NULL, 10)) : json_null());
     for (size_t i = 0; i < KINDS; i++)
         json_object_set_new(line, kinds[i], paths_of(reply, kinds[i]));
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
+    print_json_line(line);
     fflush(stdout);
-    json_decref(line);
 }
 
 static void answer(void *context, size_t member, const struct reply *reply, const struct err *error)
@@ -91,7 +90,7 @@ static void answer(void *context, size_t member, const struct reply *reply, cons
     else if (reply)
         print_text(verifying, node, reply);
     if (error)
-        fprintf(stderr, "deployctl: %s: %s\n", node, error->message);
+        print_err("deployctl: %s: %s\n", node, error->message);
 }
 
 static int verify(struct run *run)
@@ -116,7 +115,7 @@ static int verify(struct run *run)
         return EXIT_UNREACHABLE;
     size_t good = count - verifying.differing - verifying.unreached;
     if (!run->options->json)
-        printf("%zu of %zu node%s as staged%s\n", good, count, count == 1 ? "" : "s",
+        print_out("%zu of %zu node%s as staged%s\n", good, count, count == 1 ? "" : "s",
                verifying.differing ? "; a rollout to another release leaves what differs behind"
                                    : "");
     return good == count ? EXIT_DONE : EXIT_NEEDS_CARE;

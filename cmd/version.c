@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "command.h"
+#include "print.h"
 
 #define LIBRARIES 7
 struct library {
@@ -38,12 +39,10 @@ static int print_json(const struct library *libraries)
 {
     json_t *versions = json_object();
     for (size_t i = 0; i < LIBRARIES; i++)
-        json_object_set_new(versions, libraries[i].name, json_string(libraries[i].version));
-    json_t *line = json_pack("{s:i, s:s, s:s, s:o}", "v", 1, "event", "version", "version",
+        json_object_set_new(versions, libraries[i].name, json_text(libraries[i].version));
+    json_t *line = json_line("{s:i, s:s, s:s, s:o}", "v", 1, "event", "version", "version",
                              DEPLOYCTL_VERSION, "libraries", versions);
-    int status = line ? json_dumpf(line, stdout, JSON_COMPACT) : -1;
-    putchar('\n');
-    json_decref(line);
+    int status = print_json_value(line, JSON_COMPACT);
     return report_printed(status ? EXIT_REFUSED : EXIT_DONE);
 }
 
@@ -54,8 +53,8 @@ int verb_version(const struct options *options)
     loaded_libraries(libraries, git_version);
     if (options->json)
         return print_json(libraries);
-    printf("deployctl %s\n", DEPLOYCTL_VERSION);
+    print_out("deployctl %s\n", DEPLOYCTL_VERSION);
     for (size_t i = 0; i < LIBRARIES; i++)
-        printf("  %-12s%s\n", libraries[i].name, libraries[i].version);
+        print_out("  %-12s%s\n", libraries[i].name, libraries[i].version);
     return report_printed(EXIT_DONE);
 }

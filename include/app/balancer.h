@@ -7,6 +7,9 @@
  * What a balancer thinks is read from it, never remembered: every write is followed by a look in
  * the same exchange. Never decides when a node is taken out or put in; that is core/rollout.h's.
  *
+ * Nothing is written without the lease of the node's lock (app/lease.h): not by another try, not when a node is put back, not by what
+ * is watched. An operation whose lease ran out waits for its renewal; without one it fails, and leaves everything as it is.
+ *
  * While a node is out, each balancer is looked at once a second: one that has lost the state (its
  * reload) is told again.
  *
@@ -69,6 +72,7 @@ struct traffic_order {
     uint32_t weight; /* per mille of its full weight, or WEIGHT_KEEP */
     const char *server;
     size_t instance; /* member * slots + slot */
+    bool denied; /* it was to be changed, and is looked at only: no lease (app/lease.h) */
     struct traffic_view view;
 };
 
@@ -163,6 +167,10 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
 /* Whether some balancer may keep traffic from the node, as far as looks and writes of this run
  * tell. */
 bool balancers_holds_out(const struct balancers *balancers, size_t member);
+/* Whether some balancer was not told what it was to be told last about the node, for want of a lease. */
+bool balancers_unwritten(const struct balancers *balancers, size_t member);
+/* Appends where the last looks had the node out: `balancer front on lb1 had it in drain; ...`. */
+void balancers_describe_out(const struct balancers *balancers, size_t member, struct strbuf *out);
 /* Appends what the last looks said: `lb1 ready, weight 100, 3 sessions; lb2 ...`. Nothing when
  * there was none. */
 void balancers_describe(const struct balancers *balancers, size_t member, struct strbuf *out);

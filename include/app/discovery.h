@@ -8,6 +8,8 @@
  * one transaction in etcd of at most 128 keys (what is beyond comes in further ones; withdrawals last). A command is run
  * for one node after the other. Never decides when a node is announced; that is core/rollout.h's.
  *
+ * Nothing is written without the lease of the node's lock (app/lease.h), also not what is put back, made up for, or was queued before.
+ *
  * A place that cannot be reached costs one timeout, not one a node: its breaker (app/dependency.h) opens. Under
  * `on_error = warn` its changes count as done, are told once, and are made up for when it is back.
  */

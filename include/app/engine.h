@@ -33,8 +33,11 @@ struct engine_patience {
     int64_t cancel_ms;    /* for a cancelled step to have ended; the node's program takes up to 15 s to end one by force */
 };
 struct data_plan;
+struct facts;
 struct sides;
 struct service_lock;
+
+struct engine_outcome;
 
 struct engine_settings {
     struct fleet *fleet;
@@ -42,6 +45,10 @@ struct engine_settings {
     struct sinks *sinks;
     struct package *package;    /* NULL: nothing is staged; the nodes must have their targets */
     const char *const *targets; /* release id of each member; unused by an abort */
+    const struct facts *const *seen; /* of each member, when the run was decided by them (NULL: that one did not answer): a node that is not so any
+                                      * more once it is locked refuses the run. NULL: decided by nothing but what is read with the lock */
+    const bool *outside;        /* one a member: not of this run (--limit), and locked all the same. NULL: none */
+    const char *limit;          /* the run's --limit, for whoever goes on with it; NULL: none */
     enum run_kind kind;
     bool resumes;               /* goes on with, or starts over, what an earlier run left open */
     const char *chain;           /* ids of the runs that it goes on with or undoes, a blank between; NULL: none */
@@ -59,6 +66,9 @@ struct engine_settings {
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
     const struct data_plan *data; /* what is pending is run; NULL: no migration is looked at */
+    /* All is done and the nodes' locks are given back, before the result is told, which may take as long as a terminal is blocked. May be NULL. */
+    void (*over)(void *context, const struct engine_outcome *outcome);
+    void *context;
     struct service_lock *lock;    /* taken; NULL: the playbook has none */
     const char *past_reason;      /* why a release from before an irreversible migration is gone to all the same; NULL: it is refused */
 };
@@ -68,6 +78,7 @@ struct engine_outcome {
     int signal_number; /* what interrupted it, or 0 */
     bool left_at_once; /* a second signal */
     bool locked_out;   /* refused because somebody else holds a node's lock */
+    bool outdated;     /* refused because another run has changed a node since this one was decided */
     bool unwritten;    /* the sinks could not keep a record, so it was stopped before the action that came next */
     bool touched;      /* some node is or was another than before */
 };

@@ -82,6 +82,12 @@ struct facts {
     size_t waves_passed; /* when held */
     const char *open_release; /* where it took this node; NULL: to no release */
     const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
+    const char *open_limit;   /* its --limit; NULL: none */
+    /* Read by the run that holds the lock, which is the open one then: what was open before it; NULL: nothing. */
+    const char *before_rollout, *before_step;
+    /* `VERB RELEASE ROLLOUT`: a change of the service that has begun and not ended well, so that it may be stopped whatever is current; NULL:
+     * none. */
+    const char *unsettled;
     /* The last run that has an end in the journal, and its result; NULL: none. */
     const char *ended_rollout, *ended_result;
     const char *breaker_rollout; /* the newest run, when some of its breakers have opened, as the node was told; else NULL */
@@ -106,9 +112,17 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err);
 void facts_release(struct facts *facts);
 /* The slot of the last commit, or of the side that the node is: `blue`; NULL without slots. */
 const char *facts_live_slot(const struct facts *facts);
+/* Seconds that a node reported, in milliseconds; the largest number when they do not fit. */
+int64_t facts_ms(uint64_t seconds);
 /* What each slot has: `blue RELEASE running, stopped in 14m; green ...`, appended. */
 void facts_tell_slots(const struct facts *facts, struct strbuf *out);
 bool facts_has(const struct facts *facts, const char *release, enum release_state *state);
+
+/* What another run may have done between two readings: true, with a sentence, when `now` is not what a run that was decided by `seen` counts on.
+ * `now` is read by that run with the lock. */
+bool facts_moved(const struct facts *seen, const struct facts *now, struct strbuf *out);
+/* The change that did not end, as a sentence; nothing when there is none. */
+void facts_tell_unsettled(const struct facts *facts, struct strbuf *out);
 
 /* Both as a sentence, appended; nothing when there is none. */
 void facts_tell_timer(const struct facts *facts, struct strbuf *out);

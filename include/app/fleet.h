@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/lease.h"
 #include "app/retries.h"
 #include "app/session.h"
 #include "base/arena.h"
@@ -22,6 +23,7 @@
 
 struct member {
     const struct node *node;
+    bool outside; /* of the service, and not of this run (--limit) */
     struct service service; /* as this node has it; empty without a playbook */
     const struct playbook *playbook; /* what it was discovered from other services; NULL: nothing */
     struct service *slots[SLOTS]; /* with slots: the instance in each, NULL where it is not on this node */
@@ -63,6 +65,7 @@ struct fleet {
     struct retries retries; /* of what is no node; nothing without a playbook */
     struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
     struct discoveries *discoveries; /* app/discovery.h; NULL likewise */
+    const struct lease_guard *guard; /* of the run that has the fleet; NULL: none has */
 };
 
 /* `nodes`: indices into the inventory. Inventory and playbook are borrowed for the fleet's life. */

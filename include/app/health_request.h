@@ -26,8 +26,14 @@ int health_request_init(struct health_request *out, const struct fleet *fleet, s
                         const struct node_words *words, struct err *err);
 void health_request_release(struct health_request *request);
 
+/* Appends a template of [health] as this node has it; `quoted`: the names' values are literal in a regular expression. */
+int health_expand(struct strbuf *out, const char *text, bool quoted, const struct fleet *fleet, size_t member,
+                  const struct node_words *words, struct err *err);
+
 /* Where a node is asked: its own loopback, as it sees it, or its address with via = direct. */
 const char *health_host(const struct fleet *fleet, size_t member);
+/* The host that is probed, without brackets: the URL's when `http` is a whole one, else health_host. */
+void health_address(struct strbuf *out, const struct fleet *fleet, size_t member, const struct node_words *words);
 /* [health] port, else that of the instance that `words` name. */
 uint16_t health_port(const struct fleet *fleet, size_t member, const struct node_words *words);
 

@@ -67,6 +67,9 @@ struct sink {
     void (*tick)(struct sink *sink, int64_t elapsed_ms);
     /* What was recorded is on the disk: 0, or the first error there was. May be NULL. */
     int (*sync)(struct sink *sink, struct err *err);
+    /* Nothing waits for the run any more: what was written so far is shown, however long that takes, and so is what comes. `notice`: a
+     * RECORD_NOTICE without a text, to be filled when there is something to tell. May be NULL. */
+    void (*wait)(struct sink *sink, const struct record *notice);
     /* Ends it: puts the terminal right; frees the sink. */
     void (*finish)(struct sink *sink);
 };
@@ -81,6 +84,7 @@ void sinks_record(struct sinks *sinks, const struct record *record);
 void sinks_tick(struct sinks *sinks, int64_t elapsed_ms);
 /* 0 when all that was recorded is where it stays; else the first error: what happened next would be on no record. */
 int sinks_sync(struct sinks *sinks, struct err *err);
+void sinks_wait(struct sinks *sinks, const struct record *notice);
 void sinks_finish(struct sinks *sinks);
 
 #endif

@@ -9,7 +9,7 @@
  * highest one seen is kept in PREFIX/SERVICE/generation: the next lock begins above it, everywhere.
  *
  * The lease is kept alive from the loop, three times in its ttl. Its loss is told before etcd can give the lock to
- * somebody else: by our own monotonic time since the last renewal was sent, not since it was answered.
+ * somebody else: by the time since the last renewal that was answered had been sent (app/lease.h), suspended time included.
  */
 #ifndef APP_SERVICE_LOCK_H
 #define APP_SERVICE_LOCK_H
@@ -37,6 +37,8 @@ int service_lock_take(struct service_lock **out, const struct service_lock_order
 uint64_t service_lock_generation(const struct service_lock *lock);
 /* A node's lock has this generation, which may be ahead. NULL is fine. */
 void service_lock_seen(struct service_lock *lock, uint64_t generation);
+/* Whether it holds now, by clock_boot_ms: what `fn` below tells may come later, when the loop turns. True for NULL. */
+bool service_lock_holds(struct service_lock *lock);
 /* `fn` comes once, from the loop, when the lock is lost: nothing may be changed any more. NULL is fine. */
 void service_lock_on_lost(struct service_lock *lock, void (*fn)(void *context, const char *sentence), void *context);
 /* Gives it back, unless it was lost or `keeps` (it then ends with its ttl), and frees: runs the loop, in bounded time.

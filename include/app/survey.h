@@ -12,6 +12,8 @@
 #include "app/fleet.h"
 
 struct surveyed {
+    const char *name; /* of the node */
+    bool outside;     /* not of this run (--limit): asked, since it is of the service, and not moved */
     bool answered;
     struct err error; /* why not; or the refusal of the node's program */
     struct facts facts;
@@ -36,10 +38,6 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
 int survey_renew(struct survey *survey, struct fleet *fleet, struct err *err);
 void survey_release(struct survey *survey);
 size_t survey_unanswered(const struct survey *survey);
-
-/* Where `rollback` takes each node. When any node's current release is not committed, a rollout is half done: only those nodes go back, to their own
- * previous good release, and the others stay. Else every node goes to its own. `out[i]` NULL: the node has nowhere to go back to. */
-void survey_rollback_targets(const struct survey *survey, const char **out);
 
 /* The release that most nodes are at, committed; of two with as many nodes the one committed by the later run. NULL: no node is at any. Borrowed
  * from the survey. */

@@ -1,6 +1,6 @@
 /*
  * Text in columns for people: each column as wide as its widest cell, the last one free, never
- * trailing blanks. Cells hold text that is safe to show.
+ * trailing blanks. Cells are made safe to show.
  */
 #ifndef APP_TABLE_H
 #define APP_TABLE_H

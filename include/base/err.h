@@ -25,7 +25,8 @@ enum {
     ERR_PROTOCOL = -10,   /* the peer said something that it must not */
     ERR_FAILED = -11,     /* the work itself was done and failed, e.g. a command's exit status */
     ERR_REFUSED = -12,    /* not allowed in this state: lock held, fencing number too old */
-    ERR_UNSUPPORTED = -13 /* known, and not possible here */
+    ERR_UNSUPPORTED = -13, /* known, and not possible here */
+    ERR_NO_LEASE = -14     /* not done: the lock that it needs is not known to be ours (app/lease.h) */
 };
 
 #define ERR_MESSAGE_MAX 1536
@@ -35,7 +36,7 @@ struct err {
     char message[ERR_MESSAGE_MAX];
 };
 
-/* Sets code and message; a longer message is cut. Returns `code`, so that `return err_set(...)` reads well.
+/* Sets code and message; a longer message is cut, between two characters; line breaks become blanks. Returns `code`, so that `return err_set(...)` reads well.
  * `err` may be NULL: the code is still returned. */
 int err_set(struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

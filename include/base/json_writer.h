@@ -24,7 +24,8 @@ void json_writer_end_object(struct json_writer *writer);
 void json_writer_begin_array(struct json_writer *writer, const char *key);
 void json_writer_end_array(struct json_writer *writer);
 
-/* NULL is left out. A text that is not UTF-8 is made so by text_sanitize (the first 64 KiB of it), rather than lost. */
+/* NULL is left out. A text that is not UTF-8 is made so by text_sanitize (the first 64 KiB of it), rather than lost.
+ * Control codes and characters that change how others are shown (U+202E) are escaped, so that a line can be shown as it is. */
 void json_writer_text(struct json_writer *writer, const char *key, const char *text);
 void json_writer_number(struct json_writer *writer, const char *key, int64_t number);
 /* JSON knows no NaN and no infinity: they are left out. Reads back as the same double. */

@@ -30,6 +30,11 @@ void text_shell_quote(struct strbuf *out, const char *text);
  * or broken sequence becomes `\xNN`. A newline stays only when `lines`. */
 void text_sanitize(struct strbuf *out, const char *bytes, size_t length, bool lines);
 
+/* The same in one line, for text that our own colors are in: those stay. */
+void text_sanitize_colored(struct strbuf *out, const char *bytes, size_t length);
+/* A control code, or a character that changes how others are shown (U+202E): text_sanitize replaces it. */
+bool text_is_deceptive(uint32_t code);
+
 /* Names that become path parts and environment values: 1 to 64 of [A-Za-z0-9._-], not starting with
  * `.` or `-`. */
 bool text_is_name(const char *text);

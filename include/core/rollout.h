@@ -37,7 +37,12 @@
  *   next finds the others free.
  * - A node without a release has no baseline.
  * - A node whose current release is the target, committed, and whose baseline is healthy has
- *   nothing to do.
+ *   nothing to do. Any other node that is not to be changed (an untouched one of an abort, one that `stays`) and whose
+ *   baseline is bad needs attention: what is called unchanged serves.
+ * - What a node is was read before it was locked, and is read again with the lock: the later reading counts.
+ * - A node that is `outside` is not of this run (--limit). It is locked, so that no other run takes nodes out at the same
+ *   time, and looked at: out when its baseline is bad or it is `left_out`. Nothing else is done there. One that
+ *   cannot be reached is not tried again and hinders nothing; one whose lock is refused does. Its outcome is NODE_OUTSIDE.
  * - Later an untouched node that cannot be reached follows `unreachable` too: skipped, or counted
  *   against max_failures. So does a stage or hook that failed; the class stays its own. A touched
  *   node that cannot be reached always counts as a failure.
@@ -312,7 +317,8 @@ enum node_outcome {
     NODE_UNREACHABLE, /* unreachable before it was touched; unreachable = fail */
     NODE_REFUSED,     /* preflight or lock said no; untouched */
     NODE_FAILED,      /* failed before it was touched (stage, hook): runs what it ran */
-    NODE_NEEDS_CARE,  /* touched, and neither updated nor restored */
+    NODE_NEEDS_CARE,  /* touched, and neither updated nor restored; or left as it was, and unhealthy */
+    NODE_OUTSIDE,     /* not of this run: runs what it ran */
     NODE_OUTCOMES
 };
 const char *node_outcome_name(enum node_outcome outcome);
@@ -416,6 +422,7 @@ struct rollout_config {
     size_t waves_passed; /* by an earlier run, which this one goes on with; then only migrations that
                           * contract are pending */
     uint32_t share;           /* what the target has at the start, as the balancers tell */
+    const bool *outside;      /* borrowed, one a node; NULL: every node is of this run */
     const size_t *lock_order; /* borrowed; every node once, the same for all runners; NULL: by index */
     const uint32_t *weights;  /* of the nodes, borrowed; NULL: 1 each */
     uint32_t max_unavailable; /* resolved, of the sum of weights; at least 1 */
@@ -504,14 +511,15 @@ struct event {
                               * gate closes, or its bake ends, at once */
     bool leads;               /* STEP_LEADER, DONE_OK */
     uint32_t others_retries;  /* of `max_retries`: taken so far by what is no node (balancers, discoveries) */
-    /* STEP_PREFLIGHT, DONE_OK: */
+    bool retaken; /* STEP_LOCK, DONE_OK: what follows was read again */
+    /* STEP_PREFLIGHT, DONE_OK, and with `retaken`: */
     bool at_target;   /* current release is the target and committed */
     bool has_release; /* something is current; with touched or runs_target: there is a release to go
                        * back to */
     bool touched;     /* an earlier run, which this one undoes, goes on with or replaces, has changed this node */
     bool runs_target; /* with waves_passed: the target runs here, not committed */
     bool stays;       /* is not to be changed */
-    bool left_out;    /* with touched: runs what it ran, and an earlier run has left it out of service */
+    bool left_out;    /* with touched, or outside: runs what it ran, and an earlier run has left it out of service */
 };
 
 /* What happened, for the sinks; in order. */
@@ -602,6 +610,7 @@ struct node_view {
     enum step_kind trouble_step;
     size_t wave;
     bool touched;
+    bool committed; /* by this run, or by one that it goes on with */
     bool unhealthy_before;
     bool control; /* this run has taken it out to restart it as it was */
     bool fresh;   /* ... it came in again, and was not changed since */

@@ -29,6 +29,7 @@ struct http_request {
      * its key (NULL: none) */
     const char *ca_file, *certificate_file, *key_file;
     int64_t timeout_ms; /* for all of it */
+    const char *wanted_header; /* of the answer, to be kept; borrowed until the callback; NULL: none */
     size_t body_max;    /* kept bytes of the answer's body; what is more is counted, not kept */
     struct ssh *via;    /* tunnel through this connection; NULL: directly */
     const char *connect_host; /* where to connect (as the far sshd sees it, when via); NULL: the
@@ -40,6 +41,7 @@ struct http_response {
     int status;         /* 0 when no answer came */
     const char *body;   /* borrowed until the callback returns; NUL-terminated */
     size_t body_length; /* kept */
+    const char *header; /* the wanted one's last value; NULL: it is not there; borrowed likewise */
     uint64_t body_total;
     int64_t total_ms;
     int64_t answer_us; /* from when the connection stood and the request went out to the answer's end */

@@ -30,10 +30,14 @@ uv_loop_t *loop_uv(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop);
 /* Wall clock, milliseconds since 1970 UTC: for names and journals only, never for deadlines. */
 int64_t clock_wall_ms(void);
+/* Milliseconds since the machine started, those in which it was suspended included: read anew by each call, unlike the loop's
+ * time, which also stands still meanwhile. For leases. */
+int64_t clock_boot_ms(void);
 /* 64 random bits from the kernel: seeds, nonces. */
 uint64_t clock_random(void);
 
-/* One-shot timer. The handle is freed when it has fired or been stopped: forget it then. NULL when out of memory. */
+/* One-shot timer. When the loop did not turn for a second past its time (the program was stopped), what has arrived meanwhile comes
+ * first: an answer that is there is no time-out. The handle is freed when it has fired or been stopped: forget it then. NULL when out of memory. */
 struct timer;
 typedef void timer_fn(void *context);
 struct timer *timer_start(struct loop *loop, int64_t delay_ms, timer_fn *fn, void *context);
@@ -54,7 +58,7 @@ struct lookup *lookup_start(struct loop *loop, const char *host, uint16_t port, 
                             void *context);
 void lookup_forget(struct lookup *lookup);
 
-/* A child process on the runner, in its own process group; stdin is empty; stdout and stderr together are kept, last
+/* A child process on the runner (at most 16 words), in its own process group; stdin is empty; stdout and stderr together are kept, last
  * `output_max` bytes. At the deadline the group gets SIGTERM, 2 s later SIGKILL. */
 struct child_result {
     int status;           /* exit status; -1 when it never started */
@@ -68,6 +72,8 @@ typedef void child_fn(void *context, const struct child_result *result);
 struct child *child_start(struct loop *loop, const char *const argv[], const char *const environment[],
                           int64_t timeout_ms, size_t output_max, child_fn *fn, void *context,
                           struct err *err);
+/* Raises the limit of open files to the hard limit, for fleets of hundreds of nodes. Children get the limit from before. Once, at the start. */
+void files_limit_raise(void);
 /* Asks it to end now (SIGTERM, then SIGKILL); the callback still comes. */
 void child_stop(struct child *child);
 

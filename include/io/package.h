@@ -3,7 +3,7 @@
  * with a manifest.
  *
  * The same source gives the same bytes: entries sorted by path, owner 0, all times the release's,
- * modes 0644, 0755 or 0777 for links. Nothing of the working tree, the index or the user's git
+ * modes 0644, 0755 or 0777 for links. A file that its folder or archive keeps from others stays so: 0600, 0700, or for its group 0640, 0750. Nothing of the working tree, the index or the user's git
  * configuration enters a git package: the commit's own attributes decide `export-ignore`. Refused
  * with a clear word: submodules, LFS pointers, special files, absolute or `..` links and names,
  * what git says is not a repository, another owner's repository, control characters in names, an
@@ -24,17 +24,20 @@ enum compression { COMPRESSION_ZSTD, COMPRESSION_GZIP };
 
 struct package;
 
+/* Each takes at most `bytes_max` bytes of files, as they are unpacked. */
+#define PACKAGE_BYTES_MAX (UINT64_C(4) << 30) /* by default */
+
 /* A commit of a local repository: a branch, a tag, an id, `main~2`; nothing that asks the reflog;
  * NULL: HEAD. With `path`, that folder's files alone, at the top. The release's time is the
  * commit's; its 12 hex are the commit's, or with `path` those of that folder's tree. `location`:
  * the work tree or the bare repository (found from a folder inside it too). */
 int package_from_git(struct package **out, const char *location, const char *ref, const char *path,
-                     struct err *err);
+                     uint64_t bytes_max, struct err *err);
 /* A folder, but a `.git` at its top. Time: the newest file's; hex: of the manifest's sha256. */
-int package_from_directory(struct package **out, const char *location, struct err *err);
+int package_from_directory(struct package **out, const char *location, uint64_t bytes_max, struct err *err);
 /* A tar, plain or by gzip, bzip2, compress, xz, lzma, lz4, zstd. As for a folder. Hard links become
  * files of their own. */
-int package_from_archive(struct package **out, const char *location, struct err *err);
+int package_from_archive(struct package **out, const char *location, uint64_t bytes_max, struct err *err);
 void package_free(struct package *package);
 
 /* All borrowed until package_free. */
@@ -59,6 +62,7 @@ uint64_t package_entries(const struct package *package);
 struct package_bytes {
     const unsigned char *bytes;
     size_t length;
+    uint64_t tar_length; /* of the tar itself */
     char sha256[65];
 };
 int package_pack(struct package *package, enum compression compression, struct package_bytes *out,

@@ -8,6 +8,10 @@
  * A peer that is gone: a reset or an end is told at once; bytes it does not acknowledge for 30 s, or 30 s of unanswered TCP keep-alive
  * probes when nothing is sent, too. One that is there and hangs is the caller's to notice, by ssh_idle_ms.
  *
+ * A hostile peer, authenticated or not: before its banner it gets 16 KiB and 1024 lines; in each turn of the loop 256 KiB of it are read; and what
+ * it makes us keep (libssh2's queues, ours, and what the layers above count by ssh_hold) is bounded by `memory_max`. Past a bound the connection fails
+ * with ERR_PROTOCOL; other connections, timers and signals go on in between.
+ *
  * Callbacks never run inside the call that asked for them. After ssh_close no callback of the connection or its channels comes.
  */
 #ifndef IO_SSH_H
@@ -30,6 +34,7 @@ struct ssh_settings {
     const char *agent_socket;       /* NULL: $SSH_AUTH_SOCK; "": no agent */
     uint32_t handshakes_per_address; /* not yet authenticated at once to one address or jump host; 8 (MaxStartups 10:30:100) */
     uint32_t handshakes;            /* at once in all; 64 */
+    size_t memory_max; /* what one connection may make us keep; 8 MiB, and as much again for each connection that goes through it */
 };
 int ssh_context_create(struct ssh_context **out, struct loop *loop, const struct ssh_settings *settings,
                        struct err *err);
@@ -70,6 +75,9 @@ enum ssh_phase ssh_phase(const struct ssh *ssh);
 /* Milliseconds since the peer last sent anything. */
 int64_t ssh_idle_ms(const struct ssh *ssh);
 uint64_t ssh_bytes_in(const struct ssh *ssh);
+/* The layers above keep so many bytes more, or less, of what the peer sent: they count in its `memory_max`. */
+void ssh_hold(struct ssh *ssh, size_t bytes);
+void ssh_unhold(struct ssh *ssh, size_t bytes);
 uint64_t ssh_bytes_out(const struct ssh *ssh);
 
 struct ssh_channel;

@@ -48,6 +48,7 @@ struct source {
                             * the  playbook's folder */
     const char *ref;       /* git only; `HEAD` by default */
     const char *path;      /* git only: a folder of the commit; NULL: all of it */
+    uint64_t max_size;     /* bytes of all files, unpacked; 4 GiB */
 };
 
 enum strategy_kind { STRATEGY_ROLLING, STRATEGY_BLUE_GREEN, STRATEGY_CANARY };
@@ -85,11 +86,19 @@ struct slot {
 };
 const char *slot_name(size_t slot); /* "blue", "green"; static */
 
+/* How an instance shows which release it is. `text`: the header's name, a template of a text in the body, or a shell command. */
+enum identity_kind { IDENTITY_NONE, IDENTITY_HEADER, IDENTITY_BODY, IDENTITY_COMMAND };
+struct identity {
+    enum identity_kind kind;
+    const char *text;
+};
+
 enum probe_via { VIA_NODE, VIA_DIRECT };
 struct health {
     const char *http; /* a path or a whole URL (`https://{address}:8443/x`); template */
     uint16_t expect_from, expect_to; /* 200-299 */
-    const char *body; /* an extended regular expression that the body must match; NULL: any */
+    const char *body; /* template of an extended regular expression that the body must match; NULL: any */
+    struct identity identity; /* what proves that the new instance answers; none: the node's processes do */
     /* `Name: value` sent with the request; templates; key `headers`, by comma */
     struct string_list headers;
     const char *host;    /* Host header / TLS name; NULL: the address */
@@ -122,6 +131,7 @@ struct retry {
     int64_t connect_timeout_ms; /* 10 s */
     /* 5 min: stage, activate and other steps without a timeout of their own */
     int64_t step_timeout_ms;
+    int64_t lease_ms; /* 60 s, at least 10 s: of a node's lock; renewed each 5 s, or four times in it */
 };
 
 /* Of each node, and of each thing that a rollout leans on: core/breaker.h. */
@@ -309,6 +319,9 @@ int playbook_line(const struct playbook *playbook, const char *section, const ch
 /* Both slots on each node, or a group of nodes for each; a playbook without slots is neither. */
 bool playbook_has_slots(const struct playbook *playbook);
 bool playbook_has_sides(const struct playbook *playbook);
+
+/* Adds a fault for each reason why the gate cannot tell the old process from the new one, or why a failed release might go on running. */
+void playbook_doubts(const struct playbook *playbook, struct faults *out);
 
 /* Whether a key was given, in the file or by an override. */
 bool playbook_has(const struct playbook *playbook, const char *section, const char *key);

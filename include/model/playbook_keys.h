@@ -22,13 +22,15 @@ enum key_kind {
     KEY_NAME,      /* const char *: text_is_name */
     KEY_VARIABLE,  /* const char *: the name of an inventory variable */
     KEY_UNIT,      /* const char *: a systemd unit's name */
-    KEY_ROOT,      /* const char *: an absolute path, not `/` */
+    KEY_ROOT,      /* const char *: an absolute path, not `/` nor another folder of the system */
     KEY_FOLDER,    /* const char *: a relative path that does not climb */
     KEY_FOLDERS,   /* struct string_list of such paths */
     KEY_RELEASES,  /* struct string_list: releases, by 4 or more letters that an id or its commit begins with */
-    KEY_REGEX,     /* const char *: a POSIX extended regular expression */
+    KEY_REGEX,     /* const char *: a POSIX extended regular expression with {name} */
+    KEY_IDENTITY,  /* struct identity: `header NAME`, `body TEXT`, `command COMMAND` */
     KEY_YES_NO,    /* bool */
     KEY_WHOLE,     /* uint32_t from minimum to maximum */
+    KEY_SIZE,      /* uint64_t bytes from minimum to maximum */
     KEY_PORT,      /* uint16_t, 1 to 65535 */
     KEY_URLS,      /* struct string_list: `https://host:port` without a path, by comma */
     KEY_ENDPOINT,  /* const char *: `host:port`, an IPv6 address in brackets */

@@ -5,6 +5,7 @@
 #ifndef MODEL_TEMPLATE_H
 #define MODEL_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -16,6 +17,8 @@ struct template_scope {
     /* `release`, `service`, `root`, `port`, ...: win over the node's */
     const struct variable *extra;
     size_t extra_count;
+    const char *stand_in; /* the value of every name that is not known; NULL: such a name is an error */
+    bool quoted;          /* values are taken literally by an extended regular expression */
 };
 
 /* Besides `extra` and the node's variables, `node` and `address` are known when there is a node.

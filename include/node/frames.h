@@ -37,7 +37,7 @@
  *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,
  *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]
- *   unpack R  release sha256 compression zstd|gzip manifest_sha256 [600 s];  discard R: release
+ *   unpack R  release sha256 compression zstd|gzip manifest_sha256 tar_bytes? (no more of it is unpacked) [600 s];  discard R: release
  *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]; with `confirm SECONDS`, `previous ID|-`: first arms the
  *             timer that puts `previous` back unless confirmed in that time (a failure to arm fails the step before the switch); without,
  *             ends a timer that runs

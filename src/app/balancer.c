@@ -361,6 +361,27 @@ enum traffic_sight balancers_sight(const struct balancers *balancers, size_t mem
     return in && out ? SIGHT_MIXED : in ? SIGHT_IN : SIGHT_OUT;
 }
 
+bool balancers_unwritten(const struct balancers *balancers, size_t member)
+{
+    for (size_t front = 0; front < balancers->count; front++)
+        for (size_t slot = 0; slot < balancers->slots; slot++)
+            if (cell_at(balancers, front, member * balancers->slots + slot)->denied)
+                return true;
+    return false;
+}
+
+void balancers_describe_out(const struct balancers *balancers, size_t member, struct strbuf *out)
+{
+    for (size_t front = 0; front < balancers->count; front++)
+        for (size_t slot = 0; slot < balancers->slots; slot++) {
+            const struct cell *cell = cell_at(balancers, front, member * balancers->slots + slot);
+            const struct front *where = &balancers->fleet->fronts[front];
+            if (cell->known && cell->view.state != TRAFFIC_READY)
+                strbuf_addf(out, "%sbalancer %s on %s had it in %s", out->length ? "; " : "", where->balancer->name, where->where,
+                            traffic_state_name(cell->view.state));
+        }
+}
+
 static void describe(const struct balancers *balancers, size_t front, size_t instance,
                      struct strbuf *out)
 {

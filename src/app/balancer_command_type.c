@@ -96,6 +96,8 @@ static void next_command(struct lane *lane)
         lane->step++;
     if (lane->step == 1 && order->command == ORDER_LOOK)
         lane->step++;
+    if (lane->step < 2 && !lane_may_write(lane))
+        return;
     if (lane->step == 0 && !balancer->weight)
         lane_fail(lane, ERR_REFUSED, "it has no `weight` command in the playbook");
     else if (lane->step == 0)

@@ -111,11 +111,23 @@ static void relay(struct lane *lane)
                    });
 }
 
+/* What changes something is held back until it can go at once. */
+static void on_opened(void *context)
+{
+    struct lane *lane = context;
+    if (lane->step == STEP_ORDERS && !lane_may_write(lane))
+        return;
+    /* far below what a channel takes at once; HAProxy closes by itself after its answers */
+    ssh_channel_write(lane->channel, lane->request.text, lane->request.length);
+}
+
 static void converse(struct lane *lane)
 {
-    static const struct ssh_channel_events events = {.received = on_received, .closed = on_closed};
+    static const struct ssh_channel_events events = {.opened = on_opened, .received = on_received, .closed = on_closed};
     const struct balancer *balancer = lane->front->balancer;
     strbuf_reset(&lane->answer);
+    if (lane->step == STEP_ORDERS && !lane_may_write(lane))
+        return;
     if (!balancer->host) {
         relay(lane);
         return;
@@ -123,12 +135,8 @@ static void converse(struct lane *lane)
     lane->deadline = timer_start(lane->fleet->loop, EXCHANGE_MS, on_deadline, lane);
     lane->channel = ssh_tunnel(session_ssh(lane->front->session), balancer->host, balancer->port,
                                &events, lane);
-    if (!lane->channel || !lane->deadline) {
+    if (!lane->channel || !lane->deadline)
         lane_fail(lane, ERR_MEMORY, "out of memory");
-        return;
-    }
-    /* far below what a channel takes at once; HAProxy closes by itself after its answers */
-    ssh_channel_write(lane->channel, lane->request.text, lane->request.length);
 }
 
 static void tell(struct lane *lane)

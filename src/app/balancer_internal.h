@@ -18,6 +18,8 @@ struct errand {
     void *context;
     bool thorough; /* before a run: whatever can be wrong is looked for */
     bool owed;     /* has waited for its trial: is sent whatever the breaker says */
+    bool partial;  /* an undo's: servers of nodes whose lease does not hold are left as they are, and looked at */
+    bool asked;    /* the breaker was, for it, and is not told yet how it went */
     size_t count;
     struct traffic_order orders[];
 };
@@ -97,6 +99,9 @@ struct errand *errand_create(size_t count, errand_done_fn *done, void *context);
 void lane_send(struct lane *lane, struct errand *errand);
 /* Whoever waits with `context` does so no more. */
 void lane_forget(struct lane *lane, const void *context);
+/* Before each request of the first errand that changes something: whether the leases of all nodes that it is about hold now. False: the
+ * errand is no longer under way, and begins anew when they do, or ends. */
+bool lane_may_write(struct lane *lane);
 /* How the first errand ended; called by the types, from the loop. */
 void lane_finish(struct lane *lane, const struct err *error);
 void lane_fail(struct lane *lane, int code, const char *message);
@@ -109,6 +114,7 @@ struct cell {
     struct traffic_view view, found; /* found: when the operation began */
     struct err error;
     bool known;     /* `view` was read in this run */
+    bool denied;    /* not written when it was to be, for want of a lease */
     uint32_t reminders; /* in a row: how often it had lost what it was told */
     uint32_t keeps; /* per mille of its full weight, by the share at hand */
 };

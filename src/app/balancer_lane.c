@@ -90,6 +90,53 @@ void lane_fail(struct lane *lane, int code, const char *message)
     lane_finish(lane, &error);
 }
 
+/* --- leases --- */
+
+static bool writes(const struct traffic_order *order)
+{
+    return order->command != ORDER_LOOK;
+}
+
+static enum lease_answer ask_for(const struct lane *lane, const struct traffic_order *order, struct err *why)
+{
+    return lease_ask(lane->fleet->guard, order->instance / lane->fleet->balancers->slots, why);
+}
+
+/* What the first errand may do: the worst of its orders' answers. An undo goes without those that have none, unless all have none. */
+static enum lease_answer ask_leases(struct lane *lane, struct err *why)
+{
+    struct errand *errand = lane->first;
+    enum lease_answer worst = LEASE_HOLDS;
+    size_t held = 0;
+    struct err ignored;
+    for (size_t i = 0; i < errand->count; i++)
+        if (writes(&errand->orders[i]) && ask_for(lane, &errand->orders[i], &ignored) != LEASE_NONE)
+            held++;
+    for (size_t i = 0; i < errand->count; i++) {
+        struct traffic_order *order = &errand->orders[i];
+        enum lease_answer answer = writes(order) ? ask_for(lane, order, why) : LEASE_HOLDS;
+        if (answer == LEASE_NONE && errand->partial && held) {
+            order->command = ORDER_LOOK;
+            order->weight = WEIGHT_KEEP;
+            order->denied = true;
+        } else if (answer > worst) {
+            worst = answer;
+        }
+    }
+    return worst;
+}
+
+bool lane_may_write(struct lane *lane)
+{
+    struct err why;
+    if (ask_leases(lane, &why) == LEASE_HOLDS)
+        return true;
+    lane->type->stop(lane);
+    lane->busy = false;
+    run_next(lane);
+    return false;
+}
+
 /* --- turns --- */
 
 /* The node's program may refuse to work there (no sudo, a read-only disk): a tunnel needs none of
@@ -121,13 +168,29 @@ static void begin_first(void *context)
     struct lane *lane = context;
     struct err error;
     lane->next = NULL;
-    if (lane->first->owed) {
+    enum lease_answer lease = ask_leases(lane, &error);
+    if (lease == LEASE_UNSURE) {
+        lane->next = timer_start(lane->fleet->loop, LEASE_POLL_MS, begin_first, lane);
+        return;
+    }
+    if (lease == LEASE_NONE) {
+        if (lane->first->asked)
+            dependency_left(lane->guard);
+        err_prefix(&error, "not written");
+        end_first(lane, &error);
+        run_next(lane);
+        return;
+    }
+    if (lane->first->asked) {
+        /* the lease ran out while it was under way */
+    } else if (lane->first->owed) {
         dependency_ask_owed(lane->guard);
     } else if (dependency_ask(lane->guard, &error) < 0) {
         end_first(lane, &error);
         run_next(lane);
         return;
     }
+    lane->first->asked = true;
     lane->busy = true;
     lane->began_ms = loop_now_ms(lane->fleet->loop);
     if (!lane->front->session || session_is_connected(lane->front->session))

@@ -61,6 +61,8 @@ static void wrote(struct lane *lane, const char *output)
 static void write_file(struct lane *lane)
 {
     const struct balancer *balancer = lane->front->balancer;
+    if (!lane_may_write(lane))
+        return;
     strbuf_reset(&lane->request);
     escape(&lane->request, lane->answer.text);
     lane_run(lane, &(struct lane_command){

@@ -34,7 +34,8 @@ static void last_line(char out[300], const char *output)
     size_t begin = length;
     while (begin && output[begin - 1] != '\n')
         begin--;
-    snprintf(out, 300, "%.*s", (int)(length - begin), output + begin);
+    size_t cut = text_cut(output + begin, 299);
+    snprintf(out, 300, "%.*s", (int)(cut < length - begin ? cut : length - begin), output + begin);
 }
 
 static void said_no(struct lane *lane, int code, const char *output, const char *sentence)

@@ -92,6 +92,10 @@ static void answered(void *context, const struct traffic_order *orders, size_t c
         leg->tries = 0;
     for (size_t i = 0; i < count; i++) {
         struct cell *cell = cell_at(task->balancers, leg->front, orders[i].instance);
+        bool unwritten = error && error->code == ERR_NO_LEASE;
+        cell->denied = orders[i].denied || (unwritten && orders[i].command != ORDER_LOOK);
+        if (unwritten) /* how it stood is what is known of it */
+            continue;
         err_clear(&cell->error);
         if (error) {
             cell->error = *error;
@@ -136,6 +140,7 @@ static void ask_front(struct task *task, size_t front)
             }
     errand->count = count;
     errand->owed = leg->waited;
+    errand->partial = task->wish == BALANCER_SHIFT && (task->owed || task->stage == STAGE_PUT_BACK);
     errand->thorough = task->wish == BALANCER_LOOK && errand->orders[0].instance == first_instance(balancers, front);
     err_clear(&leg->error);
     if (count == 0) {

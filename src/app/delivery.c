@@ -72,6 +72,7 @@ static void on_uploaded(void *context, const struct err *error)
         return;
     }
     begin(delivery, "unpack");
+    session_addu(delivery->order.session, "tar_bytes", delivery->bytes.tar_length);
     session_addu(delivery->order.session, "timeout_ms", (uint64_t)delivery->order.timeout_ms);
     delivery->request =
         session_submit(delivery->order.session, delivery->order.timeout_ms + KILL_GRACE_MS,

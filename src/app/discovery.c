@@ -1,5 +1,6 @@
 #include "app/discovery.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,6 @@ static int add_place(struct discoveries *discoveries, const struct discovery *di
     const char *slash = discovery->file ? strrchr(discovery->file, '/') : NULL;
     if (slash)
         place->folder = (struct service){
-            .name = fleet->playbook->service.name,
             .root = slash == discovery->file ? "/" : arena_strndup(&fleet->arena, discovery->file, (size_t)(slash - discovery->file)),
             .keep = 1};
     return fleet_session(&place->session, fleet, inventory, node, discovery->become ? &place->folder : NULL,
@@ -169,10 +169,16 @@ static int send_change(struct place *place, size_t member, enum change_wish wish
     return 0;
 }
 
-static void tell(struct discoveries *discoveries, const char *text)
+void discoveries_tell(struct discoveries *discoveries, const char *format, ...)
 {
-    if (discoveries->notice)
-        discoveries->notice(discoveries->notice_context, text);
+    char text[ERR_MESSAGE_MAX + 300];
+    va_list arguments;
+    if (!discoveries->notice)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    discoveries->notice(discoveries->notice_context, text);
 }
 
 void discoveries_on_notice(struct discoveries *discoveries, void (*fn)(void *context, const char *text), void *context)
@@ -184,12 +190,10 @@ void discoveries_on_notice(struct discoveries *discoveries, void (*fn)(void *con
 /* Once, until it has worked again. */
 static void warn(struct place *place, const struct err *error)
 {
-    char text[ERR_MESSAGE_MAX + 80];
     if (place->told)
         return;
     place->told = true;
-    snprintf(text, sizeof(text), "%s; going on without it (on_error = warn)", error->message);
-    tell(place->discoveries, text);
+    discoveries_tell(place->discoveries, "%s; going on without it (on_error = warn)", error->message);
 }
 
 /* --- ends --- */
@@ -237,7 +241,7 @@ void part_done(struct part *part, const struct place *place, const struct err *e
     if (!part->waiting)
         return;
     part->waiting = false;
-    if (error && place->discovery->on_error == DISCOVERY_WARN)
+    if (error && error->code != ERR_NO_LEASE && place->discovery->on_error == DISCOVERY_WARN)
         warn((struct place *)place, error);
     else if (error && !task->error.code)
         task->error = *error;

@@ -109,6 +109,8 @@ static void connected(void *context, const struct err *error)
         was_done(place, "", error);
         return;
     }
+    if (place->stage == PLACE_WRITE && !place_may_write(place))
+        return;
     session_begin(session, "exec");
     session_add(session, "command", command_of(place));
     session_addu(session, "timeout_ms", (uint64_t)timeout_ms);
@@ -147,10 +149,10 @@ static void write_next(struct place *place, struct change *change)
     while (change && (change->wish == WISH_LOOK || (!place->said.unknown && change_is_done(place, change))))
         change = change->next;
     place->at = change;
-    if (change)
-        run(place);
-    else
+    if (!change)
         place_was_written(place, NULL);
+    else if (place_may_write(place))
+        run(place);
 }
 
 static void was_done(struct place *place, const char *output, const struct err *error)

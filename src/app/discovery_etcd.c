@@ -121,7 +121,9 @@ static void write_keys(struct place *place)
     while (place->sent < count && json_array_size(some) < OPERATIONS_MAX)
         json_array_append(some, json_array_get(all, place->sent++));
     json_decref(all);
-    if (json_array_size(some)) {
+    if (json_array_size(some) && !place_may_write(place)) {
+        json_decref(some);
+    } else if (json_array_size(some)) {
         start(place, "kv/txn", etcd_txn(NULL, some, NULL), was_written);
     } else {
         json_decref(some);
@@ -186,6 +188,8 @@ static void next_lease(struct place *place)
     struct change *change = place->at;
     if (!change) {
         write_keys(place);
+    } else if (!place_may_write(place)) {
+        return;
     } else if (change->wish == WISH_ADD) {
         start(place, "lease/grant", json_pack("{s:I}", "TTL", (json_int_t)((place->discovery->lease_ms + 999) / 1000)),
               was_granted);

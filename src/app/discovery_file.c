@@ -196,6 +196,8 @@ static void send_piece(struct place *place)
 {
     struct strbuf coded;
     struct session *session = place->session;
+    if (!place_may_write(place))
+        return;
     size_t left = place->content.length - place->sent;
     size_t size = left < PIECE_MAX ? left : PIECE_MAX;
     strbuf_init(&coded, PIECE_MAX * 2);

@@ -97,6 +97,9 @@ void place_send(struct place *place, struct change *change);
 void place_forget(struct place *place, const struct part *part);
 bool place_is_idle(const struct place *place);
 void place_release(struct place *place);
+/* Before each request of a write that changes something: whether the leases of all nodes that the batch is about hold now (app/lease.h).
+ * False: the write is over, and the round begins anew. */
+bool place_may_write(struct place *place);
 /* `err` NULL: `said` is what stands there. */
 void place_was_read(struct place *place, const struct err *err);
 void place_was_written(struct place *place, const struct err *err);
@@ -114,6 +117,8 @@ struct part {
     bool waiting, withdrew;
     char *before; /* what was announced before the last OUT */
 };
+/* To whoever listens to notices. */
+void discoveries_tell(struct discoveries *discoveries, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void part_done(struct part *part, const struct place *place, const struct err *error);
 
 struct task_of_discovery {

@@ -127,6 +127,7 @@ static void remember_before(struct place *place)
 /* --- one round: read, write, read --- */
 
 static void run_next(struct place *place);
+static void again(void *context);
 
 /* A later wish for the same node takes the place of an owed one. */
 static void owe(struct place *place, struct change *change)
@@ -202,6 +203,77 @@ static void failed(struct place *place, const struct err *error)
     finish(place, &kept);
 }
 
+/* --- leases --- */
+
+static enum lease_answer ask_for(const struct place *place, const struct change *change, struct err *why)
+{
+    bool writes = change->wish != WISH_LOOK && !is_superseded(change);
+    return writes ? lease_ask(place->discoveries->fleet->guard, change->member, why) : LEASE_HOLDS;
+}
+
+/* Whoever waits gets to know; what nobody waits for is told. */
+static void deny(struct place *place, struct change *change, struct err *why)
+{
+    char name[200];
+    place_name(place, name);
+    err_prefix(why, "%s: not %s", name, change->wish == WISH_REMOVE ? "withdrawn" : change->wish == WISH_ADD ? "announced" : "renewed");
+    if (change->part)
+        part_done(change->part, place, why);
+    else if (change->wish != WISH_RENEW)
+        discoveries_tell(place->discoveries, "%s: %s", node_name(place, change), why->message);
+    change_free(change);
+}
+
+/* Takes those without a lease out of the batch. UNSURE: some of the others wait for a renewal. */
+static enum lease_answer ask_leases(struct place *place)
+{
+    enum lease_answer worst = LEASE_HOLDS;
+    struct err why;
+    for (struct change **at = &place->batch; *at;) {
+        struct change *change = *at;
+        enum lease_answer answer = ask_for(place, change, &why);
+        if (answer == LEASE_NONE) {
+            *at = change->next;
+            deny(place, change, &why);
+            continue;
+        }
+        worst = answer > worst ? answer : worst;
+        at = &change->next;
+    }
+    return worst;
+}
+
+static void look_again(struct place *place, int64_t delay_ms)
+{
+    place->soon = timer_start(place->discoveries->fleet->loop, delay_ms, again, place);
+}
+
+bool place_may_write(struct place *place)
+{
+    struct err ignored;
+    for (const struct change *change = place->batch; change; change = change->next)
+        if (ask_for(place, change, &ignored) != LEASE_HOLDS) {
+            place->type->stop(place);
+            look_again(place, 0);
+            return false;
+        }
+    return true;
+}
+
+static void write_batch(struct place *place)
+{
+    if (ask_leases(place) == LEASE_UNSURE) {
+        look_again(place, LEASE_POLL_MS);
+    } else if (has_wishes(place)) {
+        place->stage = PLACE_WRITE;
+        remember_before(place);
+        place->type->write(place);
+    } else {
+        dependency_answered(place->guard);
+        finish(place, NULL);
+    }
+}
+
 void place_was_read(struct place *place, const struct err *err)
 {
     struct err error;
@@ -209,9 +281,7 @@ void place_was_read(struct place *place, const struct err *err)
     if (err) {
         failed(place, err);
     } else if (place->stage == PLACE_READ && has_wishes(place) && (place->said.unknown || !all_done(place))) {
-        place->stage = PLACE_WRITE;
-        remember_before(place);
-        place->type->write(place);
+        write_batch(place);
     } else if (place->stage == PLACE_CHECK && !place->said.unknown && !all_done(place)) {
         err_set(&error, ERR_FAILED, "what was written does not stand there; does something else write it too?");
         failed(place, &error);

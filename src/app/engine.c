@@ -124,18 +124,26 @@ static void turn(void *context)
         plan_tick(engine);
 }
 
+bool engine_is_outside(const struct worker *worker)
+{
+    const bool *outside = worker->engine->settings->outside;
+    return outside && worker->index != NO_NODE && outside[worker->index];
+}
+
 static bool is_held_out(const struct worker *worker)
 {
     const struct balancers *balancers = worker->engine->fleet->balancers;
     return balancers && balancers_holds_out(balancers, worker->index);
 }
 
-/* An earlier run, which this one undoes, goes on with or replaces, has changed the node. */
+/* An earlier run, which this one undoes, goes on with or replaces, has changed the node: what it has begun counts, whatever `current` links. */
 static bool was_changed_before(const struct worker *worker)
 {
     const struct engine *engine = worker->engine;
+    const struct facts *facts = &worker->facts;
     bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
-    return over && worker->facts.current && (!worker->facts.current_good || is_held_out(worker) || worker->takes_back);
+    bool half_done = facts->current && (!facts->current_good || is_held_out(worker) || worker->takes_back);
+    return over && (half_done || facts->unsettled);
 }
 
 static void add_facts(const struct worker *worker, struct event *event)
@@ -144,11 +152,14 @@ static void add_facts(const struct worker *worker, struct event *event)
     const char *current = worker->facts.current;
     bool runs_target = current && worker->target && strcmp(current, worker->target) == 0;
     bool at_target = runs_target && worker->facts.current_good;
+    event->retaken = worker->action.step == STEP_LOCK && !engine_is_outside(worker);
     event->touched = was_changed_before(worker);
     event->left_out = event->touched && is_held_out(worker) && !runs_target && worker->facts.current_good && !worker->takes_back;
+    if (engine_is_outside(worker))
+        event->left_out = is_held_out(worker);
     /* who is there and left out of the traffic still has to come in */
-    event->at_target = at_target && !is_held_out(worker);
-    event->stays = engine->settings->only_stale && at_target;
+    event->at_target = at_target && !is_held_out(worker) && !worker->facts.unsettled;
+    event->stays = engine->settings->only_stale && at_target && !worker->facts.unsettled;
     event->runs_target = runs_target && !worker->facts.current_good && engine->settings->waves_passed > 0;
     event->has_release = event->touched || event->runs_target || engine->settings->kind == RUN_ABORT
                              ? worker->previous != NULL
@@ -322,7 +333,7 @@ static void set_timeouts(struct rollout_config *config, const struct playbook *p
     config->timeout_ms[STEP_ACTIVATE] = retry->step_timeout_ms;
     config->timeout_ms[STEP_RESTART] = retry->step_timeout_ms;
     config->timeout_ms[STEP_COMMIT] = retry->step_timeout_ms;
-    config->timeout_ms[STEP_PROBE] = playbook->health.timeout_ms + 5000;
+    config->timeout_ms[STEP_PROBE] = 2 * playbook->health.timeout_ms + 5000; /* the instance is asked about first */
 }
 
 /* The balancers' own limits come first: they end with a word, and leave nothing half done. */
@@ -502,6 +513,7 @@ static void note_touched(struct engine *engine)
 static void release(struct engine *engine)
 {
     engine->finished = true;
+    engine_guard_ends(engine);
     service_lock_on_lost(engine->settings->lock, NULL, NULL);
     if (engine->fleet->dependencies)
         dependencies_on_change(engine->fleet->dependencies, NULL, NULL);
@@ -518,6 +530,23 @@ static void release(struct engine *engine)
     engine_worker_release(&engine->runner);
 }
 
+/* The locks first, then what may block: the result is told whole. */
+static void end(struct engine *engine)
+{
+    const struct engine_settings *settings = engine->settings;
+    struct record notice = {.kind = RECORD_NOTICE,
+                            .node = SIZE_MAX,
+                            .wall_ms = clock_wall_ms(),
+                            .elapsed_ms = loop_now_ms(engine->fleet->loop) - engine->began_ms,
+                            .roster = &engine->roster};
+    engine_guard_ends(engine);
+    service_lock_on_lost(settings->lock, NULL, NULL);
+    if (settings->over)
+        settings->over(settings->context, &engine->outcome);
+    sinks_wait(settings->sinks, &notice);
+    engine_report_end(engine);
+}
+
 /* On the heap, since signal handlers keep it until the loop ends; freed with the fleet's arena. */
 int engine_run(const struct engine_settings *settings, struct engine_outcome *out, struct err *err)
 {
@@ -532,6 +561,7 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     engine->fleet = settings->fleet;
     engine->playbook = settings->playbook;
     engine->patience = settings->patience ? *settings->patience : usual;
+    engine->lease_ms = settings->playbook->retry.lease_ms / 1000 * 1000; /* as nodes are told it */
     snprintf(engine->lock_token, sizeof(engine->lock_token), "%.40s.%08x", settings->rollout,
              (unsigned)clock_random());
     engine->began_ms = loop_now_ms(settings->fleet->loop);
@@ -554,13 +584,14 @@ int engine_run(const struct engine_settings *settings, struct engine_outcome *ou
     struct event start = {.kind = EVENT_START};
     engine_post(engine, &start);
     service_lock_on_lost(settings->lock, lock_lost, engine);
+    engine_guard(engine);
     engine_watch_discoveries(engine);
     redraw(engine);
     loop_run(engine->fleet->loop);
     engine->outcome.result = rollout_result(engine->machine);
     engine_end_discoveries(engine);
     note_touched(engine);
-    engine_report_end(engine);
+    end(engine);
     *out = engine->outcome;
 out:
     release(engine);

@@ -31,7 +31,8 @@ static void drained(void *context, const struct step_result *result)
         engine_notice(worker->engine, worker->index, "drain: %s; going on", result->sentence);
     else if (result->status != DONE_OK)
         step_announce_again(worker);
-    engine_answer(worker, result);
+    struct step_result judged = step_outside(worker, result);
+    engine_answer(worker, &judged);
 }
 
 static void drain(struct worker *worker)
@@ -49,10 +50,11 @@ static void enabled(void *context, const struct step_result *result)
 {
     struct worker *worker = context;
     worker->balancing = false;
+    struct step_result judged = step_outside(worker, result);
     if (result->status == DONE_OK)
         step_announce(worker);
     else
-        engine_answer(worker, result);
+        engine_answer(worker, &judged);
 }
 
 void step_enable_balancers(struct worker *worker)

@@ -15,7 +15,8 @@ static bool failed(struct worker *worker, const struct step_result *result)
     worker->announcing = false;
     if (result->status == DONE_OK)
         return false;
-    engine_answer(worker, result);
+    struct step_result judged = step_outside(worker, result);
+    engine_answer(worker, &judged);
     return true;
 }
 

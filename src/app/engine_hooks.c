@@ -74,9 +74,10 @@ static void runner_hook_ended(void *context, const struct child_result *child)
     strbuf_release(&output);
 }
 
-static void carry_runner_hook(struct worker *worker, const struct hook *hook)
+static void run_here(struct worker *worker)
 {
     struct engine *engine = worker->engine;
+    const struct hook *hook = &engine->playbook->hooks[worker->action.hook];
     struct arena arena;
     struct environment environment;
     struct err err;
@@ -109,7 +110,7 @@ void carry_hook(struct worker *worker)
     if (worker->member)
         worker->words.release = release ? release : "";
     if (hook->on == HOOK_ON_RUNNER || !worker->member) {
-        carry_runner_hook(worker, hook);
+        step_with_lease(worker, run_here);
         return;
     }
     struct session *session = step_begin_change(worker, "run");

@@ -8,6 +8,7 @@
 #include "app/dependency.h"
 #include "app/engine.h"
 #include "app/facts.h"
+#include "app/lease.h"
 #include "app/migrations.h"
 #include "app/prober.h"
 #include "app/step.h"
@@ -26,6 +27,7 @@ struct worker {
     struct delivery *delivery;
     struct facts facts;
     bool has_facts;
+    const char *compared; /* the release that was compared with its manifest in this setup; NULL: none */
     const char *target;
     const char *previous;  /* release before us; NULL: none */
     bool takes_back;       /* what is committed here is undone, should we undo: the commit is taken back before the activation */
@@ -50,6 +52,9 @@ struct worker {
     struct timer *heartbeat;
     uint32_t renewal; /* the request under way, 0: none */
     uint64_t fence;        /* 0: no lock */
+    struct lease lease;    /* of the lock, as its renewals were acknowledged */
+    void (*with_lease)(struct worker *worker); /* what waits for a renewal, */
+    struct timer *lease_timer;                 /* which is looked for again then */
     enum done_status unsettled_status; /* of a lock that is given back at once, as what ran there could not be ended, */
     char unsettled[SENTENCE_MAX];      /* and why */
     bool refused;          /* connected, but the node's program cannot work there: told at preflight */
@@ -86,6 +91,8 @@ struct engine {
     uint32_t *weights;        /* of max_unavailable, one a node: 1 each when it counts nodes */
     uint32_t weight_sum, max_unavailable;
     struct roster roster;
+    struct lease_guard guard;
+    int64_t lease_ms;
     bool lease_lost;       /* the machine was told: nothing goes out any more, not even the second half of an action */
     struct event *events;  /* a ring of what is still to be told to the machine */
     size_t event_first, event_count, event_capacity;
@@ -93,6 +100,7 @@ struct engine {
     bool finished;
     enum wish_kind wish; /* of somebody at another terminal, as it was told to the machine */
     bool spent; /* the failure budget */
+    bool doubted; /* it was told that the gate cannot tell the old process from the new one */
     int64_t began_ms;
     char lock_token[64]; /* tells a repeated lock of ours from another runner's of the same run */
     struct err unwritten;  /* with outcome.unwritten: why */
@@ -112,6 +120,8 @@ void engine_lost(struct worker *worker, const struct err *error);
 void engine_record(struct engine *engine, struct record *record);
 void engine_notice(struct engine *engine, size_t node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Not of this run: locked and looked at, nothing else. */
+bool engine_is_outside(const struct worker *worker);
 /* Carries one action out: engine_steps.c. */
 void engine_carry(struct engine *engine, const struct action *action);
 /* Ends a hook on the runner that an engine left at once leaves behind, and waits for its end: seconds at most. */
@@ -128,6 +138,10 @@ void engine_tell_reverted(struct worker *worker, const struct reply *reply);
 /* Blue-green: engine_switch.c. What the machine is told of the node, and who looks at what serves before the switch. */
 int engine_make_sides(struct engine *engine, struct err *err);
 void engine_add_side(const struct worker *worker, struct event *event);
+/* engine_lease.c: who is asked before each effect that no node can refuse; see app/lease.h. */
+void engine_guard(struct engine *engine);
+/* The locks were given back, or are for another run: what is still queued for balancers and registries stays undone. */
+void engine_guard_ends(struct engine *engine);
 /* A canary behind balancers: engine_share.c. */
 bool engine_shares(const struct engine *engine);
 int engine_make_shares(struct engine *engine, struct err *err);

@@ -249,6 +249,27 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     }
 }
 
+/* Whoever has the lock now may have changed that since. */
+static void add_left_out(struct strbuf *advice, const struct engine *engine, size_t node)
+{
+    const struct balancers *balancers = engine->fleet->balancers;
+    bool held_out = balancers && !engine->settings->sides && balancers_holds_out(balancers, node);
+    struct strbuf where;
+    if (!held_out && !(balancers && engine->lease_lost && balancers_unwritten(balancers, node)))
+        return;
+    strbuf_init(&where, SENTENCE_MAX);
+    balancers_describe_out(balancers, node, &where);
+    if (engine->lease_lost && where.length)
+        strbuf_addf(advice, "%s%s and it was not put back, as the lock was lost: when no run has it, `deployctl resume %s` or `deployctl abort %s` puts it in",
+                    advice->length ? "; " : "", where.text, engine_playbook_name(engine), engine_playbook_name(engine));
+    else if (engine->lease_lost)
+        strbuf_addf(advice, "%severy balancer had it in its traffic when it was last read", advice->length ? "; " : "");
+    else
+        strbuf_addf(advice, "%sit is left out of the balancers' traffic: see `deployctl status %s`", advice->length ? "; " : "",
+                    engine_playbook_name(engine));
+    strbuf_release(&where);
+}
+
 static void report_node(struct engine *engine, struct worker *worker, struct counts *counts)
 {
     struct node_view view;
@@ -260,9 +281,7 @@ static void report_node(struct engine *engine, struct worker *worker, struct cou
     counts->of[view.outcome]++;
     strbuf_init(&advice, 2 * SENTENCE_MAX);
     what_to_do(&advice, engine, worker, &view);
-    if (engine->fleet->balancers && !engine->settings->sides && balancers_holds_out(engine->fleet->balancers, worker->index))
-        strbuf_addf(&advice, "%sit is left out of the balancers' traffic: see `deployctl status %s`",
-                    advice.length ? "; " : "", engine_playbook_name(engine));
+    add_left_out(&advice, engine, worker->index);
     struct record record = {.kind = RECORD_OUTCOME,
                             .node = worker->index,
                             .outcome = node_outcome_name(view.outcome),
@@ -308,6 +327,19 @@ static void add_lost_lock(struct strbuf *out, const struct engine *engine)
                 service);
     if (engine->outcome.result == RESULT_NEEDS_CARE)
         strbuf_addf(out, "; when nobody has, `deployctl resume %s` goes on, `deployctl abort %s` undoes it", service, service);
+}
+
+/* While a canary is held no run watches its weights. */
+static void add_weights(struct strbuf *out, const struct engine *engine)
+{
+    bool forgets = false;
+    for (size_t i = 0; i < engine->fleet->front_count; i++)
+        forgets = forgets || engine->fleet->fronts[i].balancer->kind == BALANCER_HAPROXY;
+    if (engine_shares(engine) && forgets && engine->outcome.result == RESULT_HELD)
+        strbuf_addf(out,
+                    "; until then no run watches the canary's share: an HAProxy that is reloaded has the weights of its configuration again, "
+                    "unless it loads a server-state file, and `deployctl status %s` shows them",
+                    engine_playbook_name(engine));
 }
 
 static void result_sentence(struct strbuf *out, const struct engine *engine, const struct counts *counts)
@@ -362,6 +394,7 @@ static void result_sentence(struct strbuf *out, const struct engine *engine, con
                     list.text, service, service, service);
         break;
     }
+    add_weights(out, engine);
     add_lost_lock(out, engine);
     add_data(out, engine);
     strbuf_release(&list);

@@ -5,7 +5,7 @@
 #include "app/sides.h"
 #include "engine_step.h"
 
-#define LOCK_TTL_S 60
+#define HEARTBEATS 4 /* in a lease that is short */
 
 /* Nothing new on a node before what ran there has ended: with the lock in hand the node's program ends it, or says that it cannot. */
 static void settled(void *context, const struct reply *reply)
@@ -17,10 +17,13 @@ static void settled(void *context, const struct reply *reply)
         step_replied(worker, reply);
 }
 
+/* With the lock just taken it answers with the facts of this moment, too. */
 static void settle(struct worker *worker, reply_fn *then)
 {
     session_begin(worker->member->session, "settle");
     session_addu(worker->member->session, "fence", worker->fence);
+    if (worker->action.step == STEP_LOCK)
+        session_add(worker->member->session, "facts", "yes");
     step_submit(worker, QUICK_TIMEOUT_MS, then);
 }
 
@@ -29,7 +32,7 @@ static void connected(void *context, const struct err *error)
     struct worker *worker = context;
     worker->breakers_told = 0; /* what was under way may be lost */
     worker->refused = error && error->code == ERR_REFUSED;
-    if (!error && worker->fence) {
+    if (!error && worker->fence && !engine_is_outside(worker)) {
         settle(worker, settled);
     } else if (!error) {
         step_end(worker, DONE_OK, "");
@@ -67,12 +70,15 @@ static int check_open(const struct worker *worker, struct err *err)
     const struct engine *engine = worker->engine;
     const struct facts *facts = &worker->facts;
     const char *service = engine_playbook_name(engine);
-    if (engine->settings->kind != RUN_ROLLOUT || engine->settings->resumes || !facts->open_rollout)
+    bool ours = facts->open_rollout && strcmp(facts->open_rollout, engine->settings->rollout) == 0;
+    const char *open = ours ? facts->before_rollout : facts->open_rollout;
+    const char *step = ours ? facts->before_step : facts->open_step;
+    if (engine->settings->kind != RUN_ROLLOUT || engine->settings->resumes || !open)
         return 0;
     return err_set(err, ERR_REFUSED,
                    "rollout %s did not end here (last step: %s); `deployctl resume %s` goes on, "
                    "`deployctl abort %s` undoes it, --supersede starts over",
-                   facts->open_rollout, facts->open_step ? facts->open_step : "none", service, service);
+                   open, step ? step : "none", service, service);
 }
 
 /* What this node knows of the data must be what the run was planned by. */
@@ -106,6 +112,20 @@ static int check_data(const struct worker *worker, struct err *err)
     return 0;
 }
 
+/* The run was decided by what some nodes said before they were locked. */
+static int check_moved(struct worker *worker, struct err *err)
+{
+    const struct engine_settings *settings = worker->engine->settings;
+    const struct facts *seen = settings->seen ? settings->seen[worker->index] : NULL;
+    struct strbuf sentence;
+    strbuf_init(&sentence, SENTENCE_MAX - 40);
+    bool moved = seen && facts_moved(seen, &worker->facts, &sentence);
+    int rc = moved ? err_set(err, ERR_REFUSED, "%s; start it again", sentence.text) : 0;
+    strbuf_release(&sentence);
+    worker->engine->outcome.outdated |= moved;
+    return rc;
+}
+
 static int check_facts(struct worker *worker, struct err *err)
 {
     const struct engine *engine = worker->engine;
@@ -119,7 +139,7 @@ static int check_facts(struct worker *worker, struct err *err)
                          engine->playbook->service.become || worker->member->node->connection.become,
                          needed, err);
     if (rc == 0)
-        rc = check_lock(worker, err);
+        rc = worker->fence ? check_moved(worker, err) : check_lock(worker, err);
     if (rc == 0)
         rc = check_open(worker, err);
     if (rc == 0)
@@ -152,30 +172,36 @@ static const char *release_in_question(const struct worker *worker)
     return rollback && facts_has(facts, worker->target, &state) && state != RELEASE_INCOMPLETE ? worker->target : NULL;
 }
 
+/* ERR_REFUSED when the release in question was altered; otherwise 0. */
+static int judge_release(struct worker *worker, const struct reply *reply, struct err *err)
+{
+    char difference[RELEASE_DIFFERENCE];
+    const char *release = release_in_question(worker);
+    enum release_look look = release_look(reply, difference);
+    if (look == RELEASE_AS_STAGED)
+        worker->compared = arena_strdup(&worker->engine->arena, release);
+    if (look != RELEASE_ALTERED)
+        return 0;
+    if (worker->engine->settings->kind != RUN_ROLLBACK)
+        return fallback_refuse(err, release, difference);
+    return err_set(err, ERR_REFUSED,
+                   "release %s is not as it was staged (%s); `deployctl verify --to %s` shows all of it, --to names another", release,
+                   difference, release);
+}
+
 static void looked_into(void *context, const struct reply *reply)
 {
     struct worker *worker = context;
-    char difference[RELEASE_DIFFERENCE];
-    struct err err;
-    const char *release = release_in_question(worker);
     struct step_result result = step_from_reply(reply);
+    struct err err;
     if (!worker->busy)
         return;
-    enum release_look look = release_look(reply, difference);
-    if (look == RELEASE_AS_STAGED) {
+    if (judge_release(worker, reply, &err) < 0)
+        step_end(worker, DONE_REFUSED, err.message);
+    else if (worker->compared)
         step_look_outside(worker);
-        return;
-    }
-    if (look == RELEASE_UNKNOWN) {
-        engine_answer(worker, &result);
-        return;
-    }
-    if (worker->engine->settings->kind == RUN_ROLLBACK)
-        err_set(&err, ERR_REFUSED, "release %s is not as it was staged (%s); `deployctl verify --to %s` shows all of it, --to names another",
-                release, difference, release);
     else
-        fallback_refuse(&err, release, difference);
-    step_end(worker, DONE_REFUSED, err.message);
+        engine_answer(worker, &result);
 }
 
 /* What a run of the chain has committed here goes back too: in an abort, and in a run that goes on while others are not
@@ -197,24 +223,15 @@ static int check_way_back(const struct worker *worker, struct err *err)
                : 0;
 }
 
-static void facts_came(void *context, const struct reply *reply)
+/* Before the lock, and again with it: what a node is, and what follows from that. 0, or why the node cannot be changed. */
+static int take_facts(struct worker *worker, const struct reply *reply, struct err *err)
 {
-    struct worker *worker = context;
-    struct step_result result = step_from_reply(reply);
-    struct err err;
-    if (!worker->busy)
-        return;
-    if (result.status != DONE_OK) {
-        engine_answer(worker, &result);
-        return;
-    }
     if (worker->has_facts)
         facts_release(&worker->facts);
     worker->has_facts = true;
-    if (facts_read(&worker->facts, reply, &err) < 0 || check_facts(worker, &err) < 0 || check_way_back(worker, &err) < 0) {
-        step_end(worker, DONE_REFUSED, err.message);
-        return;
-    }
+    int rc = facts_read(&worker->facts, reply, err);
+    if (engine_is_outside(worker))
+        return rc < 0 ? rc : check_lock(worker, err);
     worker->takes_back = takes_commit_back(worker);
     if (!worker->takes_back)
         worker->previous = facts_release_before(&worker->facts);
@@ -222,7 +239,28 @@ static void facts_came(void *context, const struct reply *reply)
     if (worker->engine->settings->kind == RUN_ABORT)
         worker->target = switch_begun(worker, worker->facts.current);
     worker->words.previous = worker->previous;
-    const char *release = release_in_question(worker);
+    if (rc == 0)
+        rc = check_facts(worker, err);
+    return rc < 0 ? rc : check_way_back(worker, err);
+}
+
+static void facts_came(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    struct err err;
+    if (!worker->busy)
+        return;
+    worker->compared = NULL;
+    if (result.status != DONE_OK) {
+        engine_answer(worker, &result);
+        return;
+    }
+    if (take_facts(worker, reply, &err) < 0) {
+        step_end(worker, DONE_REFUSED, err.message);
+        return;
+    }
+    const char *release = engine_is_outside(worker) ? NULL : release_in_question(worker);
     if (release)
         step_look_into(worker, release, looked_into);
     else
@@ -232,7 +270,7 @@ static void facts_came(void *context, const struct reply *reply)
 void carry_preflight(struct worker *worker)
 {
     if (worker->refused) {
-        step_end(worker, DONE_REFUSED, worker->trouble);
+        step_end(worker, engine_is_outside(worker) ? DONE_FAILED : DONE_REFUSED, worker->trouble);
         return;
     }
     session_begin(worker->member->session, "facts");
@@ -263,6 +301,8 @@ static void renewed(void *context, const struct reply *reply)
     const char *wish = reply->error ? NULL : reply_get(reply, "wish");
     if (wish)
         take_wish(worker, wish);
+    if (!reply->error && reply->status == REPLY_OK)
+        lease_acknowledged(&worker->lease, worker->engine->lease_ms);
     if (reply->error || reply->status != REPLY_REFUSED)
         return;
     snprintf(worker->sentence, sizeof(worker->sentence), "the lock was lost: %s", reply->sentence);
@@ -281,21 +321,38 @@ void step_stop_heartbeat(struct worker *worker)
     worker->renewal = 0;
 }
 
-/* Keeps the lease, and finds a node that answers nothing although its connection stands. */
-static void heartbeat(void *context)
+bool step_renew(struct worker *worker)
 {
-    struct worker *worker = context;
     struct session *session = worker->member->session;
     struct err err;
-    worker->heartbeat = timer_start(worker->engine->fleet->loop,
-                                    worker->engine->patience.heartbeat_ms, heartbeat, worker);
-    if (worker->renewal || !worker->fence || !session_is_connected(session))
-        return;
+    if (worker->renewal)
+        return true;
+    if (!worker->fence || !session_is_connected(session))
+        return false;
+    lease_sent(&worker->lease, clock_boot_ms());
     session_begin(session, "renew");
     session_addu(session, "fence", worker->fence);
     engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);
+    return worker->renewal != 0;
+}
+
+static void heartbeat(void *context);
+
+static void plan_heartbeat(struct worker *worker)
+{
+    int64_t every_ms = worker->engine->patience.heartbeat_ms, lease_ms = worker->engine->lease_ms;
+    worker->heartbeat = timer_start(worker->engine->fleet->loop, every_ms < lease_ms / HEARTBEATS ? every_ms : lease_ms / HEARTBEATS,
+                                    heartbeat, worker);
+}
+
+/* Keeps the lease, and finds a node that answers nothing although its connection stands. */
+static void heartbeat(void *context)
+{
+    struct worker *worker = context;
+    plan_heartbeat(worker);
+    step_renew(worker);
 }
 
 static void not_taken(void *context, const struct reply *reply)
@@ -306,24 +363,65 @@ static void not_taken(void *context, const struct reply *reply)
     step_end(worker, worker->unsettled_status, worker->unsettled);
 }
 
-/* What runs there cannot be ended, so nothing is done here and the lock is given back; what was open stays open. */
-static void settled_first(void *context, const struct reply *reply)
+/* Nothing is done here and the lock is given back; what was open stays open. */
+static void give_back_at_once(struct worker *worker, enum done_status status, const char *sentence)
 {
-    struct worker *worker = context;
-    struct step_result result = step_from_reply(reply);
-    if (result.status == DONE_OK || reply->error || !worker->busy) {
-        settled(worker, reply);
-        return;
-    }
-    worker->unsettled_status = result.status;
-    snprintf(worker->unsettled, sizeof(worker->unsettled), "%s", result.sentence);
+    worker->unsettled_status = status;
+    snprintf(worker->unsettled, sizeof(worker->unsettled), "%s", sentence);
     step_stop_heartbeat(worker);
+    lease_end(&worker->lease);
     struct session *session = step_begin_change(worker, "finish");
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(NODE_REFUSED));
     session_add(session, "result", rollout_result_name(RESULT_REFUSED));
     session_add(session, "open", "before");
     step_submit(worker, QUICK_TIMEOUT_MS, not_taken);
+}
+
+/* What a failure would go back to is another release than before the lock: it is compared, too. */
+static void compared_with_lock(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    struct err err;
+    if (!worker->busy)
+        return;
+    if (judge_release(worker, reply, &err) < 0)
+        give_back_at_once(worker, DONE_REFUSED, err.message);
+    else if (worker->compared)
+        step_end(worker, DONE_OK, "");
+    else if (reply->error)
+        engine_answer(worker, &result);
+    else
+        give_back_at_once(worker, result.status, result.sentence);
+}
+
+/* What runs there has ended, or cannot be ended. From here on the facts are those of under the lock. */
+static void settled_first(void *context, const struct reply *reply)
+{
+    struct worker *worker = context;
+    struct step_result result = step_from_reply(reply);
+    struct err err;
+    if (reply->error || !worker->busy) {
+        settled(worker, reply);
+        return;
+    }
+    if (result.status != DONE_OK) {
+        give_back_at_once(worker, result.status, result.sentence);
+        return;
+    }
+    if (take_facts(worker, reply, &err) < 0) {
+        give_back_at_once(worker, DONE_REFUSED, err.message);
+        return;
+    }
+    const char *release = release_in_question(worker);
+    if (!release || (worker->compared && strcmp(worker->compared, release) == 0)) {
+        settled(worker, reply);
+        return;
+    }
+    engine_tell_reverted(worker, reply);
+    worker->compared = NULL;
+    step_look_into(worker, release, compared_with_lock);
 }
 
 static void locked(void *context, const struct reply *reply)
@@ -338,27 +436,32 @@ static void locked(void *context, const struct reply *reply)
         return;
     }
     service_lock_seen(worker->engine->settings->lock, worker->fence);
+    lease_acknowledged(&worker->lease, worker->engine->lease_ms);
     if (!worker->heartbeat)
-        worker->heartbeat = timer_start(worker->engine->fleet->loop,
-                                        worker->engine->patience.heartbeat_ms, heartbeat, worker);
+        plan_heartbeat(worker);
     const char *taken_over = reply_get(reply, "taken_over");
     if (taken_over)
         engine_notice(worker->engine, worker->index, "the lock was %s", taken_over);
-    settle(worker, settled_first);
+    if (engine_is_outside(worker))
+        step_end(worker, DONE_OK, "");
+    else
+        settle(worker, settled_first);
 }
 
 void carry_lock(struct worker *worker)
 {
     struct session *session = worker->member->session;
+    lease_sent(&worker->lease, clock_boot_ms());
     session_begin(session, "lock");
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "holder", worker->engine->settings->holder);
-    session_add(session, "release", worker->target);
-    session_add(session, "kind", run_kind_name(worker->engine->settings->kind));
+    session_add(session, "release", engine_is_outside(worker) ? NULL : worker->target);
+    session_add(session, "kind", engine_is_outside(worker) ? "outside" : run_kind_name(worker->engine->settings->kind));
     session_add(session, "resumes", worker->engine->settings->chain);
+    session_add(session, "limit", engine_is_outside(worker) ? NULL : worker->engine->settings->limit);
     session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
-    session_addu(session, "ttl", LOCK_TTL_S);
+    session_addu(session, "ttl", (uint64_t)worker->engine->lease_ms / 1000);
     if (worker->engine->settings->lock)
         session_addu(session, "minimum", service_lock_generation(worker->engine->settings->lock));
     step_submit(worker, QUICK_TIMEOUT_MS, locked);

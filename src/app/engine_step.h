@@ -41,6 +41,16 @@ void carry_lock(struct worker *worker);
 /* Before the lock is given back: a renewal that came after it would take the end for a loss. */
 void step_stop_heartbeat(struct worker *worker);
 
+/* Asks the node to renew its lease, unless that is under way. False: it cannot be asked. */
+bool step_renew(struct worker *worker);
+
+/* engine_lease.c */
+/* `then` comes when the lease of the worker's node, or of the run for the runner's own, holds; else the step fails. */
+void step_with_lease(struct worker *worker, void (*then)(struct worker *worker));
+void step_forget_lease(struct worker *worker);
+/* Of an operation outside the node that failed: a node whose lease ran out and that is not connected is to be connected again first. */
+struct step_result step_outside(const struct worker *worker, const struct step_result *result);
+
 /* engine_stateful.c */
 void carry_leader(struct worker *worker);
 void carry_ready(struct worker *worker);

@@ -67,6 +67,8 @@ static void send_activate(struct worker *worker)
     session_add(session, "release", release ? release : "-");
     session_add(session, "slot", switch_slot(worker));
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
+    prober_add_endpoint(worker->engine->fleet, worker->index, &worker->words, session);
+    prober_expect(worker->prober);
     if (!worker->action.undo)
         engine_add_timer(worker, session);
     node_environment(worker->member, &worker->words, step_env, session);
@@ -78,6 +80,7 @@ static void send_stop(struct worker *worker)
 {
     struct session *session = step_begin_change(worker, "stop");
     session_add(session, "slot", switch_slot(worker));
+    prober_add_endpoint(worker->engine->fleet, worker->index, &worker->words, session);
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, activated);
@@ -148,7 +151,7 @@ static bool stands_already(const struct worker *worker)
     const struct facts *facts = &worker->facts;
     struct node_view view;
     rollout_node(worker->engine->machine, worker->index, &view);
-    return !worker->action.undo && !view.unhealthy_before && facts->current && facts->current_good && worker->target &&
+    return !worker->action.undo && !view.unhealthy_before && !facts->unsettled && facts->current && facts->current_good && worker->target &&
            strcmp(facts->current, worker->target) == 0;
 }
 
@@ -174,6 +177,8 @@ static void carry_restart(struct worker *worker)
     struct session *session = step_begin_change(worker, "restart");
     worker->words.release = worker->serving ? worker->serving : "";
     session_add(session, "release", worker->serving);
+    prober_add_endpoint(worker->engine->fleet, worker->index, &worker->words, session);
+    prober_expect(worker->prober);
     session_addu(session, "timeout_ms", (uint64_t)worker->action.timeout_ms);
     node_environment(worker->member, &worker->words, step_env, session);
     step_submit(worker, worker->action.timeout_ms + KILL_GRACE_MS, step_replied);
@@ -227,13 +232,17 @@ static bool was_good(const struct worker *worker)
     return facts_has(facts, worker->target, &state) && state == RELEASE_GOOD;
 }
 
-/* What nobody has changed is as it was: a refused run leaves open what was open. A lost lock is for another run to go on from. */
-static const char *what_stays_open(const struct worker *worker)
+/* What nobody has changed is as it was: a refused run leaves open what was open. A lost lock is for another run to go on from. Otherwise a
+ * run is open on a node until it has committed there or gone back. */
+static const char *what_stays_open(const struct worker *worker, const struct node_view *view)
 {
     enum rollout_result how = worker->action.result;
+    bool half_done = view->touched && !view->committed && view->outcome != NODE_RESTORED;
+    if (engine_is_outside(worker))
+        return NULL;
     if (how == RESULT_REFUSED || how == RESULT_UNREACHABLE)
         return "before";
-    return how == RESULT_INTERRUPTED || how == RESULT_HELD || worker->engine->lease_lost ? "yes" : NULL;
+    return how == RESULT_INTERRUPTED || how == RESULT_HELD || worker->engine->lease_lost || half_done ? "yes" : NULL;
 }
 
 static void give_back(struct worker *worker)
@@ -242,6 +251,7 @@ static void give_back(struct worker *worker)
     struct node_view view;
     struct err err;
     step_stop_heartbeat(worker);
+    lease_end(&worker->lease);
     rollout_node(worker->engine->machine, worker->index, &view);
     bool same = worker->previous && worker->target && strcmp(worker->previous, worker->target) == 0;
     if (view.outcome == NODE_RESTORED && worker->target && !same && !was_good(worker) && !worker->engine->lease_lost) {
@@ -253,7 +263,7 @@ static void give_back(struct worker *worker)
     session_add(session, "release", worker->serving ? worker->serving : "-");
     session_add(session, "status", node_outcome_name(view.outcome));
     session_add(session, "result", result_text(worker, text));
-    session_add(session, "open", what_stays_open(worker));
+    session_add(session, "open", what_stays_open(worker, &view));
     step_add_migrations(worker, session);
     step_submit(worker, QUICK_TIMEOUT_MS, released);
 }
@@ -265,6 +275,17 @@ void step_give_back(struct worker *worker)
 
 /* --- probes --- */
 
+/* Once a run: the nodes of a service are alike. */
+static void tell_doubt(struct worker *worker)
+{
+    const char *doubt = prober_doubt(worker->prober);
+    if (!doubt || worker->engine->doubted)
+        return;
+    worker->engine->doubted = true;
+    engine_notice(worker->engine, worker->index,
+                  "the gate cannot tell the old process from the new one: %s; add 'identity' to [health]", doubt);
+}
+
 static void probed(void *context, bool healthy, const char *evidence, const struct err *error)
 {
     struct worker *worker = context;
@@ -275,14 +296,21 @@ static void probed(void *context, bool healthy, const char *evidence, const stru
     if (error)
         result.status = DONE_UNREACHABLE;
     result.hopeless = !error && !healthy && prober_is_hopeless(worker->prober);
+    tell_doubt(worker);
     engine_answer(worker, &result);
 }
 
 static void carry_probe(struct worker *worker)
 {
+    struct prober *prober = switch_prober(worker);
+    struct node_view view;
     if (worker->serving)
         worker->words.release = worker->serving;
-    prober_start(switch_prober(worker), probed, worker);
+    rollout_node(worker->engine->machine, worker->index, &view);
+    /* what an earlier run of the same rollout activated */
+    if (prober == worker->prober && view.touched && !prober_expects(prober))
+        prober_expect(prober);
+    prober_start(prober, probed, worker);
 }
 
 static void evidence_came(void *context, const struct reply *reply)
@@ -300,6 +328,7 @@ void engine_ask_evidence(struct worker *worker)
         return;
     session_begin(session, "evidence");
     session_add(session, "slot", switch_slot(worker));
+    session_add(session, "release", worker->serving);
     session_addu(session, "lines", EVIDENCE_LINES);
     session_submit(session, QUICK_TIMEOUT_MS, evidence_came, worker, &err);
 }
@@ -342,6 +371,11 @@ static void cancel(struct worker *worker)
     }
     if (worker->preparing) {
         switch_stop_preparing(worker);
+        return;
+    }
+    if (worker->lease_timer) {
+        step_forget_lease(worker);
+        step_end(worker, DONE_CANCELLED, "cancelled");
         return;
     }
     if (worker->balancing) {
@@ -393,6 +427,7 @@ static void abandon(struct worker *worker)
 {
     timer_stop(worker->cancel_timer);
     worker->cancel_timer = NULL;
+    step_forget_lease(worker);
     if (!worker->member)
         return;
     if (worker->announcing)
@@ -445,6 +480,7 @@ void engine_worker_release(struct worker *worker)
     if (worker->announcing)
         step_cancel_discovery(worker);
     step_stop_heartbeat(worker);
+    step_forget_lease(worker);
     timer_stop(worker->cancel_timer);
     worker->cancel_timer = NULL;
     engine_confirm_release(worker);

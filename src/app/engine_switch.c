@@ -173,6 +173,7 @@ bool switch_keep_live(struct worker *worker)
         .release = slot->release, .slot = slot_name(sides->live), .rollout = engine->settings->rollout};
     struct session *session = step_begin_keyed(worker, "keep_old", "keep");
     session_add(session, "slot", words.slot);
+    prober_add_endpoint(engine->fleet, worker->index, &words, session);
     node_environment(worker->member, &words, step_env, session);
     step_submit(worker, worker->action.timeout_ms, runs_on);
     return true;
@@ -260,6 +261,7 @@ void switch_keep_old(struct worker *worker, void (*then)(struct worker *worker))
     struct session *session = step_begin_keyed(worker, "keep_old", "keep");
     session_add(session, "slot", words.slot);
     session_addu(session, "seconds", (uint64_t)(keep_ms + 999) / 1000);
+    prober_add_endpoint(worker->engine->fleet, worker->index, &words, session);
     node_environment(worker->member, &words, step_env, session);
     worker->then = then;
     step_submit(worker, QUICK_TIMEOUT_MS, kept);

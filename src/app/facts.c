@@ -45,6 +45,8 @@ static const struct fact_key fact_keys[] = {
     {"lock_expired", FACT_YES, offsetof(struct facts, lock_expired)},
     {"confirm", FACT_TEXT, offsetof(struct facts, confirm)},
     {"reverted", FACT_TEXT, offsetof(struct facts, reverted)},
+    {"open_limit", FACT_TEXT, offsetof(struct facts, open_limit)},
+    {"unsettled", FACT_TEXT, offsetof(struct facts, unsettled)},
 };
 
 static int read_known(struct facts *facts, const struct reply_value *value, struct err *err)
@@ -146,6 +148,16 @@ static void read_held(struct facts *facts)
     facts->waves_passed = (size_t)passed;
 }
 
+/* `ROLLOUT STEP RELEASE KIND`, of which the first two count. */
+static void read_before(struct facts *facts, const char *text)
+{
+    char rollout[65], step[65];
+    if (sscanf(text, "%64s %64s", rollout, step) != 2)
+        return;
+    facts->before_rollout = arena_strdup(&facts->arena, rollout);
+    facts->before_step = strcmp(step, "-") == 0 ? NULL : arena_strdup(&facts->arena, step);
+}
+
 /* `ROLLOUT STEP RELEASE KIND`; `-` stands for none. */
 static void read_open(struct facts *facts, const char *text)
 {
@@ -240,6 +252,8 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
             read_committed(out, value->value);
         else if (strcmp(value->key, "open_rollout") == 0)
             read_open(out, value->value);
+        else if (strcmp(value->key, "open_before") == 0)
+            read_before(out, value->value);
         else if (strcmp(value->key, "ended_rollout") == 0)
             read_ended(out, value->value);
         else if (strcmp(value->key, "breaker") == 0)
@@ -270,6 +284,11 @@ const char *facts_live_slot(const struct facts *facts)
     return NULL;
 }
 
+int64_t facts_ms(uint64_t seconds)
+{
+    return seconds > INT64_MAX / 1000 ? INT64_MAX : (int64_t)seconds * 1000;
+}
+
 void facts_tell_slots(const struct facts *facts, struct strbuf *out)
 {
     const char *lead = "";
@@ -283,7 +302,7 @@ void facts_tell_slots(const struct facts *facts, struct strbuf *out)
         if (slot->uncommitted)
             strbuf_adds(out, ", not committed");
         if (slot->running && slot->timed)
-            strbuf_addf(out, ", kept for %s more", duration_format(left, (int64_t)slot->left_s * 1000));
+            strbuf_addf(out, ", kept for %s more", duration_format(left, facts_ms(slot->left_s)));
         lead = "; ";
     }
 }
@@ -410,6 +429,45 @@ int facts_check(const struct facts *facts, const struct service *service, bool b
     if (needed_bytes && facts->inodes_free == 0 && facts->disk_total)
         return err_set(err, ERR_REFUSED, "disk: %s has no free inode", service->root);
     return 0;
+}
+
+/* --- two readings --- */
+
+static bool differ(const char *one, const char *other)
+{
+    return one && other ? strcmp(one, other) != 0 : one != other;
+}
+
+static bool slots_moved(const struct facts *seen, const struct facts *now)
+{
+    bool moved = differ(seen->live_slot, now->live_slot);
+    for (size_t i = 0; i < SLOTS; i++)
+        moved |= differ(seen->slots[i].release, now->slots[i].release) || seen->slots[i].uncommitted != now->slots[i].uncommitted;
+    return moved;
+}
+
+bool facts_moved(const struct facts *seen, const struct facts *now, struct strbuf *out)
+{
+    const struct commit_fact *was = &seen->committed, *is = &now->committed;
+    if (differ(seen->current, now->current)) {
+        strbuf_addf(out, "release %s was current when this run was planned, and %s is now", seen->current ? seen->current : "none",
+                    now->current ? now->current : "none");
+        return true;
+    }
+    bool moved = seen->current_good != now->current_good || differ(seen->previous, now->previous) || differ(was->release, is->release) ||
+                 differ(was->rollout, is->rollout) || was->retracts != is->retracts || differ(seen->unsettled, now->unsettled) ||
+                 differ(seen->open_rollout, now->before_rollout) || slots_moved(seen, now);
+    if (moved)
+        strbuf_adds(out, "another run has changed this node since this run was planned");
+    return moved;
+}
+
+void facts_tell_unsettled(const struct facts *facts, struct strbuf *out)
+{
+    char verb[17], release[65];
+    if (!facts->unsettled || sscanf(facts->unsettled, "%16s %64s", verb, release) != 2)
+        return;
+    strbuf_addf(out, "%s of %s did not succeed: the service may be stopped", verb, strcmp(release, "-") == 0 ? "no release" : release);
 }
 
 /* --- the confirm timer --- */

@@ -65,10 +65,41 @@ int health_request_init(struct health_request *out, const struct fleet *fleet, s
         .headers = out->headers,
         .verify_tls = health->tls_verify,
         .timeout_ms = health->timeout_ms,
+        .wanted_header = health->identity.kind == IDENTITY_HEADER ? health->identity.text : NULL,
         .body_max = BODY_MAX,
         .connect_host = health->http[0] == '/' ? health_host(fleet, member) : NULL,
     };
     return rc;
+}
+
+int health_expand(struct strbuf *out, const char *text, bool quoted, const struct fleet *fleet, size_t member,
+                  const struct node_words *words, struct err *err)
+{
+    struct variable known[NODE_VARIABLES_MAX];
+    struct template_scope scope = {.node = fleet->members[member].node, .extra = known, .quoted = quoted};
+    struct arena arena;
+    arena_init(&arena);
+    scope.extra_count = node_variables(known, NODE_VARIABLES_MAX, &fleet->members[member], words, &arena);
+    int rc = template_expand(out, text, &scope, err);
+    arena_release(&arena);
+    return rc;
+}
+
+void health_address(struct strbuf *out, const struct fleet *fleet, size_t member, const struct node_words *words)
+{
+    const char *http = fleet->playbook->health.http;
+    struct strbuf url;
+    struct err err;
+    strbuf_init(&url, TEXT_MAX);
+    bool whole = http && *http != '/' && health_expand(&url, http, false, fleet, member, words, &err) == 0;
+    const char *host = whole ? strstr(url.text, "://") : NULL;
+    if (host && host[3] == '[')
+        strbuf_add(out, host + 4, strcspn(host + 4, "]/"));
+    else if (host)
+        strbuf_add(out, host + 3, strcspn(host + 3, ":/?#"));
+    else
+        strbuf_adds(out, health_host(fleet, member));
+    strbuf_release(&url);
 }
 
 void health_request_release(struct health_request *request)

@@ -11,14 +11,22 @@
 
 #define EVIDENCE_MAX 600
 #define EVIDENCE_LINE_MAX 200
+#define ADDRESS_MAX 300
+#define ADDRESS_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:_-" /* what node.sh takes */
 
-enum check { CHECK_HTTP, CHECK_TCP, CHECK_COMMAND, CHECK_UNIT, CHECKS };
+#define PATTERN_MAX 65536
+
+enum check { CHECK_HTTP, CHECK_TCP, CHECK_COMMAND, CHECK_UNIT, CHECK_INSTANCE, CHECKS };
 
 struct prober {
     struct fleet *fleet;
     size_t member;
     const struct node_words *words;
     unsigned waiting; /* bits of enum check: no answer yet */
+    unsigned later;   /* likewise: to be started when the instance is proven */
+    bool expects;     /* a new instance is to answer, */
+    bool proven;      /* and does, or nothing is to be found out about it */
+    char doubt[EVIDENCE_LINE_MAX];
     bool healthy;
     bool hopeless;
     bool lost;
@@ -75,6 +83,7 @@ static void stop_calls(struct prober *prober)
     prober->tcp = NULL;
     prober->deadline = NULL;
     prober->deliver = NULL;
+    prober->later = 0;
     for (int check = 0; check < CHECKS; check++)
         session_forget(member_of(prober)->session, prober->asked[check]);
     memset(prober->asked, 0, sizeof(prober->asked));
@@ -130,7 +139,7 @@ static void connection_lost(struct prober *prober, const struct err *error)
         return;
     prober->lost = true;
     prober->loss = *error;
-    prober->waiting = 0;
+    prober->waiting = prober->later = 0;
     deliver_soon(prober);
 }
 
@@ -143,21 +152,22 @@ static void check_ended(struct prober *prober, enum check check, bool healthy, c
         return;
     prober->waiting &= ~(1u << check);
     prober->healthy = prober->healthy && healthy;
-    if (prober->evidence.length)
+    if (prober->evidence.length && *format)
         strbuf_adds(&prober->evidence, "; ");
     va_list arguments;
     va_start(arguments, format);
     strbuf_addf_va(&prober->evidence, format, arguments);
     va_end(arguments);
-    if (!prober->waiting)
+    if (!prober->waiting && !prober->later)
         deliver_soon(prober);
 }
 
 static void timed_out(void *context)
 {
-    static const char *const names[CHECKS] = {"http", "tcp", "command", "unit"};
+    static const char *const names[CHECKS] = {"http", "tcp", "command", "unit", "instance"};
     struct prober *prober = context;
     prober->deadline = NULL;
+    prober->later = 0;
     for (int check = 0; check < CHECKS; check++)
         check_ended(prober, (enum check)check, false, "%s: no answer within %" PRId64 " ms",
                     names[check], health_of(prober)->timeout_ms);
@@ -176,6 +186,40 @@ static bool body_matches(const char *pattern, const char *body)
     return matches;
 }
 
+/* A template of [health] for this round; NULL when it cannot be filled in. */
+static const char *expand(const struct prober *prober, struct strbuf *out, const char *text, bool quoted)
+{
+    struct err err;
+    strbuf_init(out, PATTERN_MAX);
+    int rc = health_expand(out, text, quoted, prober->fleet, prober->member, prober->words, &err);
+    return rc == 0 ? out->text : NULL;
+}
+
+/* What is wrong with an answer of an expected status, into `out`. */
+static bool answer_is_expected(const struct prober *prober, const struct http_response *response, struct strbuf *out)
+{
+    const struct health *health = health_of(prober);
+    const char *release = prober->words->release ? prober->words->release : "";
+    bool proves = prober->expects && health->identity.kind != IDENTITY_NONE;
+    struct strbuf text;
+    if (health->body) {
+        const char *pattern = expand(prober, &text, health->body, true);
+        if (!pattern || !body_matches(pattern, response->body))
+            strbuf_addf(out, ", the body does not match '%.300s'", pattern ? pattern : health->body);
+        strbuf_release(&text);
+    }
+    if (proves && health->identity.kind == IDENTITY_BODY) {
+        const char *wanted = expand(prober, &text, health->identity.text, false);
+        if (!wanted || !strstr(response->body, wanted))
+            strbuf_addf(out, ", of another instance: the body has no '%.200s'", wanted ? wanted : health->identity.text);
+        strbuf_release(&text);
+    }
+    if (proves && health->identity.kind == IDENTITY_HEADER && (!response->header || strcmp(response->header, release) != 0))
+        strbuf_addf(out, ", of another instance: header %.60s is '%.100s', not '%s'", health->identity.text,
+                    response->header ? response->header : "", release);
+    return out->length == 0;
+}
+
 static void http_ended(void *context, const struct http_response *response)
 {
     struct prober *prober = context;
@@ -185,13 +229,14 @@ static void http_ended(void *context, const struct http_response *response)
         check_ended(prober, CHECK_HTTP, false, "http: %s", response->error->message);
         return;
     }
+    struct strbuf wrong;
+    strbuf_init(&wrong, EVIDENCE_MAX);
     bool expected =
         response->status >= health->expect_from && response->status <= health->expect_to;
-    bool matches = expected && (!health->body || body_matches(health->body, response->body));
-    check_ended(prober, CHECK_HTTP, expected && matches, "http %d in %" PRId64 " ms%s%s%s",
-                response->status, response->total_ms,
-                expected && !matches ? ", the body does not match '" : "",
-                expected && !matches ? health->body : "", expected && !matches ? "'" : "");
+    bool matches = expected && answer_is_expected(prober, response, &wrong);
+    check_ended(prober, CHECK_HTTP, matches, "http %d in %" PRId64 " ms%s", response->status, response->total_ms,
+                wrong.length ? wrong.text : "");
+    strbuf_release(&wrong);
 }
 
 static const char *probe_host(const struct prober *prober)
@@ -254,6 +299,63 @@ static void command_answered(struct prober *prober, const struct reply *reply)
         check_ended(prober, CHECK_COMMAND, false, "command: %s", reply->sentence);
 }
 
+static void begin_checks(struct prober *prober, unsigned checks);
+
+/* Ends the round: what the other checks would find is the old instance's. */
+static void refute(struct prober *prober, enum check check, const char *sentence)
+{
+    prober->later = 0;
+    prober->waiting = 1u << check;
+    check_ended(prober, check, false, "%s", sentence);
+}
+
+static bool has_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(text, word, length) == 0 && (text[length] == ' ' || !text[length]);
+}
+
+/* False when the round ended by it. Where nothing listens, the next round asks again if the port is one that is probed. */
+static bool instance_counts(struct prober *prober, enum check check, const struct reply *reply)
+{
+    const struct health *health = health_of(prober);
+    const char *instance = reply_get(reply, "instance"), *text = instance ? strchr(instance, ' ') : NULL;
+    if (!instance || prober->proven)
+        return true;
+    if (has_word(instance, "old")) {
+        refute(prober, check, text ? text + 1 : "the old process still answers");
+        return false;
+    }
+    if (has_word(instance, "unknown"))
+        snprintf(prober->doubt, sizeof(prober->doubt), "%s", text ? text + 1 : "");
+    prober->proven = !has_word(instance, "none") || (!health->http && !health->tcp);
+    return true;
+}
+
+static void instance_answered(struct prober *prober, const struct reply *reply)
+{
+    const char *status = reply_get(reply, "status");
+    bool by_command = health_of(prober)->identity.kind == IDENTITY_COMMAND;
+    if (by_command && reply->status != REPLY_OK) {
+        char text[EVIDENCE_LINE_MAX];
+        size_t line = strcspn(reply->output, "\n"), most = text_cut(reply->output, 120);
+        snprintf(text, sizeof(text), "of another instance: identity exit %s%s%.*s", status ? status : reply->sentence,
+                 line ? ": " : "", (int)(line < most ? line : most), reply->output);
+        refute(prober, CHECK_INSTANCE, text);
+        return;
+    }
+    if (!by_command && reply->status != REPLY_OK) {
+        check_ended(prober, CHECK_INSTANCE, false, "instance: %s", reply->sentence);
+        return;
+    }
+    if (by_command)
+        prober->proven = true;
+    else if (!instance_counts(prober, CHECK_INSTANCE, reply))
+        return;
+    check_ended(prober, CHECK_INSTANCE, true, "%s", "");
+    begin_checks(prober, prober->later);
+}
+
 static void unit_answered(struct prober *prober, const struct reply *reply)
 {
     const char *active = reply_get(reply, "unit_active"), *sub = reply_get(reply, "unit_sub");
@@ -269,8 +371,11 @@ static void unit_answered(struct prober *prober, const struct reply *reply)
     prober->has_restarts = counted;
     prober->restarts = restarts;
     prober->hopeless = strcmp(active, "failed") == 0;
+    if (!prober->hopeless && !instance_counts(prober, CHECK_UNIT, reply))
+        return;
     check_ended(prober, CHECK_UNIT, strcmp(active, "active") == 0 && !again, "unit %s (%s)%s",
                 active, sub, again ? ", it was restarted since the last probe" : "");
+    begin_checks(prober, prober->later);
 }
 
 static void node_answered(struct prober *prober, enum check check, const struct reply *reply)
@@ -280,8 +385,10 @@ static void node_answered(struct prober *prober, enum check check, const struct 
         connection_lost(prober, reply->error);
     else if (check == CHECK_COMMAND)
         command_answered(prober, reply);
-    else
+    else if (check == CHECK_UNIT)
         unit_answered(prober, reply);
+    else
+        instance_answered(prober, reply);
 }
 
 static void on_command(void *context, const struct reply *reply)
@@ -294,61 +401,151 @@ static void on_unit(void *context, const struct reply *reply)
     node_answered(context, CHECK_UNIT, reply);
 }
 
+static void on_instance(void *context, const struct reply *reply)
+{
+    node_answered(context, CHECK_INSTANCE, reply);
+}
+
+static void add_command(struct prober *prober, struct session *session, const char *command)
+{
+    session_add(session, "command", command);
+    session_addu(session, "timeout_ms", (uint64_t)health_of(prober)->timeout_ms);
+    node_environment(member_of(prober), prober->words, add_env, session);
+}
+
+void prober_add_endpoint(const struct fleet *fleet, size_t member, const struct node_words *words, struct session *session)
+{
+    uint16_t port = health_port(fleet, member, words);
+    struct strbuf address;
+    if (!port)
+        return;
+    strbuf_init(&address, ADDRESS_MAX);
+    health_address(&address, fleet, member, words);
+    session_addu(session, "port", port);
+    if (address.length && !address.overflowed && !address.text[strspn(address.text, ADDRESS_BYTES)])
+        session_add(session, "address", address.text);
+    strbuf_release(&address);
+}
+
+static void add_expected(struct prober *prober, struct session *session)
+{
+    session_add(session, "release", prober->words->release);
+    prober_add_endpoint(prober->fleet, prober->member, prober->words, session);
+}
+
+static bool asks_of_processes(const struct prober *prober)
+{
+    return prober->expects && !prober->proven && health_of(prober)->identity.kind == IDENTITY_NONE;
+}
+
+static void build_asking(struct prober *prober, enum check check, struct session *session)
+{
+    static const char *const verbs[CHECKS] = {[CHECK_COMMAND] = "probe", [CHECK_UNIT] = "unit", [CHECK_INSTANCE] = "instance"};
+    const struct health *health = health_of(prober);
+    bool proves = check == CHECK_INSTANCE && health->identity.kind == IDENTITY_COMMAND;
+    session_begin(session, proves ? "probe" : verbs[check]);
+    session_add(session, "slot", prober->words->slot);
+    if (check == CHECK_COMMAND || proves)
+        add_command(prober, session, proves ? health->identity.text : health->command);
+    else if (asks_of_processes(prober))
+        add_expected(prober, session);
+}
+
 static void start_asking(struct prober *prober, enum check check)
 {
-    const struct health *health = health_of(prober);
+    static reply_fn *const answers[CHECKS] = {
+        [CHECK_COMMAND] = on_command, [CHECK_UNIT] = on_unit, [CHECK_INSTANCE] = on_instance};
     struct session *session = member_of(prober)->session;
     struct err err;
-    session_begin(session, check == CHECK_COMMAND ? "probe" : "unit");
-    session_add(session, "slot", prober->words->slot);
-    if (check == CHECK_COMMAND) {
-        session_add(session, "command", health->command);
-        session_addu(session, "timeout_ms", (uint64_t)health->timeout_ms);
-        node_environment(member_of(prober), prober->words, add_env, session);
-    }
+    build_asking(prober, check, session);
     /* The round has its own deadline; the connection is only given up when the node is mute for
      * longer. */
     prober->asked[check] =
-        session_submit(session, health->timeout_ms * 3 + 10000,
-                       check == CHECK_COMMAND ? on_command : on_unit, prober, &err);
+        session_submit(session, health_of(prober)->timeout_ms * 3 + 10000, answers[check], prober, &err);
     if (!prober->asked[check])
         connection_lost(prober, &err);
 }
 
 /* --- a round --- */
 
+/* Which check proves the instance before the others begin: the unit's, where it is asked anyway; CHECKS: none. */
+static enum check proving_check(const struct prober *prober)
+{
+    const struct health *health = health_of(prober);
+    const struct service *service = member_instance(member_of(prober), prober->words->slot);
+    bool runs = service->unit || (service->start && health_port(prober->fleet, prober->member, prober->words));
+    if (!prober->expects || prober->proven || !prober->words->release || !*prober->words->release)
+        return CHECKS;
+    if (health->identity.kind == IDENTITY_COMMAND)
+        return CHECK_INSTANCE;
+    if (health->identity.kind != IDENTITY_NONE || !runs)
+        return CHECKS;
+    return health->unit && service->unit ? CHECK_UNIT : CHECK_INSTANCE;
+}
+
+/* Starts those checks, which have a time of their own. */
+static void begin_checks(struct prober *prober, unsigned checks)
+{
+    struct session *session = member_of(prober)->session;
+    struct ssh *via = health_of(prober)->via == VIA_NODE ? session_ssh(session) : NULL;
+    if (!checks)
+        return;
+    prober->later &= ~checks;
+    prober->waiting |= checks;
+    timer_stop(prober->deadline);
+    prober->deadline =
+        timer_start(prober->fleet->loop, health_of(prober)->timeout_ms + 200, timed_out, prober);
+    if (checks & (1u << CHECK_HTTP))
+        start_http(prober, via);
+    if (checks & (1u << CHECK_TCP))
+        start_tcp(prober, via);
+    for (enum check check = CHECK_COMMAND; check < CHECKS; check++)
+        if ((checks & (1u << check)) && !prober->lost)
+            start_asking(prober, check);
+}
+
+void prober_expect(struct prober *prober)
+{
+    prober->expects = true;
+    prober->proven = false;
+    prober->doubt[0] = '\0';
+}
+
+bool prober_expects(const struct prober *prober)
+{
+    return prober->expects;
+}
+
+const char *prober_doubt(const struct prober *prober)
+{
+    return prober->doubt[0] ? prober->doubt : NULL;
+}
+
 void prober_start(struct prober *prober, probed_fn *fn, void *context)
 {
     const struct health *health = health_of(prober);
-    struct session *session = member_of(prober)->session;
+    enum check first = proving_check(prober);
     bool wanted[CHECKS] = {health->http != NULL, health->tcp, health->command != NULL,
                            health->unit};
-    struct ssh *via = health->via == VIA_NODE ? session_ssh(session) : NULL;
+    unsigned checks = 0;
     prober->fn = fn;
     prober->context = context;
     prober->hopeless = false;
     prober->healthy = true;
     prober->lost = false;
-    prober->waiting = 0;
+    prober->waiting = prober->later = 0;
     strbuf_reset(&prober->evidence);
-    if (!session_is_connected(session)) {
+    if (!session_is_connected(member_of(prober)->session)) {
         struct err err;
         err_set(&err, ERR_UNREACHABLE, "not connected");
         connection_lost(prober, &err);
         return;
     }
     for (int check = 0; check < CHECKS; check++)
-        prober->waiting |= wanted[check] ? 1u << check : 0;
-    prober->deadline =
-        timer_start(prober->fleet->loop, health->timeout_ms + 200, timed_out, prober);
-    if (wanted[CHECK_HTTP])
-        start_http(prober, via);
-    if (wanted[CHECK_TCP])
-        start_tcp(prober, via);
-    if (wanted[CHECK_COMMAND])
-        start_asking(prober, CHECK_COMMAND);
-    if (wanted[CHECK_UNIT])
-        start_asking(prober, CHECK_UNIT);
+        checks |= wanted[check] ? 1u << check : 0;
+    if (first != CHECKS)
+        prober->later = checks & ~(1u << first);
+    begin_checks(prober, first == CHECKS ? checks : 1u << first);
     if (!prober->waiting)
         deliver_soon(prober);
 }

@@ -50,7 +50,7 @@ static void note_holder(struct queue *queue, size_t member, const struct facts *
     snprintf(queue->identity, sizeof(queue->identity), "%.150s %.100s", facts->lock_holder, rollout);
     snprintf(queue->holder, sizeof(queue->holder), "%.60s is locked by %.150s, rollout %.64s, for %s",
              queue->fleet->members[member].node->name, facts->lock_holder, rollout,
-             duration_format(since, (int64_t)facts->lock_held_s * 1000));
+             duration_format(since, facts_ms(facts->lock_held_s)));
 }
 
 /* A node that does not answer is nobody's to wait for: what comes after says why. */

@@ -45,6 +45,13 @@ int sinks_sync(struct sinks *sinks, struct err *err)
     return rc;
 }
 
+void sinks_wait(struct sinks *sinks, const struct record *notice)
+{
+    for (size_t i = 0; i < sinks->count; i++)
+        if (sinks->items[i]->wait)
+            sinks->items[i]->wait(sinks->items[i], notice);
+}
+
 void sinks_finish(struct sinks *sinks)
 {
     for (size_t i = 0; i < sinks->count; i++)

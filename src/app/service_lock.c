@@ -31,8 +31,8 @@ struct service_lock {
     char token[24]; /* tells a lock of ours from another's when an answer was lost */
     int64_t lease, revision;
     uint64_t generation, seen;
-    int64_t ttl_ms, renewed_ms; /* when the last renewal that was answered had been sent */
-    int64_t sent_ms;
+    int64_t ttl_ms;
+    struct lease held;
     struct timer *beat, *deadline;
     struct etcd_call *renewal;
     bool lost;
@@ -184,10 +184,12 @@ static void read_value(struct service_lock_view *out, char token[24], const json
 
 static int grant(struct service_lock *lock, struct err *err)
 {
-    lock->sent_ms = lock->renewed_ms = loop_now_ms(lock->fleet->loop);
+    lease_sent(&lock->held, clock_boot_ms());
     int rc = ask(lock->asking, "lease/grant", json_pack("{s:I}", "TTL", (json_int_t)(lock->ttl_ms / 1000)), err);
     if (rc == 0 && (lock->lease = etcd_number(lock->asking->answer, "ID")) == 0)
         rc = err_set(err, ERR_PROTOCOL, "[lock]: etcd granted no lease");
+    if (rc == 0)
+        lease_acknowledged(&lock->held, lock->ttl_ms);
     return rc;
 }
 
@@ -306,8 +308,7 @@ static void overdue(void *context)
 
 static void await_answer(struct service_lock *lock)
 {
-    int64_t margin_ms = lock->ttl_ms / 10;
-    int64_t left_ms = lock->renewed_ms + lock->ttl_ms - margin_ms - loop_now_ms(lock->fleet->loop);
+    int64_t left_ms = lease_ends_ms(&lock->held) - clock_boot_ms();
     timer_stop(lock->deadline);
     lock->deadline = timer_start(lock->fleet->loop, left_ms > 0 ? left_ms : 0, overdue, lock);
 }
@@ -330,7 +331,7 @@ static void renewed(void *context, const json_t *answer, const struct err *error
         lose(lock, "the lease is gone: it was broken, or taken over");
         return;
     }
-    lock->renewed_ms = lock->sent_ms;
+    lease_acknowledged(&lock->held, lock->ttl_ms);
     lock->sentence[0] = '\0';
     await_answer(lock);
 }
@@ -341,7 +342,7 @@ static void beat(void *context)
     lock->beat = timer_start(lock->fleet->loop, lock->ttl_ms / 3, beat, lock);
     if (lock->renewal)
         return;
-    lock->sent_ms = loop_now_ms(lock->fleet->loop);
+    lease_sent(&lock->held, clock_boot_ms());
     lock->renewal = etcd_start(lock->asking->etcd, "lease/keepalive",
                                json_pack("{s:I}", "ID", (json_int_t)lock->lease), renewed, lock);
 }
@@ -356,7 +357,7 @@ int service_lock_take(struct service_lock **out, const struct service_lock_order
     if (!lock)
         return err_set(err, ERR_MEMORY, "out of memory");
     lock->fleet = order->fleet;
-    lock->ttl_ms = settings->ttl_ms;
+    lock->ttl_ms = settings->ttl_ms / 1000 * 1000; /* as etcd is told it */
     snprintf(lock->token, sizeof(lock->token), "%016" PRIx64, clock_random());
     name_key(lock->key, order->fleet);
     snprintf(lock->counter, sizeof(lock->counter), "%s/generation", lock->key);
@@ -385,6 +386,14 @@ void service_lock_seen(struct service_lock *lock, uint64_t generation)
 {
     if (lock && generation > lock->seen)
         lock->seen = generation;
+}
+
+bool service_lock_holds(struct service_lock *lock)
+{
+    if (!lock || (!lock->lost && lease_holds(&lock->held, clock_boot_ms())))
+        return true;
+    lose(lock, lock->sentence[0] ? lock->sentence : "it was not renewed in time; was this machine suspended, or the program stopped?");
+    return false;
 }
 
 void service_lock_on_lost(struct service_lock *lock, void (*fn)(void *context, const char *sentence), void *context)

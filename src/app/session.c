@@ -35,6 +35,7 @@ static void close_connection(struct session *session)
         ssh_channel_close(session->channel);
     session->channel = NULL;
     upload_abandon(session);
+    requests_unhold(session);
     ssh_close(session->ssh);
     session->ssh = NULL;
     if (session->reader_in_use)

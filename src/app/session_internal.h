@@ -24,6 +24,7 @@ struct pending {
     struct reply_value *values;
     size_t value_count;
     struct strbuf output;
+    size_t held; /* of the answer so far, as the connection counts it */
 };
 
 struct upload {
@@ -89,6 +90,8 @@ void request_output(void *context, uint32_t id, const char *line);
 void request_done(void *context, uint32_t id, enum reply_status status, const char *sentence);
 /* Answers all that wait with an error; false when nobody did. */
 bool requests_answer(struct session *session, const struct err *error);
+/* The connection counts no longer what is kept of the answers so far. */
+void requests_unhold(struct session *session);
 /* Frees without a word. */
 void requests_release(struct session *session);
 

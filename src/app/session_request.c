@@ -10,8 +10,26 @@
 
 /* --- what waits for an answer --- */
 
+/* The connection counts what is kept of an answer; past its bound it is dropped. */
+static void hold(struct pending *pending, size_t bytes)
+{
+    pending->held += bytes;
+    ssh_hold(pending->session->ssh, bytes);
+}
+
+void requests_unhold(struct session *session)
+{
+    for (struct pending *pending = session->pendings; pending; pending = pending->next) {
+        if (pending->held)
+            ssh_unhold(session->ssh, pending->held);
+        pending->held = 0;
+    }
+}
+
 static void pending_free(struct pending *pending)
 {
+    if (pending->held)
+        ssh_unhold(pending->session->ssh, pending->held);
     timer_stop(pending->timer);
     arena_release(&pending->arena);
     strbuf_release(&pending->output);
@@ -82,6 +100,7 @@ void request_value(void *context, uint32_t id, const char *key, const char *valu
     struct strbuf safe;
     strbuf_init(&safe, REPLY_LINE_MAX);
     text_sanitize(&safe, value, strlen(value), false);
+    hold(pending, strlen(key) + safe.length + 2 * sizeof(*grown));
     grown[pending->value_count].key = arena_strdup(&pending->arena, key);
     grown[pending->value_count].value = arena_strndup(&pending->arena, safe.text, safe.length);
     strbuf_release(&safe);
@@ -94,9 +113,11 @@ void request_output(void *context, uint32_t id, const char *line)
     struct pending *pending = pending_find(context, id);
     if (!pending)
         return;
+    size_t before = pending->output.length;
     text_sanitize(&pending->output, line, strlen(line), false);
     if (!pending->line) {
         strbuf_addc(&pending->output, '\n');
+        hold(pending, pending->output.length - before);
         return;
     }
     if (pending->fn)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/show.h"
 #include "core/rollout.h"
 #include "sink_text.h"
 
@@ -45,8 +46,7 @@ static void begin(struct lines_sink *lines, const struct record *record)
 static void end(struct lines_sink *lines)
 {
     strbuf_trim_end(&lines->line);
-    strbuf_addc(&lines->line, '\n');
-    fwrite(lines->line.text, 1, lines->line.length, lines->stream);
+    show_line(lines->stream, lines->line.text, lines->color);
     fflush(lines->stream);
 }
 
@@ -80,7 +80,7 @@ static void say_started(struct lines_sink *lines, const struct record *record)
     strbuf_adds(&lines->line, tone_off(TONE_BOLD, lines->color));
     end(lines);
     if (record->text && *record->text)
-        fprintf(lines->stream, "%s\n", record->text);
+        show_line(lines->stream, record->text, false);
 }
 
 static void say_wave(struct lines_sink *lines, const struct record *record)
@@ -183,7 +183,7 @@ static void say_analysis(struct lines_sink *lines, const struct record *record)
     if (lines->verbosity == VERBOSE) {
         strbuf_reset(&text);
         judged_evidence(&text, record->judged, LINE_COLUMNS);
-        fputs(text.text, lines->stream);
+        show_lines(lines->stream, text.text);
         fflush(lines->stream);
     }
     strbuf_release(&text);

@@ -16,6 +16,7 @@
 struct live {
     struct sink sink;
     FILE *stream;
+    int terminal;
     enum verbosity verbosity;
     struct live_style style;
     struct live_view view;
@@ -27,10 +28,9 @@ struct live {
 };
 
 /* Asked before every picture, so a resized window needs no signal. */
-static bool ask_size(FILE *stream, struct live_style *style)
+static bool ask_size(int file, struct live_style *style)
 {
     struct winsize size;
-    int file = fileno(stream);
     if (file < 0 || !isatty(file) || ioctl(file, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ||
         size.ws_row == 0)
         return false;
@@ -71,7 +71,7 @@ static void draw(struct live *live, int64_t now_ms)
 {
     struct strbuf frame;
     strbuf_init(&frame, FRAME_BYTES_MAX);
-    ask_size(live->stream, &live->style);
+    ask_size(live->terminal, &live->style);
     if (!live->hidden)
         strbuf_adds(&frame, "\033[?25l");
     live->hidden = true;
@@ -106,7 +106,7 @@ static void live_record(struct sink *sink, const struct record *record)
     bool permanent = stays(live, record);
     live_view_record(&live->view, record);
     if (permanent || live->view.over) {
-        ask_size(live->stream, &live->style);
+        ask_size(live->terminal, &live->style);
         erase(live);
     }
     if (permanent)
@@ -145,18 +145,19 @@ static bool locale_is_utf8(void)
     return false;
 }
 
-struct sink *sink_live_create(FILE *stream, bool color, enum verbosity verbosity)
+struct sink *sink_live_create(FILE *stream, int terminal_file, bool color, enum verbosity verbosity)
 {
     struct live_style style = {.color = color, .utf8 = locale_is_utf8()};
     const char *terminal = getenv("TERM");
     struct sink *lines = sink_lines_create(stream, color, verbosity);
     bool able = terminal && *terminal && strcmp(terminal, "dumb") != 0 &&
-                ask_size(stream, &style) && style.columns >= COLUMNS_MIN && style.rows >= ROWS_MIN;
+                ask_size(terminal_file, &style) && style.columns >= COLUMNS_MIN && style.rows >= ROWS_MIN;
     struct live *live = lines && able ? calloc(1, sizeof *live) : NULL;
     if (!live)
         return lines;
     live->sink = (struct sink){.record = live_record, .tick = live_tick, .finish = live_finish};
     live->stream = stream;
+    live->terminal = terminal_file;
     live->verbosity = verbosity;
     live->style = style;
     live->lines = lines;

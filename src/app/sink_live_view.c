@@ -130,10 +130,14 @@ static bool part_done(const struct live_view *view, const struct live_node *node
 static void add_line(struct strbuf *out, struct strbuf *line, const struct live_style *style,
                      enum tone tone, size_t *width)
 {
+    struct strbuf safe;
+    strbuf_init(&safe, 4 * LINE_BYTES_MAX);
     strbuf_trim_end(line);
+    text_sanitize(&safe, line->text, line->length, false);
     strbuf_adds(out, tone_on(tone, style->color));
     size_t text_at = out->length;
-    text_fit(out, line->text, style->columns, false);
+    text_fit(out, safe.text, style->columns, false);
+    strbuf_release(&safe);
     *width = text_columns(out->text + text_at);
     strbuf_adds(out, tone_off(tone, style->color));
     strbuf_addc(out, '\n');

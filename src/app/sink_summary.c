@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/breaker_list.h"
+#include "app/show.h"
 #include "base/arena.h"
 #include "base/text.h"
 #include "sink_text.h"
@@ -81,7 +82,7 @@ static void print_row(const struct summary *summary, const struct widths *widths
     text_fit(&line, *row->release ? row->release : "-", widths->release, true);
     strbuf_addf(&line, "  %s", row->note);
     strbuf_trim_end(&line);
-    fprintf(summary->stream, "%s\n", line.text);
+    show_line(summary->stream, line.text, summary->color);
     strbuf_release(&line);
 }
 
@@ -172,10 +173,20 @@ static void print_breakers(const struct summary *summary)
         const struct breaker_seen *seen = &summary->breakers.items[i];
         struct strbuf line;
         strbuf_init(&line, ROW_BYTES_MAX);
+        strbuf_addf(&line, "breaker of %s: ", breaker_seen_name(seen));
         breaker_seen_text(&line, seen);
-        fprintf(summary->stream, "breaker of %s: %s\n", breaker_seen_name(seen), line.text);
+        show_line(summary->stream, line.text, false);
         strbuf_release(&line);
     }
+}
+
+static void print_end(const struct summary *summary, enum tone tone, const char *text)
+{
+    struct strbuf line;
+    strbuf_init(&line, ROW_BYTES_MAX);
+    strbuf_addf(&line, "%s%s%s", tone_on(tone, summary->color), text, tone_off(tone, summary->color));
+    show_line(summary->stream, line.text, summary->color);
+    strbuf_release(&line);
 }
 
 static void summary_record(struct sink *sink, const struct record *record)
@@ -188,14 +199,12 @@ static void summary_record(struct sink *sink, const struct record *record)
         keep_finding(summary, record->judged);
     if (record->kind != RECORD_RESULT)
         return;
-    enum tone tone = result_tone(record->exit_code);
     const char *text = record->text ? record->text : record->result ? record->result : "ended";
     print_table(summary);
     for (size_t i = 0; i < summary->finding_count; i++)
-        fputs(summary->findings[i].block, summary->stream);
+        show_lines(summary->stream, summary->findings[i].block);
     print_breakers(summary);
-    fprintf(summary->stream, "%s%s%s\n", tone_on(tone, summary->color), text,
-            tone_off(tone, summary->color));
+    print_end(summary, result_tone(record->exit_code), text);
     fflush(summary->stream);
 }
 

@@ -17,7 +17,7 @@ struct surveying {
     struct survey *survey;
     size_t waiting;
     int signal_number;
-    bool probing;
+    bool asking; /* the signal handlers outlive it */
 };
 
 static void build(void *context, struct session *session, size_t member)
@@ -65,7 +65,7 @@ static void probed(void *context, bool healthy, const char *evidence, const stru
 static void interrupted(void *context, int signal_number)
 {
     struct surveying *surveying = context;
-    if (!surveying->probing)
+    if (!surveying->asking)
         return;
     surveying->signal_number = signal_number;
     loop_stop(surveying->fleet->loop);
@@ -73,15 +73,10 @@ static void interrupted(void *context, int signal_number)
 
 static int probe_all(struct surveying *surveying, struct err *err)
 {
-    int rc;
     struct fleet *fleet = surveying->fleet;
     struct probing *all = arena_alloc(&fleet->arena, fleet->count * sizeof(*all));
     if (!all)
         return err_set(err, ERR_MEMORY, "out of memory");
-    if ((rc = loop_on_signal(fleet->loop, SIGINT, interrupted, surveying, err)) < 0 ||
-        (rc = loop_on_signal(fleet->loop, SIGTERM, interrupted, surveying, err)) < 0)
-        return rc;
-    surveying->probing = true;
     for (size_t i = 0; i < fleet->count; i++) {
         struct surveyed *node = &surveying->survey->nodes[i];
         if (!node->answered || !node->facts.current)
@@ -99,7 +94,6 @@ static int probe_all(struct surveying *surveying, struct err *err)
         loop_run(fleet->loop);
     for (size_t i = 0; i < fleet->count; i++)
         prober_free(all[i].prober);
-    surveying->probing = false;
     return surveying->signal_number;
 }
 
@@ -113,20 +107,24 @@ struct looking {
 static void looked(void *context, const struct step_result *result)
 {
     struct looking *looking = context;
+    if (!looking->survey->nodes)
+        return; /* it was interrupted, and is over */
     struct surveyed *node = &looking->survey->nodes[looking->member];
     struct strbuf text;
     if (result->status != DONE_OK)
         err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
     strbuf_init(&text, sizeof(node->traffic) - 1);
     balancers_describe(looking->fleet->balancers, looking->member, &text);
-    snprintf(node->traffic, sizeof(node->traffic), "%.*s", (int)sizeof(node->traffic) - 1, text.text);
+    snprintf(node->traffic, sizeof(node->traffic), "%.*s", (int)text_cut(text.text, sizeof(node->traffic) - 1), text.text);
     strbuf_release(&text);
     if (--*looking->waiting == 0)
         loop_stop(looking->fleet->loop);
 }
 
-static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct err *err)
+static int look_at_balancers(struct surveying *surveying, struct err *err)
 {
+    struct survey *survey = surveying->survey;
+    struct fleet *fleet = surveying->fleet;
     struct looking *all = arena_alloc(&fleet->arena, fleet->count * sizeof(*all));
     size_t *waiting = arena_alloc(&fleet->arena, sizeof(*waiting));
     if (!all || !waiting)
@@ -136,9 +134,9 @@ static int look_at_balancers(struct survey *survey, struct fleet *fleet, struct 
         ++*waiting;
         balancers_start(fleet->balancers, i, BALANCER_LOOK, false, looked, &all[i]);
     }
-    if (*waiting)
+    while (*waiting && !surveying->signal_number)
         loop_run(fleet->loop);
-    return 0;
+    return surveying->signal_number;
 }
 
 static void describe_announced(const struct looking *looking)
@@ -156,6 +154,8 @@ static void describe_announced(const struct looking *looking)
 static void found(void *context, const struct step_result *result)
 {
     struct looking *looking = context;
+    if (!looking->survey->nodes)
+        return;
     struct surveyed *node = &looking->survey->nodes[looking->member];
     if (result->status != DONE_OK && !node->traffic_error.code)
         err_set(&node->traffic_error, ERR_REFUSED, "%s", result->sentence);
@@ -164,8 +164,10 @@ static void found(void *context, const struct step_result *result)
         loop_stop(looking->fleet->loop);
 }
 
-static int look_at_discoveries(struct survey *survey, struct fleet *fleet, struct err *err)
+static int look_at_discoveries(struct surveying *surveying, struct err *err)
 {
+    struct survey *survey = surveying->survey;
+    struct fleet *fleet = surveying->fleet;
     struct looking *all = arena_alloc(&fleet->arena, (fleet->count + 1) * sizeof(*all));
     size_t *waiting = arena_alloc(&fleet->arena, sizeof(*waiting));
     struct node_words words = {.release = ""};
@@ -176,9 +178,9 @@ static int look_at_discoveries(struct survey *survey, struct fleet *fleet, struc
         ++*waiting;
         discoveries_start(fleet->discoveries, i, DISCOVERY_LOOK, &words, found, &all[i]);
     }
-    while (*waiting)
+    while (*waiting && !surveying->signal_number)
         loop_run(fleet->loop);
-    return 0;
+    return surveying->signal_number;
 }
 
 static void renewed(void *context, const struct step_result *result)
@@ -233,14 +235,25 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
         return err_set(err, ERR_MEMORY, "out of memory");
     surveying->fleet = fleet;
     surveying->survey = out;
-    int signal_number = fleet_ask(fleet, &fanout);
-    if (!signal_number && fleet->balancers)
-        signal_number = look_at_balancers(out, fleet, err);
-    if (!signal_number && fleet->discoveries)
-        signal_number = look_at_discoveries(out, fleet, err);
-    if (signal_number || !probe || !prober_has_checks(fleet->playbook))
-        return signal_number;
-    return probe_all(surveying, err);
+    for (size_t i = 0; i < out->count; i++) {
+        out->nodes[i].name = fleet->members[i].node->name;
+        out->nodes[i].outside = fleet->members[i].outside;
+    }
+    int rc = fleet_ask(fleet, &fanout);
+    if (rc)
+        return rc;
+    if ((rc = loop_on_signal(fleet->loop, SIGINT, interrupted, surveying, err)) < 0 ||
+        (rc = loop_on_signal(fleet->loop, SIGTERM, interrupted, surveying, err)) < 0)
+        return rc;
+    surveying->asking = true;
+    if (fleet->balancers)
+        rc = look_at_balancers(surveying, err);
+    if (!rc && fleet->discoveries)
+        rc = look_at_discoveries(surveying, err);
+    if (!rc && probe && prober_has_checks(fleet->playbook))
+        rc = probe_all(surveying, err);
+    surveying->asking = false;
+    return rc;
 }
 
 void survey_release(struct survey *survey)
@@ -255,25 +268,8 @@ size_t survey_unanswered(const struct survey *survey)
 {
     size_t count = 0;
     for (size_t i = 0; i < survey->count; i++)
-        count += !survey->nodes[i].answered;
+        count += !survey->nodes[i].answered && !survey->nodes[i].outside;
     return count;
-}
-
-void survey_rollback_targets(const struct survey *survey, const char **out)
-{
-    bool half_done = false;
-    for (size_t i = 0; i < survey->count; i++) {
-        const struct surveyed *node = &survey->nodes[i];
-        half_done = half_done || (node->answered && node->facts.current && !node->facts.current_good);
-    }
-    for (size_t i = 0; i < survey->count; i++) {
-        const struct surveyed *node = &survey->nodes[i];
-        out[i] = NULL;
-        if (!node->answered)
-            continue;
-        bool stays = half_done && (node->facts.current_good || !node->facts.current);
-        out[i] = stays ? node->facts.current : node->facts.previous;
-    }
 }
 
 static bool is_at(const struct surveyed *node, const char *release)

@@ -1,14 +1,28 @@
 #include "app/table.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/text.h"
+
+#define CELL_MAX ((size_t)64 << 10)
 
 void table_init(struct table *table, const char *const *headings, size_t columns)
 {
     *table = (struct table){.columns = columns < TABLE_COLUMNS_MAX ? columns : TABLE_COLUMNS_MAX};
     arena_init(&table->arena);
     table_row(table, headings);
+}
+
+/* Safe to show, so that its width is what is shown. */
+static const char *safe_cell(struct table *table, const char *cell)
+{
+    struct strbuf safe;
+    strbuf_init(&safe, CELL_MAX);
+    text_sanitize(&safe, cell, strlen(cell), false);
+    const char *kept = arena_strdup(&table->arena, safe.text);
+    strbuf_release(&safe);
+    return kept ? kept : "";
 }
 
 void table_row(struct table *table, const char *const *cells)
@@ -18,7 +32,7 @@ void table_row(struct table *table, const char *const *cells)
     if (!row || !rows)
         return;
     for (size_t i = 0; i < table->columns; i++)
-        row[i] = arena_strdup(&table->arena, cells[i] && cells[i][0] ? cells[i] : "-");
+        row[i] = safe_cell(table, cells[i] && cells[i][0] ? cells[i] : "-");
     table->rows = rows;
     rows[table->count++] = row;
 }

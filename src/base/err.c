@@ -3,12 +3,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
+/* One sentence in one line, and no character cut in two. */
+static void tidy(char message[ERR_MESSAGE_MAX], bool was_cut)
+{
+    size_t length = strlen(message), last = length;
+    uint32_t code;
+    while (was_cut && last && ((unsigned char)message[last - 1] & 0xc0) == 0x80)
+        last--;
+    if (was_cut && last && (unsigned char)message[last - 1] >= 0xc0 &&
+        !text_utf8_decode(message + last - 1, length - last + 1, &code))
+        message[last - 1] = '\0';
+    for (char *at = message; *at; at++)
+        if (*at == '\n' || *at == '\r')
+            *at = ' ';
+}
+
 int err_set_va(struct err *err, int code, const char *format, va_list arguments)
 {
     if (!err)
         return code;
     err->code = code;
-    vsnprintf(err->message, sizeof(err->message), format, arguments);
+    int length = vsnprintf(err->message, sizeof(err->message), format, arguments);
+    tidy(err->message, length >= (int)sizeof(err->message));
     return code;
 }
 
@@ -38,6 +56,8 @@ int err_prefix(struct err *err, const char *format, ...)
         for (const char *from = parts[part]; *from && at + 1 < sizeof(joined); from++)
             joined[at++] = *from;
     joined[at] = '\0';
+    tidy(joined, at + 1 == sizeof(joined));
+    at = strlen(joined);
     memcpy(err->message, joined, at + 1);
     return err->code;
 }
@@ -67,6 +87,7 @@ const char *err_name(int code)
         "failed",
         "refused",
         "unsupported",
+        "no lease",
     };
     int count = sizeof(names) / sizeof(names[0]);
     if (code > 0 || code <= -count)

@@ -84,10 +84,15 @@ static bool add_text(struct strbuf *out, const char *text, size_t length)
             size_t size = text_utf8_decode(text + at, length - at, &code);
             if (!size)
                 return false;
+            if (text_is_deceptive(code)) {
+                strbuf_add(out, text + plain, at - plain);
+                strbuf_addf(out, "\\u%04X", (unsigned)code);
+                plain = at + size;
+            }
             at += size;
             continue;
         }
-        if (byte < 0x20 || byte == '"' || byte == '\\') {
+        if (byte < 0x20 || byte == 0x7f || byte == '"' || byte == '\\') {
             strbuf_add(out, text + plain, at - plain);
             add_escaped(out, text[at]);
             plain = at + 1;

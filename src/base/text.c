@@ -189,7 +189,7 @@ void text_shell_quote(struct strbuf *out, const char *text)
     strbuf_addc(out, '\'');
 }
 
-static bool is_deceptive(uint32_t code)
+bool text_is_deceptive(uint32_t code)
 {
     bool control = code < 0x20 || (code >= 0x7f && code <= 0x9f);
     bool separator = code == 0x2028 || code == 0x2029;
@@ -206,6 +206,29 @@ static size_t plain_span(const char *bytes, size_t length)
     return at;
 }
 
+/* Length of a color sequence that our own output has (app/sink_text.h); 0: there is none. */
+static size_t color_span(const char *bytes, size_t length)
+{
+    static const char *const codes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m"};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (length >= strlen(codes[i]) && memcmp(bytes, codes[i], strlen(codes[i])) == 0)
+            return strlen(codes[i]);
+    return 0;
+}
+
+void text_sanitize_colored(struct strbuf *out, const char *bytes, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        size_t color = color_span(bytes + at, length - at);
+        strbuf_add(out, bytes + at, color);
+        at += color;
+        const char *next = at < length ? memchr(bytes + at + (color ? 0 : 1), '\033', length - at - (color ? 0 : 1)) : NULL;
+        size_t end = next ? (size_t)(next - bytes) : length;
+        text_sanitize(out, bytes + at, end - at, false);
+        at = end;
+    }
+}
+
 void text_sanitize(struct strbuf *out, const char *bytes, size_t length, bool lines)
 {
     for (size_t at = 0; at < length;) {
@@ -216,7 +239,7 @@ void text_sanitize(struct strbuf *out, const char *bytes, size_t length, bool li
         if (at == length)
             break;
         size_t size = text_utf8_decode(bytes + at, length - at, &code);
-        bool kept = size && (!is_deceptive(code) || code == '\t' || (lines && code == '\n'));
+        bool kept = size && (!text_is_deceptive(code) || code == '\t' || (lines && code == '\n'));
         bool line_end = bytes[at] == '\r' && (at + 1 == length || bytes[at + 1] == '\n');
         if (size == 0)
             size = 1;

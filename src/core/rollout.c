@@ -564,6 +564,7 @@ void rollout_node(const struct rollout *rollout, size_t node, struct node_view *
         .trouble_step = walker->trouble_step,
         .wave = walker->wave,
         .touched = walker->touched,
+        .committed = walker->committed,
         .unhealthy_before = walker->unhealthy_before,
         .control = walker->control,
         .fresh = walker->fresh,

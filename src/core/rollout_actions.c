@@ -197,7 +197,7 @@ static bool back_off(struct rollout *rollout, struct walker *walker, uint32_t *t
 {
     int64_t delay_ms;
 
-    if (++*tries >= rollout->config.attempts || walker->trial_failed || !retries_left(rollout) ||
+    if (walker->outside || ++*tries >= rollout->config.attempts || walker->trial_failed || !retries_left(rollout) ||
         rollout_halted(rollout))
         return false;
     rollout->retries++;
@@ -266,20 +266,24 @@ static void comes_late(const struct rollout *rollout, struct walker *walker)
         walker->wave = first < last ? first : last;
 }
 
+static void take_facts(struct rollout *rollout, struct walker *walker, const struct event *event)
+{
+    walker->at_target = event->at_target;
+    walker->has_release = event->has_release;
+    walker->begun = event->touched && !walker->outside;
+    walker->stays = event->stays;
+    walker->left_out = event->left_out;
+    walker->adopted = event->runs_target && !walker->stays && !walker->outside && !rollout->config.unwinds &&
+                      walker->wave < rollout->config.waves_passed;
+    if (!walker->adopted)
+        comes_late(rollout, walker);
+}
+
 /* Effects of a step that is done. */
 static void step_done(struct rollout *rollout, struct walker *walker, const struct event *event)
 {
-    if (walker->flying == STEP_PREFLIGHT) {
-        walker->at_target = event->at_target;
-        walker->has_release = event->has_release;
-        walker->begun = event->touched;
-        walker->stays = event->stays;
-        walker->left_out = event->left_out;
-        walker->adopted = event->runs_target && !walker->stays && !rollout->config.unwinds &&
-                          walker->wave < rollout->config.waves_passed;
-        if (!walker->adopted)
-            comes_late(rollout, walker);
-    }
+    if (walker->flying == STEP_PREFLIGHT || (walker->flying == STEP_LOCK && event->retaken))
+        take_facts(rollout, walker, event);
     if (walker->flying == STEP_DRAIN)
         walker->drained = true;
     if (walker->flying == STEP_RELEASE)

@@ -101,6 +101,8 @@ static int allocate(struct rollout *rollout, struct arena *arena, struct err *er
         return err_set(err, ERR_MEMORY, "out of memory for a rollout of %zu nodes", nodes);
     for (size_t i = 0; i <= nodes; i++)
         rollout->walkers[i].node = i < nodes ? i : NO_NODE;
+    for (size_t i = 0; rollout->config.outside && i < nodes; i++)
+        rollout->walkers[i].outside = rollout->config.outside[i];
     for (size_t i = 0; i < hooks; i++)
         rollout->hook_holder[i] = NO_NODE;
     return 0;

@@ -90,7 +90,10 @@ void walker_failed(struct rollout *rollout, struct walker *walker, enum node_tro
 
 void failure_in_setup(struct rollout *rollout, struct walker *walker, enum node_trouble trouble)
 {
-    if (trouble != TROUBLE_UNREACHABLE) {
+    if (trouble == TROUBLE_UNREACHABLE && walker->outside) {
+        walker_outcome(rollout, walker, NODE_OUTSIDE);
+        capacity_set_absent(rollout, walker);
+    } else if (trouble != TROUBLE_UNREACHABLE) {
         walker->locked = false;
         rollout->setup_refused = true;
         walker_outcome(rollout, walker, NODE_REFUSED);

@@ -72,6 +72,7 @@ struct walker {
     bool committed;
     bool adopted;  /* changed in a wave that an earlier run has passed: is not changed again */
     bool stays;    /* is not to be changed */
+    bool outside;  /* is not of this run */
     bool absent;   /* not reached before it was touched, and not out: for the quorum */
     bool deferred; /* leads, and waits until nobody else has to be changed */
     uint32_t defers;

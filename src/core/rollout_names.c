@@ -26,7 +26,7 @@ const char *node_outcome_name(enum node_outcome outcome)
 {
     static const char *const names[NODE_OUTCOMES] = {
         "untouched",   "unchanged", "updated", "restored",   "skipped",
-        "unreachable", "refused",   "failed",  "needs care",
+        "unreachable", "refused",   "failed",  "needs care", "outside",
     };
 
     return NAME_IN(names, outcome);

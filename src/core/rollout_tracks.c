@@ -128,19 +128,34 @@ static bool was_lost_in_undo(const struct rollout *rollout, const struct walker 
            walker->unseen;
 }
 
+/* Nothing is done there; what is called unchanged serves. */
+static void leave_alone(struct rollout *rollout, struct walker *walker)
+{
+    bool sick = walker->unhealthy_before && !rollout->config.switches;
+
+    walker_outcome(rollout, walker, sick ? NODE_NEEDS_CARE : NODE_UNCHANGED);
+    if (sick)
+        capacity_set_out(rollout, walker, true);
+}
+
 static void setup_ended(struct rollout *rollout, struct walker *walker)
 {
     bool sick = capacity_was_out(walker);
 
+    if (walker->outside) {
+        walker_outcome(rollout, walker, NODE_OUTSIDE);
+        capacity_set_out(rollout, walker, walker->unhealthy_before || walker->left_out);
+        return;
+    }
     if (walker->stays) {
-        walker_outcome(rollout, walker, NODE_UNCHANGED);
+        leave_alone(rollout, walker);
         return;
     }
     if (walker->adopted)
         return;
     if (rollout->config.unwinds) {
         if (!walker->begun)
-            walker_outcome(rollout, walker, NODE_UNCHANGED);
+            leave_alone(rollout, walker);
         capacity_set_out(rollout, walker, sick);
         return;
     }

@@ -72,6 +72,15 @@ static int64_t answer_us(CURL *easy)
     return ended > begun ? (int64_t)(ended - begun) : 0;
 }
 
+static const char *header_of(const struct http_call *call)
+{
+    struct curl_header *header;
+    bool found = call->wanted_header && curl_easy_header(call->easy, call->wanted_header, 0, CURLH_HEADER, -1, &header) == CURLHE_OK;
+    if (found && header->amount > 1)
+        found = curl_easy_header(call->easy, call->wanted_header, header->amount - 1, CURLH_HEADER, -1, &header) == CURLHE_OK;
+    return found ? header->value : NULL;
+}
+
 void http_call_ended(struct http_call *call, CURLcode code)
 {
     struct err err = {0};
@@ -90,6 +99,7 @@ void http_call_ended(struct http_call *call, CURLcode code)
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
         response.status = (int)status;
         response.answer_us = answer_us(call->easy);
+        response.header = header_of(call);
     } else {
         http_explain(call, code, &err);
         response.error = &err;
@@ -286,6 +296,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     call->timeout_ms = request->timeout_ms;
     call->started_ms = loop_now_ms(client->loop);
     call->body_max = request->body_max;
+    call->wanted_header = request->wanted_header;
     strbuf_init(&call->body, request->body_max);
     if (call_prepare(call, request, err) < 0) {
         call_free(call);

@@ -35,6 +35,14 @@ static void explain_timeout(const struct http_call *call, struct err *err)
                 time);
 }
 
+/* libcurl says that of a header line past its limit (CURL_MAX_HTTP_HEADER) too: once the request is sent and before any body, that is it. */
+static bool header_was_too_long(const struct http_call *call)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    return sent > 0 && call->body_total == 0;
+}
+
 void http_explain(const struct http_call *call, CURLcode code, struct err *err)
 {
     struct strbuf reason;
@@ -65,6 +73,8 @@ void http_explain(const struct http_call *call, CURLcode code, struct err *err)
     else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
         err_set(err, ERR_PROTOCOL, "%s:%u does not speak HTTP: %s", call->far_host, call->far_port,
                 reason.text);
+    else if (code == CURLE_OUT_OF_MEMORY && header_was_too_long(call))
+        err_set(err, ERR_PROTOCOL, "%s:%u sent a header of more than 100 KiB", call->far_host, call->far_port);
     else if (code == CURLE_OUT_OF_MEMORY)
         err_set(err, ERR_MEMORY, "out of memory");
     else

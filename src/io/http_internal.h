@@ -32,6 +32,7 @@ struct http_call {
     struct err tunnel_error;
     struct strbuf body;
     size_t body_max;
+    const char *wanted_header; /* NULL: none */
     uint64_t body_total;
     char reason[CURL_ERROR_SIZE];
 };

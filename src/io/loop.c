@@ -18,8 +18,13 @@ struct loop {
     struct signal_watch *signals;
 };
 
+#define LATE_MS 1000
+#define READ_FIRST_MS 50
+
 struct timer {
     uv_timer_t handle;
+    uint64_t due;
+    bool put_off;
     timer_fn *fn;
     void *context;
 };
@@ -90,6 +95,13 @@ int64_t clock_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t clock_boot_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 uint64_t clock_random(void)
 {
     uint64_t value = 0;
@@ -109,6 +121,11 @@ static void on_timer(uv_timer_t *handle)
     struct timer *timer = handle->data;
     timer_fn *fn = timer->fn;
     void *context = timer->context;
+    if (uv_now(handle->loop) > timer->due + LATE_MS && !timer->put_off) {
+        timer->put_off = true;
+        uv_timer_start(handle, on_timer, READ_FIRST_MS, 0);
+        return;
+    }
     uv_close((uv_handle_t *)handle, on_timer_closed);
     fn(context);
 }
@@ -123,6 +140,7 @@ struct timer *timer_start(struct loop *loop, int64_t delay_ms, timer_fn *fn, voi
     timer->context = context;
     uv_timer_init(&loop->uv, &timer->handle);
     timer->handle.data = timer;
+    timer->due = uv_now(&loop->uv) + (delay_ms > 0 ? (uint64_t)delay_ms : 0);
     uv_timer_start(&timer->handle, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
     return timer;
 }

@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "io/loop.h"
@@ -154,9 +156,45 @@ void child_stop(struct child *child)
     }
 }
 
+static rlim_t limit_before; /* 0: as it was */
+
+void files_limit_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) {
+        return;
+    }
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit_before = before;
+    }
+}
+
+/* Puts the limit back between fork and exec: programs that close, or select on, every descriptor expect a small one. */
+#define LIMITED_ARGV_MAX 16
+static void limited_argv(const char *out[LIMITED_ARGV_MAX + 5], char number[24], const char *const argv[])
+{
+    size_t count = 0;
+    if (limit_before != 0) {
+        snprintf(number, 24, "%llu", (unsigned long long)limit_before);
+        out[count++] = "/bin/sh";
+        out[count++] = "-c";
+        out[count++] = "ulimit -S -n \"$0\"; exec \"$@\"";
+        out[count++] = number;
+    }
+    for (size_t i = 0; i < LIMITED_ARGV_MAX && argv[i] != NULL; i++) {
+        out[count++] = argv[i];
+    }
+    out[count] = NULL;
+}
+
 static int spawn(struct child *child, const char *const argv[], const char *const environment[],
                  int write_end)
 {
+    const char *words[LIMITED_ARGV_MAX + 5];
+    char number[24];
+    limited_argv(words, number, argv);
     uv_stdio_container_t stdio[3] = {
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = write_end},
@@ -164,8 +202,8 @@ static int spawn(struct child *child, const char *const argv[], const char *cons
     };
     uv_process_options_t options = {
         .exit_cb = on_exit_status,
-        .file = argv[0],
-        .args = (char **)(uintptr_t)argv,
+        .file = words[0],
+        .args = (char **)(uintptr_t)words,
         .env = (char **)(uintptr_t)environment,
         .stdio = stdio,
         .stdio_count = 3,

@@ -12,7 +12,7 @@
 #define MANIFEST_MAX ((size_t)1 << 30)
 #define RELEASE_TIME_MAX INT64_C(253402300799) /* the last second of the year 9999 */
 
-int package_create(struct package **out, struct err *err)
+int package_create(struct package **out, uint64_t bytes_max, struct err *err)
 {
     struct package *package = calloc(1, sizeof(*package));
     *out = NULL;
@@ -20,7 +20,7 @@ int package_create(struct package **out, struct err *err)
         return err_set(err, ERR_MEMORY, "out of memory");
     strbuf_init(&package->manifest, MANIFEST_MAX);
     package->packed[0].file = package->packed[1].file = -1;
-    int rc = tree_init(&package->tree, err);
+    int rc = tree_init(&package->tree, bytes_max, err);
     if (rc < 0)
         package_free(package);
     else
@@ -176,11 +176,10 @@ static int write_entry(struct archive *writer, struct archive_entry *header,
 {
     static const unsigned types[] = {
         [TREE_FOLDER] = AE_IFDIR, [TREE_FILE] = AE_IFREG, [TREE_LINK] = AE_IFLNK};
-    bool executable = entry->kind == TREE_FOLDER || entry->executable;
     archive_entry_clear(header);
     archive_entry_set_pathname(header, entry->path);
     archive_entry_set_filetype(header, types[entry->kind]);
-    archive_entry_set_perm(header, entry->kind == TREE_LINK ? 0777 : executable ? 0755 : 0644);
+    archive_entry_set_perm(header, tree_mode(entry));
     archive_entry_set_mtime(header, (time_t)time, 0);
     archive_entry_set_size(header, entry->kind == TREE_FILE ? (la_int64_t)entry->size : 0);
     if (entry->kind == TREE_LINK)
@@ -195,7 +194,7 @@ static int write_all(struct archive *writer, const struct package *package,
 {
     struct archive_entry *header = archive_entry_new();
     struct tree_entry manifest = {
-        .kind = TREE_FILE, .path = TREE_MANIFEST_NAME, .size = package->manifest.length};
+        .kind = TREE_FILE, .access = ACCESS_ALL, .path = TREE_MANIFEST_NAME, .size = package->manifest.length};
     if (!header)
         return -1;
     int rc = write_entry(writer, header, &manifest, package->time,
@@ -229,6 +228,7 @@ static int pack(struct package *package, enum compression compression, struct pa
     }
     rc = file_map(&packed->bytes.bytes, packed->file, sink.written, err);
     packed->bytes.length = sink.written;
+    packed->bytes.tar_length = (uint64_t)archive_filter_bytes(writer, 0);
     digest_hex(digest, packed->bytes.sha256);
 out:
     if (spool)

@@ -51,20 +51,26 @@ static void plain_path(struct strbuf *out, const char *path)
         out->text[--out->length] = '\0';
 }
 
-static int copy_content(struct tree *tree, struct archive *reader, const char *location,
+static int copy_content(struct tree *tree, struct archive *reader, uint64_t size, const char *location,
                         struct err *err)
 {
-    char piece[65536];
-    while (true) {
-        la_ssize_t got = archive_read_data(reader, piece, sizeof(piece));
-        if (got < 0)
+    const void *piece;
+    size_t length;
+    la_int64_t at;
+    uint64_t written = 0;
+    int step, rc = 0;
+    /* By blocks: what lies between them, and behind the last one, are the holes of a sparse file. */
+    while (rc == 0 && (step = archive_read_data_block(reader, &piece, &length, &at)) != ARCHIVE_EOF) {
+        if (step < ARCHIVE_WARN || at < 0 || (uint64_t)at < written)
             return fault(reader, location, err);
-        if (got == 0)
-            return tree_file_end(tree, err);
-        int rc = tree_file_write(tree, piece, (size_t)got, err);
-        if (rc < 0)
-            return rc;
+        rc = tree_file_skip(tree, (uint64_t)at - written, err);
+        if (rc == 0)
+            rc = tree_file_write(tree, piece, length, err);
+        written = (uint64_t)at + length;
     }
+    if (rc == 0 && size > written)
+        rc = tree_file_skip(tree, size - written, err);
+    return rc < 0 ? rc : tree_file_end(tree, err);
 }
 
 static int add_hard_link(struct tree *tree, const char *path, const char *of, struct err *err)
@@ -91,8 +97,9 @@ static int add_entry(struct tree *tree, struct archive *reader, struct archive_e
     case AE_IFLNK:
         return tree_add_link(tree, path, target ? target : "", err);
     case AE_IFREG: {
-        int rc = tree_file_start(tree, path, (archive_entry_perm(entry) & 0100) != 0, err);
-        return rc < 0 ? rc : copy_content(tree, reader, location, err);
+        la_int64_t size = archive_entry_size(entry);
+        int rc = tree_file_start(tree, path, archive_entry_perm(entry), err);
+        return rc < 0 ? rc : copy_content(tree, reader, size > 0 ? (uint64_t)size : 0, location, err);
     }
     default:
         return err_set(
@@ -145,7 +152,7 @@ static int open_file(int *out, const char *location, struct err *err)
     return 0;
 }
 
-int package_from_archive(struct package **out, const char *location, struct err *err)
+int package_from_archive(struct package **out, const char *location, uint64_t bytes_max, struct err *err)
 {
     struct package *package = NULL;
     struct archive *reader = NULL;
@@ -153,7 +160,7 @@ int package_from_archive(struct package **out, const char *location, struct err 
     int file = -1;
     *out = NULL;
     int rc = open_file(&file, location, err);
-    if (rc < 0 || (rc = package_create(&package, err)) < 0)
+    if (rc < 0 || (rc = package_create(&package, bytes_max, err)) < 0)
         goto out;
     reader = reader_create();
     if (!reader) {

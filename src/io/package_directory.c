@@ -65,8 +65,7 @@ static int walk_file(struct walk *walk, int folder, const char *name, struct err
         rc = fault(walk, "read, as it changes while it is read,", err);
     } else {
         saw_time(walk, &status);
-        rc = tree_file_start(&walk->package->tree, walk->path.text, (status.st_mode & 0100) != 0,
-                             err);
+        rc = tree_file_start(&walk->package->tree, walk->path.text, status.st_mode, err);
         if (rc == 0)
             rc = copy_content(walk, file, err);
     }
@@ -158,11 +157,11 @@ out:
     return rc;
 }
 
-int package_from_directory(struct package **out, const char *location, struct err *err)
+int package_from_directory(struct package **out, const char *location, uint64_t bytes_max, struct err *err)
 {
     struct walk walk = {.location = location};
     *out = NULL;
-    int rc = package_create(&walk.package, err);
+    int rc = package_create(&walk.package, bytes_max, err);
     if (rc < 0)
         return rc;
     strbuf_init(&walk.path, 2 * TREE_PATH_MAX);

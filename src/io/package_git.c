@@ -178,7 +178,7 @@ static int add_blob(struct checkout *checkout, const git_tree_entry *entry, stru
                  : tree_add_link(tree, path, target, err);
         free(target);
     } else {
-        rc = tree_file_start(tree, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE, err);
+        rc = tree_file_start(tree, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0755 : 0644, err);
         if (rc == 0)
             rc = tree_file_write(tree, bytes, size, err);
         if (rc == 0)
@@ -326,7 +326,7 @@ static int check_out(struct checkout *checkout, git_commit *commit, const char *
 }
 
 int package_from_git(struct package **out, const char *location, const char *ref, const char *path,
-                     struct err *err)
+                     uint64_t bytes_max, struct err *err)
 {
     struct checkout checkout = {0};
     git_commit *commit = NULL;
@@ -336,7 +336,7 @@ int package_from_git(struct package **out, const char *location, const char *ref
     strbuf_init(&checkout.path, 2 * TREE_PATH_MAX);
     if (!ref)
         ref = "HEAD";
-    int rc = package_create(&checkout.package, err);
+    int rc = package_create(&checkout.package, bytes_max, err);
     if (rc == 0)
         rc = repository_open(&checkout.repository, location, err);
     if (rc == 0)

@@ -25,7 +25,7 @@ struct package {
 };
 
 /* An empty package, to be filled; freed by package_free also when half made. */
-int package_create(struct package **out, struct err *err);
+int package_create(struct package **out, uint64_t bytes_max, struct err *err);
 /* Settles the tree, writes the manifest and names the release. `hex`: at least 12 digits; NULL: the
  * manifest's digest. `location` is for messages. `description` is copied. */
 int package_finish(struct package *package, const char *location, int64_t time, const char *hex,

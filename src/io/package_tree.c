@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/units.h"
 
 #define SPOOL_BUFFER (256 * 1024)
 #define LFS_HEAD "version https://git-lfs.github.com/spec/"
@@ -65,10 +67,11 @@ static int spool_error(struct err *err)
                    folder && *folder ? folder : "/tmp", strerror(errno));
 }
 
-int tree_init(struct tree *tree, struct err *err)
+int tree_init(struct tree *tree, uint64_t bytes_max, struct err *err)
 {
     int file;
     memset(tree, 0, sizeof(*tree));
+    tree->bytes_max = bytes_max;
     arena_init(&tree->arena);
     tree->digest = digest_create();
     if (!tree->digest)
@@ -85,8 +88,14 @@ int tree_init(struct tree *tree, struct err *err)
     return 0;
 }
 
+static void keep_name(void *name)
+{
+    (void)name; /* the arena's */
+}
+
 void tree_release(struct tree *tree)
 {
+    tdestroy(tree->names, keep_name);
     if (tree->spool)
         fclose(tree->spool);
     digest_free(tree->digest);
@@ -219,33 +228,74 @@ int tree_add_link(struct tree *tree, const char *path, const char *target, struc
     return 0;
 }
 
+/* --- files by name --- */
+
+struct file_name {
+    const char *path;
+    size_t index;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct file_name *left = a, *right = b;
+    return strcmp(left->path, right->path);
+}
+
+/* Of two files of one name the first counts; tree_settle refuses both. */
+static int remember_name(struct tree *tree, struct err *err)
+{
+    struct file_name *name = arena_alloc(&tree->arena, sizeof(*name));
+    if (!name)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    *name = (struct file_name){tree->entries[tree->count - 1].path, tree->count - 1};
+    return tsearch(name, &tree->names, by_name) ? 0 : err_set(err, ERR_MEMORY, "out of memory");
+}
+
+/* The file at `path`; NULL: none. */
+static const struct tree_entry *file_named(const struct tree *tree, const char *path)
+{
+    const struct file_name wanted = {.path = path};
+    struct file_name *const *found = tfind(&wanted, &tree->names, by_name);
+    return found ? &tree->entries[(*found)->index] : NULL;
+}
+
+static int count_bytes(struct tree *tree, uint64_t length, struct err *err)
+{
+    char most[DURATION_TEXT_MAX], name[304];
+    if (length > tree->bytes_max || tree->bytes > tree->bytes_max - length)
+        return err_set(err, ERR_INPUT, "more than %s unpacked, the most that max_size in [source] allows; '%s' goes past it",
+                       size_format(most, tree->bytes_max), shown(name, tree->entries[tree->count - 1].path));
+    tree->bytes += length;
+    return 0;
+}
+
 int tree_add_copy(struct tree *tree, const char *path, const char *of, struct err *err)
 {
     struct tree_entry *entry;
     char name[304], to[304];
-    size_t found = 0;
-    while (found < tree->count &&
-           (tree->entries[found].kind != TREE_FILE || strcmp(tree->entries[found].path, of) != 0))
-        found++;
-    if (found == tree->count)
+    const struct tree_entry *found = file_named(tree, of);
+    if (!found)
         return err_set(err, ERR_INPUT, "'%s' is a hard link to '%s', which is not there before it",
                        shown(name, path), shown(to, of));
+    const struct tree_entry original = *found; /* adding may move it */
     int rc = add(tree, &entry, TREE_FILE, path, err);
     if (rc < 0)
         return rc;
     const char *copy = entry->path;
-    *entry = tree->entries[found];
+    *entry = original;
     entry->path = copy;
-    return 0;
+    rc = remember_name(tree, err);
+    return rc < 0 ? rc : count_bytes(tree, original.size, err);
 }
 
-int tree_file_start(struct tree *tree, const char *path, bool executable, struct err *err)
+int tree_file_start(struct tree *tree, const char *path, unsigned mode, struct err *err)
 {
     struct tree_entry *entry;
     int rc = add(tree, &entry, TREE_FILE, path, err);
-    if (rc < 0)
+    if (rc < 0 || (rc = remember_name(tree, err)) < 0)
         return rc;
-    entry->executable = executable;
+    entry->executable = (mode & 0100) != 0;
+    entry->access = mode & 04 ? ACCESS_ALL : mode & 040 ? ACCESS_GROUP : ACCESS_OWNER;
     entry->offset = tree->spooled;
     tree->head_length = 0;
     if (digest_start(tree->digest) < 0)
@@ -256,8 +306,9 @@ int tree_file_start(struct tree *tree, const char *path, bool executable, struct
 int tree_file_write(struct tree *tree, const void *bytes, size_t length, struct err *err)
 {
     size_t head = sizeof(tree->head) - tree->head_length;
-    if (length > TREE_BYTES_MAX - tree->spooled)
-        return err_set(err, ERR_INPUT, "more than 64 GiB; that is no release");
+    int rc = count_bytes(tree, length, err);
+    if (rc < 0)
+        return rc;
     if (head > length)
         head = length;
     if (head)
@@ -269,6 +320,21 @@ int tree_file_write(struct tree *tree, const void *bytes, size_t length, struct 
         return err_set(err, ERR_MEMORY, "out of memory");
     tree->spooled += length;
     return 0;
+}
+
+int tree_file_skip(struct tree *tree, uint64_t length, struct err *err)
+{
+    static const char zeros[65536];
+    int rc = 0;
+    /* A hole costs its sender nothing: refused before it is written. */
+    if (length > tree->bytes_max)
+        return count_bytes(tree, length, err);
+    for (uint64_t left = length; rc == 0 && left;) {
+        size_t piece = left < sizeof(zeros) ? (size_t)left : sizeof(zeros);
+        rc = tree_file_write(tree, zeros, piece, err);
+        left -= piece;
+    }
+    return rc;
 }
 
 int tree_file_end(struct tree *tree, struct err *err)
@@ -387,6 +453,14 @@ int tree_settle(struct tree *tree, struct err *err)
 
 /* --- what it became --- */
 
+unsigned tree_mode(const struct tree_entry *entry)
+{
+    static const unsigned masks[] = {[ACCESS_ALL] = 0777, [ACCESS_GROUP] = 0770, [ACCESS_OWNER] = 0700};
+    if (entry->kind != TREE_FILE)
+        return entry->kind == TREE_LINK ? 0777 : 0755;
+    return (entry->executable ? 0755 : 0644) & masks[entry->access];
+}
+
 void tree_write_manifest(const struct tree *tree, struct strbuf *out)
 {
     char hex[SHA256_HEX];
@@ -394,12 +468,9 @@ void tree_write_manifest(const struct tree *tree, struct strbuf *out)
         const struct tree_entry *entry = &tree->entries[i];
         if (entry->kind == TREE_FOLDER)
             continue;
-        const char *mode = entry->kind == TREE_LINK ? "120000"
-                           : entry->executable      ? "100755"
-                                                    : "100644";
         digest_hex(entry->sha256, hex);
-        strbuf_addf(out, "%s %s %llu %s\n", hex, mode, (unsigned long long)entry->size,
-                    entry->path);
+        strbuf_addf(out, "%s %o %llu %s\n", hex, entry->kind == TREE_LINK ? 0120000 : 0100000 | tree_mode(entry),
+                    (unsigned long long)entry->size, entry->path);
     }
 }
 

@@ -215,9 +215,13 @@ void ssh_pump(struct ssh *ssh)
         return;
     }
     ssh->pumping = true;
+    bounds_begin_turn(ssh);
     if (alive(ssh)) {
         work(ssh);
         transport_flush(ssh);
+    }
+    if (alive(ssh) && ssh->turn_ended) {
+        ssh_wake(ssh);
     }
     if (!ssh->closed && ssh->failure.code != 0 && ssh->phase != SSH_CLOSED) {
         tell_failure(ssh);

@@ -128,8 +128,8 @@ static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(on_sign)
     if (auth->sign != SIGN_GOOD) {
         return LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
     }
-    /* libssh2 frees it with its own allocator, which is malloc's. */
-    *sig = malloc(auth->signature.length);
+    /* libssh2 frees it with the session's allocator. */
+    *sig = bounds_alloc(auth->signature.length, abstract);
     if (*sig == NULL) {
         return LIBSSH2_ERROR_ALLOC;
     }

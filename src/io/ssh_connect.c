@@ -195,6 +195,9 @@ static void on_tunnel_received(void *context, const char *bytes, size_t length, 
     if (queue_add(&ssh->input, bytes, length) != 0) {
         ssh_failf(ssh, ERR_MEMORY, "out of memory");
     }
+    if (queue_length(&ssh->input) >= SSH_TUNNEL_HIGH) {
+        ssh_channel_pause(ssh->tunnel, true);
+    }
     ssh_wake(ssh);
 }
 
@@ -207,7 +210,7 @@ static void on_tunnel_closed(void *context, const struct err *error, int status)
 {
     struct ssh *ssh = context;
     (void)status;
-    ssh->tunnel = NULL;
+    jump_tunnel_gone(ssh);
     ssh->input_ended = true;
     if (error == NULL) {
         ssh_wake(ssh);
@@ -235,9 +238,7 @@ void connect_turn(struct ssh *ssh)
                       ssh->jump->error.message);
             return;
         }
-        ssh->tunnel = ssh_tunnel(ssh->jump->ssh, ssh->target->address, ssh->target->port,
-                                 &tunnel_events, ssh);
-        if (ssh->tunnel == NULL) {
+        if (jump_tunnel(ssh, &tunnel_events) == NULL) {
             ssh_failf(ssh, ERR_MEMORY, "out of memory");
         }
         return;

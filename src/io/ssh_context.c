@@ -106,6 +106,7 @@ int ssh_context_create(struct ssh_context **out, struct loop *loop,
     shared->per_address = settings->handshakes_per_address > 0 ? settings->handshakes_per_address
                                                                : PER_ADDRESS_DEFAULT;
     shared->in_all = settings->handshakes > 0 ? settings->handshakes : IN_ALL_DEFAULT;
+    shared->memory_max = settings->memory_max > 0 ? settings->memory_max : SSH_MEMORY_MAX;
     random_init(&shared->random, clock_random());
     const char *agent = agent_path(settings);
     shared->agent_socket = agent != NULL ? strdup(agent) : NULL;

@@ -27,6 +27,9 @@
 #define SSH_WRITE_MAX 32700       /* most that one libssh2_channel_write takes */
 #define SSH_SCRATCH (64 * 1024)
 #define SSH_READ_BUDGET (512 * 1024) /* a connection's bytes a turn, so that others get theirs */
+#define SSH_TURN_BYTES (256 * 1024)  /* read from a peer a turn of the loop, so that the loop turns */
+#define SSH_MEMORY_MAX (8 * 1024 * 1024) /* by default: what one connection may make us hold */
+#define SSH_TUNNEL_HIGH (256 * 1024) /* a tunnel is not read while so much of it waits here */
 #define SSH_SEEN_MAX (16 * 1024)     /* kept of what the peer says before keys are agreed on */
 #define SSH_TRIES_MAX 6              /* keys offered: sshd's MaxAuthTries */
 #define SSH_LOOKUP_MAX 8
@@ -81,6 +84,7 @@ struct ssh_context {
     char *known_hosts_files; /* for messages */
     char *agent_socket;      /* NULL: none */
     uint32_t per_address, in_all, active;
+    size_t memory_max; /* of one connection */
     struct pace *paces[PACE_BUCKETS];
     struct pace *eligible, **eligible_last;
     struct jump *jumps;
@@ -165,6 +169,16 @@ struct ssh {
     struct strbuf seen; /* before keys are agreed on */
     size_t seen_at;
     bool input_ended, transport_dead;
+
+    /* bounds (ssh_bounds.c) */
+    size_t turn_left; /* bytes that may still be read in this turn */
+    bool turn_ended;  /* it may not read on before the next turn */
+    bool banner_found;
+    size_t banner_line, banner_lines; /* where in `seen` the line under way begins; whole lines before it */
+    size_t session_memory; /* what libssh2 has allocated for this session */
+    size_t held;           /* what the layers above keep of what this peer sent */
+    size_t carried;        /* connections of other nodes that go through this one */
+
     bool drained; /* nothing is left in the socket: it is not asked again before the loop says that something came */
     int transport_errno;
     int64_t last_in_ms;
@@ -206,6 +220,9 @@ void pace_release_all(struct ssh_context *shared);
 /* ssh_jump.c */
 int jump_join(struct ssh *ssh);
 void jump_leave(struct ssh *ssh);
+/* A tunnel to the target, as ssh->tunnel; NULL when out of memory. */
+struct ssh_channel *jump_tunnel(struct ssh *ssh, const struct ssh_channel_events *events);
+void jump_tunnel_gone(struct ssh *ssh); /* it has been closed */
 void jumps_release(struct ssh_context *shared);
 
 /* ssh_connect.c */
@@ -225,6 +242,21 @@ void transport_read_ahead(struct ssh *ssh);
 void transport_release(struct ssh *ssh, bool polite);
 int transport_socket_options(int fd);
 int transport_outer_fd(const struct ssh *ssh);
+
+/* ssh_bounds.c: what a peer can make us do and keep. */
+void bounds_begin_turn(struct ssh *ssh);
+bool bounds_turn_ended(struct ssh *ssh); /* no byte may be read before the next turn */
+void bounds_count_turn(struct ssh *ssh, size_t length);
+/* Bytes `from` to `to` of `seen` have gone to libssh2. */
+void bounds_count_banner(struct ssh *ssh, size_t from, size_t to);
+/* Too many bytes or lines without a banner: libssh2 itself would read on for ever. */
+bool bounds_banner_exceeded(const struct ssh *ssh);
+/* Counts by libssh2's allocator, which sees what it queues (packets of unknown types too) with its overhead and its leaks. */
+LIBSSH2_ALLOC_FUNC(bounds_alloc);
+LIBSSH2_REALLOC_FUNC(bounds_realloc);
+LIBSSH2_FREE_FUNC(bounds_free);
+/* True when the connection holds more than it may: then the failure is set. */
+bool bounds_memory_exceeded(struct ssh *ssh);
 
 /* ssh_hostkey.c */
 void hostkey_prepare(struct ssh *ssh);

@@ -107,6 +107,21 @@ static bool must_remember(const struct jump *jump)
            (jump->error.code == ERR_AUTH || jump->error.code == ERR_HOST_KEY);
 }
 
+struct ssh_channel *jump_tunnel(struct ssh *ssh, const struct ssh_channel_events *events)
+{
+    ssh->tunnel = ssh_tunnel(ssh->jump->ssh, ssh->target->address, ssh->target->port, events, ssh);
+    if (ssh->tunnel != NULL) {
+        ssh->jump->ssh->carried++;
+    }
+    return ssh->tunnel;
+}
+
+void jump_tunnel_gone(struct ssh *ssh)
+{
+    ssh->tunnel = NULL;
+    ssh->jump->ssh->carried--;
+}
+
 int jump_join(struct ssh *ssh)
 {
     struct strbuf text;

@@ -65,22 +65,40 @@ static ssize_t socket_receive(struct ssh *ssh, void *buffer, size_t length)
     return got < 0 ? -errno : got;
 }
 
-static ssize_t raw_receive(struct ssh *ssh, void *buffer, size_t length)
+static ssize_t queue_receive(struct ssh *ssh, void *buffer, size_t length)
 {
     size_t queued = queue_length(&ssh->input);
+    length = length < queued ? length : queued;
+    memcpy(buffer, queue_front(&ssh->input), length);
+    queue_consume(&ssh->input, length);
+    if (ssh->tunnel != NULL && queue_length(&ssh->input) < SSH_TUNNEL_HIGH) {
+        ssh_channel_pause(ssh->tunnel, false);
+    }
+    return (ssize_t)length;
+}
+
+static ssize_t raw_receive(struct ssh *ssh, void *buffer, size_t length)
+{
+    ssize_t got;
     if (ssh->transport_dead) {
         return 0;
     }
-    if (queued > 0) {
-        length = length < queued ? length : queued;
-        memcpy(buffer, queue_front(&ssh->input), length);
-        queue_consume(&ssh->input, length);
-        return (ssize_t)length;
+    if (bounds_memory_exceeded(ssh)) {
+        return -ENOBUFS;
     }
-    if (ssh->fd >= 0) {
-        return socket_receive(ssh, buffer, length);
+    if (bounds_turn_ended(ssh)) {
+        return -EAGAIN;
     }
-    return ssh->input_ended ? 0 : -EAGAIN;
+    length = length < ssh->turn_left ? length : ssh->turn_left;
+    if (queue_length(&ssh->input) > 0) {
+        got = queue_receive(ssh, buffer, length);
+    } else if (ssh->fd >= 0) {
+        got = socket_receive(ssh, buffer, length);
+    } else {
+        return ssh->input_ended ? 0 : -EAGAIN;
+    }
+    bounds_count_turn(ssh, got > 0 ? (size_t)got : 0);
+    return got;
 }
 
 /* What the peer says in clear is kept for a while, so that a failure can be explained; it also
@@ -103,6 +121,7 @@ static ssize_t receive_seen(struct ssh *ssh, void *buffer, size_t length)
     }
     length = length < left ? length : left;
     memcpy(buffer, ssh->seen.text + ssh->seen_at, length);
+    bounds_count_banner(ssh, ssh->seen_at, ssh->seen_at + length);
     ssh->seen_at += length;
     return (ssize_t)length;
 }
@@ -112,6 +131,9 @@ static LIBSSH2_RECV_FUNC(on_receive)
     struct ssh *ssh = *abstract;
     (void)socket;
     (void)flags;
+    if (!ssh->transport_dead && bounds_banner_exceeded(ssh)) {
+        return -EPROTO;
+    }
     if (ssh->seen_at < ssh->seen.length ||
         (!ssh->handshake_done && ssh->seen.length < SSH_SEEN_MAX)) {
         return receive_seen(ssh, buffer, length);
@@ -262,7 +284,8 @@ static void set_callback(LIBSSH2_SESSION *session, int kind, void (*fn)(void))
 
 int transport_session(struct ssh *ssh)
 {
-    ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
+    ssh->session_memory = 0;
+    ssh->session = libssh2_session_init_ex(bounds_alloc, bounds_free, bounds_realloc, ssh);
     if (ssh->session == NULL) {
         return ERR_MEMORY;
     }
@@ -273,6 +296,9 @@ int transport_session(struct ssh *ssh)
     ssh->handshake_done = false;
     strbuf_reset(&ssh->seen);
     ssh->seen_at = 0;
+    ssh->banner_found = false;
+    ssh->banner_line = 0;
+    ssh->banner_lines = 0;
     return 0;
 }
 
@@ -325,7 +351,7 @@ void transport_release(struct ssh *ssh, bool polite)
     session_release(ssh, polite);
     if (ssh->tunnel != NULL) {
         ssh_channel_close(ssh->tunnel);
-        ssh->tunnel = NULL;
+        jump_tunnel_gone(ssh);
     }
     if (ssh->poll != NULL) {
         uv_poll_stop(ssh->poll);

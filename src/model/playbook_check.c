@@ -142,6 +142,18 @@ static bool is_url(const char *text)
     return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
 }
 
+static void check_identity(const struct check *check)
+{
+    const struct health *health = &check->playbook->health;
+    bool by_answer = health->identity.kind == IDENTITY_HEADER || health->identity.kind == IDENTITY_BODY;
+    if (by_answer && !health->http)
+        TELL(check, "health", "identity", "key 'identity' in [health] looks at the answer to 'http'; add it, or use `command`");
+    if (health->identity.kind == IDENTITY_BODY && !strchr(health->identity.text, '{'))
+        TELL(check, "health", "identity",
+             "key 'identity' in [health]: the text '%.100s' is the same for every release; put {release} in it",
+             health->identity.text);
+}
+
 static void check_probes(const struct check *check)
 {
     const struct health *health = &check->playbook->health;
@@ -162,6 +174,7 @@ static void check_probes(const struct check *check)
         TELL(check, "health", "tcp", "key 'tcp' in [health] needs 'port' in [service]");
     if (health->unit && !has_unit(check->playbook))
         TELL(check, "health", "unit", "key 'unit' in [health] needs 'unit' in [service]");
+    check_identity(check);
     static const char *const http_only[] = {"expect", "body", "headers", "host", "tls_verify"};
     for (size_t i = 0; i < 5; i++)
         if (!playbook_has(check->playbook, "health", "http") &&
@@ -477,6 +490,9 @@ static void check_templates(const struct check *check)
         check_template(check, "service", "shared", service->shared.items[i]);
     check_template(check, "health", "http", health->http);
     check_template(check, "health", "host", health->host);
+    check_template(check, "health", "body", health->body);
+    if (health->identity.kind == IDENTITY_BODY)
+        check_template(check, "health", "identity", health->identity.text);
     for (size_t i = 0; i < health->headers.count; i++)
         check_template(check, "health", "headers", health->headers.items[i]);
     for (size_t i = 0; i < check->playbook->balancer_count; i++) {

@@ -6,8 +6,10 @@
 #include "model/expression.h"
 #include "model/playbook.h"
 #include "model/playbook_keys.h"
+#include "model/template.h"
 
 #define LIST_ITEMS_MAX 1000
+#define REGEX_MAX 65536
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 /* Everything one value needs on its way into its field. */
@@ -104,6 +106,34 @@ static int store_root(const struct target *target)
         return err_set(target->err, ERR_INPUT, "path '%.200s' %s", target->text,
                        trouble ? trouble : "is longer than 1024 bytes");
     *(const char **)target->field = path;
+    return 0;
+}
+
+static bool is_one_of(const char *text, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* The node's program has the same list, for what a variable of the inventory makes of it. */
+static int store_service_root(const struct target *target)
+{
+    static const char *const system[] = {
+        "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/root", "/run",
+        "/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local",
+        "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib",
+        "/var/lock", "/var/log", "/var/run", "/var/spool", "/var/tmp"};
+    int code = store_root(target);
+    if (code < 0)
+        return code;
+    const char *path = *(const char **)target->field;
+    if (is_one_of(path, system, sizeof(system) / sizeof(*system)) || strncmp(path, "/proc/", 6) == 0 ||
+        strncmp(path, "/sys/", 5) == 0)
+        return err_set(target->err, ERR_INPUT,
+                       "'%.200s' is a folder of the system and cannot be a service's root; give it a folder of its own, like /srv/shop",
+                       path);
     return 0;
 }
 
@@ -214,11 +244,39 @@ static int store_headers(const struct target *target)
 static int store_regex(const struct target *target)
 {
     regex_t compiled;
-    int code = expression_compile(&compiled, target->text, REG_NOSUB, target->err);
+    struct strbuf pattern;
+    const struct template_scope scope = {.stand_in = "x"};
+    strbuf_init(&pattern, REGEX_MAX);
+    int code = template_expand(&pattern, target->text, &scope, target->err);
+    if (code == 0)
+        code = expression_compile(&compiled, pattern.text, REG_NOSUB, target->err);
+    strbuf_release(&pattern);
     if (code < 0)
         return code;
     regfree(&compiled);
     return store_string(target);
+}
+
+static int store_identity(const struct target *target)
+{
+    static const char *const kinds[] = {[IDENTITY_HEADER] = "header", [IDENTITY_BODY] = "body", [IDENTITY_COMMAND] = "command"};
+    static const char token[] = NAME_BYTES "!#$%&'*+-.^`|~";
+    size_t length = strcspn(target->text, " \t");
+    const char *rest = target->text + length + strspn(target->text + length, " \t");
+    struct identity identity = {0};
+    for (int kind = IDENTITY_HEADER; kind <= IDENTITY_COMMAND; kind++)
+        if (strlen(kinds[kind]) == length && strncmp(kinds[kind], target->text, length) == 0)
+            identity.kind = (enum identity_kind)kind;
+    if (identity.kind == IDENTITY_NONE || !*rest)
+        return err_set(target->err, ERR_INPUT,
+                       "'%.100s' is not an identity; write `header X-Release`, `body {release}` or `command CHECK`", target->text);
+    if (identity.kind == IDENTITY_HEADER && rest[strspn(rest, token)])
+        return err_set(target->err, ERR_INPUT, "'%.100s' is not the name of a header", rest);
+    identity.text = arena_strdup(target->arena, rest);
+    if (!identity.text)
+        return out_of_memory(target);
+    *(struct identity *)target->field = identity;
+    return 0;
 }
 
 static int store_yes_no(const struct target *target)
@@ -238,6 +296,20 @@ static int store_whole(const struct target *target)
     if (code == 0)
         *(uint32_t *)target->field = (uint32_t)value;
     return code;
+}
+
+static int store_size(const struct target *target)
+{
+    char least[DURATION_TEXT_MAX], most[DURATION_TEXT_MAX];
+    uint64_t bytes, minimum = (uint64_t)target->key->minimum, maximum = (uint64_t)target->key->maximum;
+    int code = size_parse(&bytes, target->text, target->err);
+    if (code < 0)
+        return code;
+    if (bytes < minimum || bytes > maximum)
+        return err_set(target->err, ERR_INPUT, "'%.100s' is not from %s to %s", target->text, size_format(least, minimum),
+                       size_format(most, maximum));
+    *(uint64_t *)target->field = bytes;
+    return 0;
 }
 
 /* `host:port` or `[2001:db8::1]:port`; the host is passed on as it is, so blanks and signs stay out. */
@@ -491,7 +563,7 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
     case KEY_UNIT:
         return store_unit(&target);
     case KEY_ROOT:
-        return store_root(&target);
+        return store_service_root(&target);
     case KEY_FOLDER:
         return store_folder(&target);
     case KEY_FOLDERS:
@@ -500,10 +572,14 @@ int playbook_key_store(const struct playbook_key *key, void *base, const char *t
         return store_releases(&target);
     case KEY_REGEX:
         return store_regex(&target);
+    case KEY_IDENTITY:
+        return store_identity(&target);
     case KEY_YES_NO:
         return store_yes_no(&target);
     case KEY_WHOLE:
         return store_whole(&target);
+    case KEY_SIZE:
+        return store_size(&target);
     case KEY_URLS:
         return store_urls(&target);
     case KEY_ENDPOINT:

@@ -78,6 +78,15 @@ static int unknown_name(const struct template_scope *scope, const char *name, st
     return err_set(err, ERR_INPUT, "unknown name '%s'", name);
 }
 
+static void add_value(struct strbuf *out, const char *value, bool quoted)
+{
+    for (; *value; value++) {
+        if (quoted && strchr("\\.[]()*+?{}|^$", *value))
+            strbuf_addc(out, '\\');
+        strbuf_addc(out, *value);
+    }
+}
+
 int template_expand(struct strbuf *out, const char *text, const struct template_scope *scope,
                     struct err *err)
 {
@@ -94,8 +103,10 @@ int template_expand(struct strbuf *out, const char *text, const struct template_
         }
         const char *value = look_up(scope, name);
         if (!value)
+            value = scope->stand_in;
+        if (!value)
             return unknown_name(scope, name, err);
-        strbuf_adds(out, value);
+        add_value(out, value, scope->quoted);
     }
     return out->overflowed ? err_set(err, ERR_MEMORY, "the expanded text is too long") : 0;
 }

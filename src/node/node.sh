@@ -18,12 +18,18 @@
 #                 that generations only grow; `generation` repeats the number in case somebody removes the folder.
 #   step          the last changing step: a line when it begins, its result values, a line when it ended
 #   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB. A
-#                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began
+#                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began. One of kind `outside` has
+#                 locked this node only to keep other runs away: it changes nothing here and leaves open what is open. `limit note`
+#                 after `begin` has the run's --limit
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
 #                 before, and `good ID SEQUENCE EPOCH` of each that it numbered anew or dropped; in a slot also `slot`, what it `linked`
 #                 before and what was `current` and `live`; `retracts` once that has begun; for `retract`, and never pruned
+#   unsettled     `VERB RELEASE ROLLOUT`: a change of the service (activate, restart, stop, revert) that has begun and has not ended
+#                 well. Written and synced before the service is touched, removed when such a change ends with ok: while it is here
+#                 the service may be stopped, whatever `current` links
+#   service       the name of the service that this root belongs to, written by its first lock
 #   chain         the rollout that took the lock last, and those that it goes on with; a second line: what stood there before it
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
@@ -31,7 +37,11 @@
 #   incoming/     received archives; reserve: 64 KiB, given up when the disk is full, so that going back is always possible
 #   confirm/      the timer: `armed` is the last one, ID.end who ended it, `reverted` what a timer put back last
 #   slots/S       what slot S linked before an activation that is not committed; live: `SLOT EPOCH` of the last commit in a slot
-#   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation
+#   service.log   output of the start, stop and reload commands, cut to 256 KiB at each activation; a line
+#                 `--- deployctl: release ID ---` where an activation begins
+#   instance      what the last activation found, and instance.S that of slot S: `release`, what `was` there, `boot`, `since` (when its
+#                 leader began, in clock ticks), `epoch`, `how`, each process that listened `before`, those that are `kept` (they
+#                 listened before the activation that this one takes back), the `unit` before, and `earlier RELEASE EPOCH`
 #
 # Why a step of a lost session and a new session never both act: a leader writes its record first and looks at the lock after; a new
 # session takes the lock first and looks at the record (`settle`) after. One of the two sees the other.
@@ -48,6 +58,11 @@
 # slot links again what it linked before; after `retract` that is so of a committed one too. `keep_old` arms the same timer as
 # `confirm` does: it stops the slot that is no longer live, once nobody holds the lock, unless an activation came in between; without
 # `seconds` it ends that timer, and starts the slot when it does not run.
+#
+# The instance. A gate is to be passed by the instance that the activation started. Of a unit: its invocation is another one, or, where it
+# was reloaded, a process of its control group started since. Of commands: each socket that listens on the service's port is held by a
+# process that started since, and that runs from the release's folder (working folder, program or arguments). What neither shows nor
+# rules it out is `unknown`. Processes that listened before are known by number and start time, so that a clock tick is precise enough.
 #
 # Shared paths: each is a link from the release into shared/. What shared/ does not have yet comes from the first release that has
 # it, file or folder; what no release has is made as an empty folder.
@@ -103,6 +118,7 @@ value() {
 # The last line of a reply; in a leader also the end of the process.
 reply() {
     if [ -n "$in_step" ]; then
+        [ "$1" != ok ] || [ -z "$unsettles" ] || rm -f -- "$state/unsettled"
         printf '. %s %s\n' "$1" "${2%%"$nl"*}" >&3
         [ "$1" = ok ]
         exit
@@ -119,9 +135,10 @@ is_name() {
     [ "${#1}" -le 64 ]
 }
 
+# A leading zero would make the shell's arithmetic read octal digits, and end it at an 8.
 is_number() {
     case $1 in
-    '' | *[!0-9]*) return 1 ;;
+    '' | *[!0-9]* | 0?*) return 1 ;;
     esac
     [ "${#1}" -le 15 ]
 }
@@ -240,10 +257,7 @@ find_top() {
     lock_top=0
     for lock_file in "$state"/lock/*; do
         lock_file=${lock_file##*/}
-        case $lock_file in
-        '' | *[!0-9]*) continue ;;
-        esac
-        [ "$lock_file" -gt "$lock_top" ] && lock_top=$lock_file
+        is_number "$lock_file" && [ "$lock_file" -gt "$lock_top" ] && lock_top=$lock_file
     done
     return 0
 }
@@ -357,7 +371,8 @@ describe_holder() {
 
 make_folders() {
     mkdir -p -- "$s_root/releases" "$s_root/shared" "$state/lock" "$state/manifests" "$state/good" "$state/failed" \
-        "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state/incoming" 2>&1
+        "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state" "$state/incoming" 2>&1 || return
+    [ ! -f "$state/service.log" ] || chmod 600 "$state/service.log" 2>&1
 }
 
 # What somebody at another terminal wishes of the rollout that holds the lock: $wish, `pause|abort HOLDER`. 1: nothing.
@@ -455,9 +470,10 @@ note_lock() {
     mended=yes
     rm -f -- "$state/wish"
     note_fault=
-    if ! write_chain; then
+    if [ "$v_kind" != outside ] && ! write_chain; then
         note_fault="the rollout cannot be noted in $state"
     elif ! journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" ||
+        { [ -n "$v_limit" ] && ! journal limit note - - "$v_limit"; } ||
         { [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; }; then
         note_fault="the journal cannot be written in $state"
     fi
@@ -474,6 +490,8 @@ do_lock() {
     [ -z "$v_minimum" ] || is_number "$v_minimum" || { reply failed "the least generation of a lock is a number"; return; }
     check_journal || return
     made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
+    # What root has found missing when the session began may have been made by somebody else since.
+    check_trust || return
     read_lock
     if [ "$lock_state" = held ]; then
         if [ -n "$v_token" ] && [ "$v_token" = "$lock_token" ]; then
@@ -825,6 +843,7 @@ supervise() {
     trap 'late=${late:-cancelled}' USR2
     trap 'woken=yes' HUP PIPE
     read -r self _ </proc/self/stat
+    note_user "$self" "$id"
     if [ -n "$recorded" ] && ! journal "$step_name" begin "$v_release" - "${v_token:--}"; then
         : >"$out.end"
         reply failed "disk: the journal cannot be written in $state"
@@ -882,7 +901,7 @@ reap_steps() {
             wait "${step#*:}"
             [ "${step%:*}" != "$busy" ] || busy=
             [ "$busy" != "${step%:*}" ] || busy=
-            removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.end"
+            removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.user $tmp/${step%:*}.end"
         else
             kept="$kept $step"
             step_count=$((step_count + 1))
@@ -967,7 +986,7 @@ read_record() {
             ;;
         esac
     done <"$state/step"
-    [ "$record_state" = lost ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" || return 0
+    [ "$record_state" = lost ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" && [ "$record_pid" -gt 1 ] || return 0
     if read_stat "$record_pid"; then
         [ "$stat_start" != "$record_start" ] || record_state=running
         # Another start time: the number was given to a stranger, who must not be touched.
@@ -1013,6 +1032,8 @@ do_settle() {
     if read_armed && [ "$armed_generation" = "$lock_top" ] && first_line "$state/confirm/reverted"; then
         value reverted "$line"
     fi
+    # What is decided under the lock is decided by what is so now.
+    [ "$v_facts" != yes ] || say_facts
     reply ok "$settled"
 }
 
@@ -1103,13 +1124,13 @@ start_logs() {
 # --- steps: leader's side ------------------------------------------------------------------------------------------------------
 
 # What a leader of another process gets to know, by its environment.
-session_names='s_root s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
-    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
+session_names='s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
+    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_tar_bytes v_manifest_sha256
+    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds v_port v_address s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
 
 # The record first, the lock after (see the top). $1: the leader's pid.
 begin_record() {
-    in_step=yes
+    in_step=yes unsettles=''
     [ -n "$recorded" ] || return 0
     while [ "$verb" != revert ] && is_reverting; do sleep 0.2; done
     read_stat "$1"
@@ -1131,7 +1152,7 @@ lead() {
     begin_record "$$"
     use_slot
     case $verb in
-    facts | verify | history | logs | evidence | unit | stage | unpack | discard | activate | restart | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
+    facts | verify | history | logs | evidence | unit | instance | stage | unpack | discard | activate | restart | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
 }
@@ -1173,18 +1194,30 @@ lead_command() {
     exec "$s_setsid" /bin/sh -c "$plain_text" 3>&-
 }
 
-# A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
-command_in() {
+# The line of service.log where the activation of release $1 begins.
+log_mark() {
+    log_mark="--- deployctl: release $1 ---"
+}
+
+# $log_size after service.log was cut to its bound; what is cut off keeps its mark.
+cut_log() {
     log=$state/service.log
     log_size=0
     [ ! -s "$log" ] || log_size=$(($(wc -c <"$log")))
-    if [ "$log_size" -gt 262144 ]; then
-        tail -c 131072 "$log" >"$log.new" && cat "$log.new" >"$log"
-        rm -f -- "$log.new"
-        log_size=$(($(wc -c <"$log")))
-    fi
+    [ "$log_size" -gt 262144 ] || return 0
+    {
+        grep -a '^--- deployctl: release [^ ]* ---$' "$log" | tail -n 1
+        tail -c 131072 "$log"
+    } >"$log.new" && cat "$log.new" >"$log"
+    rm -f -- "$log.new"
+    log_size=$(($(wc -c <"$log")))
+}
+
+# A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
+command_in() {
+    cut_log
     log_target=$log
-    : 2>/dev/null >>"$log" || log_target=/dev/null
+    (umask 077 && : >>"$log") 2>/dev/null || log_target=/dev/null
     (
         cd -- "$1" || exit 1
         plain_text=$2 plain_environment=$v_env plain_settings=$login_settings
@@ -1219,7 +1252,7 @@ use_slot() {
     slot_link=$s_root/current alone=''
     # Who reads, and names none, reads of the live one.
     case $verb in
-    unit | evidence | logs) [ -n "$v_slot" ] || [ -z "$s_slots" ] || ! first_line "$state/slots/.live" || v_slot=${line%% *} ;;
+    unit | instance | evidence | logs) [ -n "$v_slot" ] || [ -z "$s_slots" ] || ! first_line "$state/slots/.live" || v_slot=${line%% *} ;;
     esac
     [ -n "$v_slot" ] || return 0
     slot_text "$s_slots" "$v_slot" || reply failed "there is no slot $v_slot in this session"
@@ -1279,7 +1312,7 @@ stop_instance() {
     elif [ -n "$s_stop" ]; then
         stop_folder=$s_root
         [ -z "$slot_release" ] || [ ! -d "$s_root/releases/$slot_release" ] || stop_folder=$s_root/releases/$slot_release
-        command_in "$stop_folder" "$s_stop" || value warning "stop: exit status $?"
+        command_in "$stop_folder" "$s_stop" || stop_failed "$?"
     fi
     rm -f -- "$state/slots/$v_slot.started"
 }
@@ -1304,6 +1337,8 @@ activate_slot() {
         reply ok "release $v_release runs in slot $v_slot already"
     fi
     remember_slot
+    unsettle
+    mark_instance "$slot_release"
     if [ -z "$s_unit" ] && [ -e "$state/slots/$v_slot.started" ]; then stop_instance; fi
     point_slot "$v_release"
     value switched yes
@@ -1322,7 +1357,9 @@ lead_stop() {
 # Stopped, and linking what it did before an activation that nobody committed.
 stop_slot() {
     read_slot "$v_slot"
+    unsettle
     stop_instance
+    [ -n "$s_unit" ] || [ -z "$s_stop" ] || await_end || reply failed "${reason:-}process $started_pid still listens on port $v_port after \`stop\`; end it by hand"
     before=$slot_release
     if first_line "$state/slots/$v_slot"; then before=${line#-}; fi
     [ -z "$before" ] || is_complete "$before" || before=''
@@ -1369,6 +1406,8 @@ keep_running() {
     [ -n "$slot_release" ] && is_complete "$slot_release" || reply failed "slot $v_slot links no release that could be started"
     v_release=$slot_release current=''
     [ -z "$s_unit" ] || need_unit
+    unsettle
+    mark_instance "$slot_release"
     note_started || reply failed "disk: slot $v_slot cannot be noted"
     if [ -n "$s_unit" ]; then restart_unit; else restart_by_commands; fi
     reply ok "release $v_release runs in slot $v_slot again"
@@ -1573,6 +1612,11 @@ lead_stage() {
     reply ok "ready to receive"
 }
 
+# No more of the tar than was announced.
+give_announced() {
+    if is_number "$v_tar_bytes"; then head -c "$v_tar_bytes"; else cat; fi
+}
+
 # Decompresses $1 and unpacks it into $2: 0, or 1 for the archive, 2 for tar.
 unpack_into() {
     case $v_compression in
@@ -1585,15 +1629,52 @@ unpack_into() {
         {
             "$unpacker" -dcq 3>&- <"$1" || "$unpacker" -dc 3>&- <"$1" >/dev/null 2>&1 || echo bad >&3
         } | {
-            tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
-            cat >/dev/null
+            give_announced 3>&- | {
+                tar -x -o -f - -C "$2" 3>&- >&2 || echo tar >&3
+                cat >/dev/null
+            }
+            [ "$(head -c 1 | wc -c)" -eq 0 ] || echo long >&3
         }
     } 3>&1)
     case $unpack_codes in
     '') return 0 ;;
+    *long*) reply failed "the archive of release $v_release unpacks to more than the $v_tar_bytes bytes that were announced" ;;
     *bad*) return 1 ;;
     *) return 2 ;;
     esac
+}
+
+# The folder that holds shared path $1 becomes the working folder, and is made where it is missing. Its service's account may write there, and
+# may put a link in place of a folder at any moment: root goes on only from the folder that it means, by what the kernel calls it.
+enter_shared() {
+    cd -P -- "$s_root/shared" || reply failed "cannot enter $s_root/shared"
+    entered=$(readlink /proc/self/cwd) entered_rest=${1%/} shared_by=''
+    note_shared_owner
+    while [ "${entered_rest#*/}" != "$entered_rest" ]; do
+        entered_part=${entered_rest%%/*}
+        entered_rest=${entered_rest#*/}
+        [ -e "./$entered_part" ] || mkdir -- "./$entered_part" || reply failed "shared: cannot make the folder of $1"
+        cd -P -- "./$entered_part" || reply failed "shared: cannot enter the folder of $1"
+        entered=$entered/$entered_part
+        [ "$user_id" != 0 ] || [ "$(readlink /proc/self/cwd)" = "$entered" ] ||
+            reply refused "shared: $entered_part, on the way to $1, is a link, and root follows none below $s_root/shared; put a folder there"
+        note_shared_owner
+    done
+}
+
+# $shared_by: the first folder on the way that somebody else than root can write.
+note_shared_owner() {
+    [ "$user_id" = 0 ] && [ -z "$shared_by" ] || return 0
+    find_loose_folder . '' || shared_by=$(readlink /proc/self/cwd)
+}
+
+# $1 becomes shared path $2, whose folder is the working folder: by rename(2), which follows no link. Between two file systems it is a copy, which
+# does, so that root makes none where somebody else can write.
+move_to_shared() {
+    rm -rf -- "$state/shared.new"
+    [ -z "$shared_by" ] || [ "$(stat -c %d -- "$1")" = "$(stat -c %d .)" ] ||
+        reply refused "shared: $shared_by is on another file system, and not root's alone: put the first contents of $2 there by hand"
+    mv -- "$1" "$state/shared.new" && mv -T -- "$state/shared.new" "./$rest" || reply failed "shared: cannot move $2 out of the release"
 }
 
 # Makes release folder $1's link for shared path $2. What the release holds there is the first contents.
@@ -1610,15 +1691,16 @@ link_shared() {
         up_to=$up_to/..
         [ ! -L "$1/$parents" ] || reply failed "shared: $parents is a link in the release, so $2 cannot be linked"
     done
-    [ -z "$parents" ] || mkdir -p -- "$1/$parents" "shared/$parents" || reply failed "shared: cannot make the folder of $2"
-    if [ ! -e "shared/$shared_part" ] && [ ! -L "shared/$shared_part" ]; then
-        if [ -e "$1/$shared_part" ] && [ ! -L "$1/$shared_part" ]; then
-            rm -rf -- "$state/shared.new"
-            mv -- "$1/$shared_part" "$state/shared.new" && mv -T -- "$state/shared.new" "shared/$shared_part" || reply failed "shared: cannot move $2 out of the release"
+    [ -z "$parents" ] || mkdir -p -- "$1/$parents" || reply failed "shared: cannot make the folder of $2"
+    enter_shared "$2"
+    if [ ! -e "./$rest" ] && [ ! -L "./$rest" ]; then
+        if [ -e "$s_root/$1/$shared_part" ] && [ ! -L "$s_root/$1/$shared_part" ]; then
+            move_to_shared "$s_root/$1/$shared_part" "$2"
         else
-            mkdir -p -- "shared/$shared_part" || reply failed "shared: cannot make $2"
+            mkdir -p -- "./$rest" || reply failed "shared: cannot make $2"
         fi
     fi
+    cd -- "$s_root" || reply failed "cannot enter $s_root"
     rm -rf -- "$1/${shared_part:?}" && ln -s -- "$up_to/../shared/$shared_part" "$1/$shared_part" || reply failed "shared: cannot link $2"
 }
 
@@ -1677,6 +1759,14 @@ lead_discard() {
 
 # --- activation ----------------------------------------------------------------------------------------------------------------
 
+# To be called before the service is touched: from now on, until a change ends with ok, it may be stopped.
+unsettle() {
+    replace_file "$state/unsettled" "$verb ${v_release:--} ${lock_rollout:--}" ||
+        reply failed "disk: the change of the service cannot be noted in $state"
+    sync "$state/unsettled" "$state" 2>/dev/null || sync
+    unsettles=yes
+}
+
 system_control() {
     # shellcheck disable=SC2086
     $s_sudo systemctl "$@" </dev/null
@@ -1685,8 +1775,9 @@ system_control() {
 # $unit_load, $unit_active, ... from one call; 1 when systemctl cannot be asked.
 read_unit() {
     unit_load='' unit_active='' unit_sub='' unit_restarts='' unit_pid='' unit_result='' unit_reload=''
+    unit_invocation='' unit_stamp='' unit_group=''
     have systemctl || return 1
-    unit_text=$(systemctl show -p LoadState,ActiveState,SubState,NRestarts,MainPID,Result,NeedDaemonReload -- "$s_unit" 2>&1) || return 1
+    unit_text=$(systemctl show -p LoadState,ActiveState,SubState,NRestarts,MainPID,Result,NeedDaemonReload,InvocationID,ExecMainStartTimestampMonotonic,ControlGroup -- "$s_unit" 2>&1) || return 1
     unit_text=$unit_text$nl
     while [ -n "$unit_text" ]; do
         line=${unit_text%%"$nl"*}
@@ -1699,6 +1790,9 @@ read_unit() {
         MainPID=*) unit_pid=${line#*=} ;;
         Result=*) unit_result=${line#*=} ;;
         NeedDaemonReload=*) unit_reload=${line#*=} ;;
+        InvocationID=*) unit_invocation=${line#*=} ;;
+        ExecMainStartTimestampMonotonic=*) unit_stamp=${line#*=} ;;
+        ControlGroup=*) unit_group=${line#*=} ;;
         esac
     done
 }
@@ -1731,22 +1825,65 @@ need_unit() {
 
 # No release: the service stops and the link goes.
 deactivate() {
+    [ -z "$s_unit" ] || need_unit
+    unsettle
     if [ -n "$s_unit" ]; then
-        need_unit
         system_control stop -- "$s_unit" || reply failed "systemctl stop $s_unit failed, status $?"
     elif [ -n "$s_stop" ]; then
+        read_mark
         stop_by_command
     fi
     rm -f -- "$s_root/current" || reply failed "the link $s_root/current cannot be removed"
     sync "$s_root" 2>/dev/null
+    value switched yes
+    [ -n "$s_unit" ] || [ -z "$s_start$s_stop" ] || check_ended
     reply ok "${reason}stopped, no release is current"
 }
 
-# A service that runs no longer must not keep us from starting another.
+# A process that was stopped may listen for a moment; 1 when it does for 5 s.
+await_end() {
+    read_mark
+    tries=0
+    while started_listener; do
+        tries=$((tries + 1))
+        [ "$tries" -le 50 ] || return 1
+        sleep 0.1
+    done
+}
+
+# After what was to stop the service: what the activation started must not listen any more. Without `stop` it does.
+check_ended() {
+    read_mark
+    [ -z "$mark_release" ] || [ "$mark_release" = - ] || forget_mark
+    if [ -n "$s_stop" ]; then
+        await_end || reply failed "${reason}no release is current, but process $started_pid still listens on port $v_port after \`stop\`; end it by hand"
+        return 0
+    fi
+    if started_listener; then
+        reply failed "${reason}no release is current, but process $started_pid of release ${mark_of:-before} still listens on port $v_port: the service has no \`stop\`; end it by hand, or add \`stop\` to [service]"
+    else
+        value warning "the service has no \`stop\`: whether a process of the failed release still runs is unknown, ${listeners_trouble:-since none listens on port $v_port}"
+        reply ok "${reason}no release is current; nothing was stopped, since the service has no \`stop\`"
+    fi
+}
+
+# A service that runs no longer must not keep us from starting another; one that goes on listening would answer for the new one. 1: it is
+# the one that is gone back to, and was there all along.
 stop_by_command() {
     stop_folder=$s_root
     [ ! -d "$s_root/releases/$current" ] || [ -z "$current" ] || stop_folder=$s_root/releases/$current
-    command_in "$stop_folder" "$s_stop" || value warning "stop: exit status $?"
+    command_in "$stop_folder" "$s_stop" || stop_failed "$?"
+}
+
+stop_failed() {
+    if ! find_listeners; then
+        value warning "stop: exit status $1"
+        return 0
+    fi
+    all_kept && return 1
+    holder="a process that is not seen here"
+    [ -z "$listener_pid" ] || holder="process $listener_pid"
+    reply failed "stop: exit status $1, and $holder still listens on port $v_port"
 }
 
 switch_current() {
@@ -1829,21 +1966,361 @@ activate_release() {
     not-a-link) reply failed "$s_root/current is a folder or a file, not a link; move it away" ;;
     esac
     value was "${current:--}"
+    [ -z "$s_unit" ] || need_unit
+    unsettle
+    change_timer
     if [ -n "$s_unit" ]; then
-        need_unit
-        change_timer
+        mark_instance "$current"
         switch_current
         restart_unit
     else
-        change_timer
+        mark_instance "$current"
         # With nothing current there is nothing to stop; with a reload command a service that runs is not stopped.
-        if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; }; then
-            stop_by_command
+        if [ -n "$s_stop" ] && [ -n "$current" ] && { [ -z "$s_reload" ] || [ "$current_state" != ok ]; } && ! stop_by_command; then
+            switch_current
+            reply ok "${reason}release $v_release is current; its process was not stopped and goes on"
         fi
         switch_current
         restart_by_commands
     fi
     reply ok "${reason}release $v_release is current"
+}
+
+# --- the instance --------------------------------------------------------------------------------------------------------------
+
+# What the last activation found, as $mark_*; 1 when there was none since the boot.
+read_mark() {
+    mark_file=$state/instance${v_slot:+.$v_slot}
+    mark_release='' mark_was='' mark_boot='' mark_since=0 mark_epoch='' mark_how='' mark_before='' mark_kept='' mark_unit='' mark_many=''
+    mark_earlier='' mark_of=''
+    [ -s "$mark_file" ] || return 1
+    while read -r mark_key mark_text; do
+        case $mark_key in
+        release) mark_release=$mark_text ;;
+        of) mark_of=$mark_text ;;
+        was) mark_was=$mark_text ;;
+        boot) mark_boot=$mark_text ;;
+        since) mark_since=$mark_text ;;
+        epoch) mark_epoch=$mark_text ;;
+        how) mark_how=$mark_text ;;
+        before) mark_before=$mark_before$mark_text$nl ;;
+        kept) mark_kept=$mark_kept$mark_text$nl ;;
+        unit) mark_unit=$mark_text ;;
+        many) mark_many=$mark_text ;;
+        earlier) mark_earlier=$mark_text ;;
+        esac
+    done <"$mark_file"
+    is_number "$mark_since" || mark_since=0
+    [ "$mark_boot" = "$s_boot" ] && return 0
+    mark_since=0 mark_before='' mark_kept='' mark_was='' mark_unit=''
+    return 1
+}
+
+# How the instance is about to change: by a reload its main process stays.
+find_how() {
+    how=restart
+    [ -n "$s_reload" ] && [ -n "$current" ] || return 0
+    if [ -n "$s_unit" ]; then
+        [ "$unit_active" != active ] || how=reload
+    else
+        [ "$current_state" != ok ] || how=reload
+    fi
+}
+
+# Written before the service is touched. $1: the release there. Of a repeated activation the first one found what was before.
+mark_instance() {
+    find_how
+    [ -n "$s_unit" ] || mark_log
+    mark_now=$(date +%s.%N)
+    case $mark_now in *[!0-9.]* | *.) mark_now=$(date +%s) ;; esac
+    mark_again=''
+    if read_mark && [ "$mark_release" = "$v_release" ] && [ "$verb" != restart ] && [ -z "$s_unit" ]; then mark_again=yes; fi
+    mark_kept_now=$mark_kept mark_earlier_now="${mark_release:--} $mark_epoch" mark_of=''
+    [ "$mark_release" != "$v_release" ] || mark_earlier_now=$mark_earlier
+    if [ -z "$mark_again" ]; then
+        mark_kept_now=''
+        [ "$mark_was" != "$v_release" ] || mark_kept_now=$mark_before
+        find_before
+        read_stat "$$"
+        mark_since=$stat_start mark_was=${1:--}
+    fi
+    if write_mark "$v_release"; then
+        read_mark
+        return
+    fi
+    value warning "disk: what was there before the activation cannot be noted; the gate cannot tell the old process from the new one"
+    rm -f -- "$mark_file"
+}
+
+# Where its lines begin in service.log.
+mark_log() {
+    log_mark "$v_release"
+    cut_log
+    {
+        [ ! -s "$log" ] || [ -z "$(tail -c 1 "$log")" ] || printf '\n' >>"$log"
+        printf '%s\n' "$log_mark" >>"$log"
+    } 2>/dev/null
+}
+
+# What listens, and the unit's instance, before the activation.
+find_before() {
+    mark_before='' mark_unit='' mark_many=''
+    if [ -n "$s_unit" ]; then
+        mark_unit="${unit_pid:-0} ${unit_stamp:--} ${unit_invocation:--}"
+        [ "$how" = restart ] || [ "$(group_processes | wc -l)" -le 1 ] || mark_many=yes
+        return 0
+    fi
+    find_listeners || return 0
+    listeners_rest=$listeners
+    while next_listener; do
+        [ -z "$listener_pid" ] || case $nl$mark_before in
+        *"$nl$listener_pid $listener_start$nl"*) ;;
+        *) [ -z "$mark_before" ] || mark_many=yes; mark_before="$mark_before$listener_pid $listener_start$nl" ;;
+        esac
+    done
+}
+
+# write_mark RELEASE: the mark as $mark_* and the rest have it.
+write_mark() {
+    mark_lines=
+    while [ -n "$mark_before" ]; do
+        mark_lines="$mark_lines${nl}before ${mark_before%%"$nl"*}"
+        mark_before=${mark_before#*"$nl"}
+    done
+    while [ -n "$mark_kept_now" ]; do
+        mark_lines="$mark_lines${nl}kept ${mark_kept_now%%"$nl"*}"
+        mark_kept_now=${mark_kept_now#*"$nl"}
+    done
+    replace_file "$mark_file" "release $1${mark_of:+${nl}of $mark_of}${nl}was $mark_was${nl}boot $s_boot${nl}since $mark_since${nl}epoch $mark_now${nl}how $how${nl}unit $mark_unit${nl}many $mark_many${nl}earlier $mark_earlier_now$mark_lines"
+}
+
+# No release is current any more: what the activation before started counts on.
+forget_mark() {
+    how=$mark_how mark_now=$mark_epoch mark_earlier_now=$mark_earlier mark_kept_now='' mark_of=$mark_release mark_rest=$mark_before
+    write_mark - || rm -f -- "$mark_file"
+    mark_before=$mark_rest
+}
+
+# The sockets that listen on port $v_port, by inode: those on the address that is probed or on all addresses; else those on any address
+# that is no loopback.
+listening_sockets() {
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$v_port" -v address="$v_address" '
+        BEGIN {
+            port = sprintf(":%04X", port)
+            if (split(address, part, ".") == 4 && address !~ /[^0-9.]/)
+                exact = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1])
+        }
+        $4 != "0A" || substr($2, length($2) - 4) != port { next }
+        {
+            local = substr($2, 1, length($2) - 5)
+            if (local ~ /^0000000000000000FFFF0000/) local = substr(local, 25)
+            if (local ~ /^0+$/ || local == exact) { print $10; found = 1 }
+            else if (local !~ /^......7F$/ && local !~ /^0000000000000000000000000[01]000000$/) other[$10] = 1
+        }
+        END { if (!found) for (inode in other) print inode }
+    '
+}
+
+# $listeners: lines `INODE PID START`, `INODE` alone where who holds it is not seen; 1 when nothing listens, or there is no port to look
+# at ($listeners_trouble). What systemd holds for a service says nothing of who answers. $listener_pid is one of them.
+find_listeners() {
+    listeners='' listener_pid='' listeners_trouble=''
+    is_number "$v_port" || { listeners_trouble='since no port is known'; return 1; }
+    sockets=$(listening_sockets)
+    [ -n "$sockets" ] || return 1
+    # shellcheck disable=SC2012,SC2086
+    holders=$($s_sudo ls -ln /proc/[0-9]*/fd/ 2>/dev/null </dev/null | awk -v sockets="$sockets" '
+        BEGIN { count = split(sockets, inode, "\n"); for (i = 1; i <= count; i++) wanted["socket:[" inode[i] "]"] = inode[i] }
+        /^\/proc\/[0-9]+\/fd\/:$/ { split($1, part, "/"); pid = part[3]; next }
+        pid != 1 && ($NF in wanted) && !((pid, $NF) in seen) { seen[pid, $NF] = 1; held[$NF] = 1; print wanted[$NF], pid }
+        END { for (name in wanted) if (!(name in held)) print wanted[name] }
+    ')
+    while [ -n "$holders" ]; do
+        line=${holders%%"$nl"*}
+        case $holders in *"$nl"*) holders=${holders#*"$nl"} ;; *) holders='' ;; esac
+        case $line in
+        *' '*)
+            if read_stat "${line#* }"; then
+                listener_pid=${listener_pid:-${line#* }}
+                line="$line $stat_start"
+            else
+                line=${line%% *}
+            fi
+            ;;
+        esac
+        listeners=$listeners$line$nl
+    done
+    [ -n "$listeners" ]
+}
+
+# The next of $listeners_rest as $listener_inode, $listener_pid (empty: not seen) and $listener_start; 1 after the last one.
+next_listener() {
+    [ -n "$listeners_rest" ] || return 1
+    line=${listeners_rest%%"$nl"*}
+    listeners_rest=${listeners_rest#*"$nl"}
+    listener_inode=${line%% *} listener_pid='' listener_start=''
+    [ "$listener_inode" != "$line" ] || return 0
+    line=${line#* }
+    listener_pid=${line%% *} listener_start=${line#* }
+}
+
+# 0 when process $1 that began at $2 started since the activation.
+is_fresh() {
+    [ "$2" -ge "$mark_since" ] || return 1
+    case $nl$mark_before in *"$nl$1 $2$nl"*) return 1 ;; esac
+    return 0
+}
+
+# 0 when process $1 that began at $2 served release $3 before the activation that this one takes back, and still runs from it.
+is_kept() {
+    case $nl$mark_kept in *"$nl$1 $2$nl"*) ;; *) return 1 ;; esac
+    find_home "$1" && [ "$home_release" = "$3" ]
+}
+
+# 0 when all that listens was kept.
+all_kept() {
+    listeners_rest=$listeners
+    while next_listener; do
+        [ -n "$listener_pid" ] && is_kept "$listener_pid" "$listener_start" "$v_release" || return 1
+    done
+}
+
+# $home_release: the release below which process $1 has its working folder, its program or an argument; 1 when none is seen.
+find_home() {
+    home_release=''
+    real_root=$(cd -P -- "$s_root" 2>/dev/null && pwd -P) || real_root=$s_root
+    # shellcheck disable=SC2086
+    home_text=$({
+        $s_sudo readlink "/proc/$1/cwd"
+        $s_sudo readlink "/proc/$1/exe"
+        tr '\000' '\n' <"/proc/$1/cmdline"
+    } 2>/dev/null </dev/null)
+    for home_root in "$real_root" "$s_root"; do
+        case $home_text in
+        *"$home_root/releases/"*)
+            home_release=${home_text#*"$home_root/releases/"}
+            home_release=${home_release%%[!A-Za-z0-9._-]*}
+            return 0
+            ;;
+        esac
+    done
+    return 1
+}
+
+# A process that listens and that an activation of ours started: $started_pid; 1 when there is none.
+started_listener() {
+    started_pid=''
+    find_listeners || return 1
+    listeners_rest=$listeners
+    while next_listener; do
+        [ -n "$listener_pid" ] || continue
+        case $nl$mark_before in *"$nl$listener_pid $listener_start$nl"*) continue ;; esac
+        if [ "$mark_since" != 0 ] && [ "$listener_start" -ge "$mark_since" ] || find_home "$listener_pid"; then
+            started_pid=$listener_pid
+            return 0
+        fi
+    done
+    return 1
+}
+
+# The processes of the unit's control group, one a line; not those of its control commands.
+group_processes() {
+    [ -n "$unit_group" ] || return 0
+    for group_folder in /sys/fs/cgroup /sys/fs/cgroup/systemd; do
+        [ -d "$group_folder$unit_group" ] || continue
+        find "$group_folder$unit_group" -name cgroup.procs ! -path '*/.control/*' -exec cat {} + 2>/dev/null
+        return 0
+    done
+}
+
+say_instance() {
+    instance='' instance_text=''
+    if ! read_mark || [ "$mark_release" != "$v_release" ]; then
+        instance=unmarked
+    elif [ -n "$s_unit" ]; then
+        judge_unit
+    else
+        judge_listeners
+    fi
+    value instance "$instance${instance_text:+ $instance_text}"
+}
+
+judge_unit() {
+    # shellcheck disable=SC2086
+    set -- $mark_unit
+    instance=new
+    if [ "$mark_how" = reload ] && [ "$unit_invocation" = "${3#-}" ]; then
+        judge_reloaded_unit
+    elif [ -n "$unit_invocation" ]; then
+        [ "$unit_invocation" != "$3" ] || instance=old
+    elif [ -n "$unit_stamp" ]; then
+        [ "$unit_stamp" != "$2" ] || instance=old
+    else
+        instance=unknown instance_text="systemd does not report when unit $s_unit was started"
+    fi
+    [ "$instance" != old ] || [ -n "$instance_text" ] ||
+        instance_text="unit $s_unit still runs the old process (pid ${unit_pid:-0}, started before the activation)"
+}
+
+judge_reloaded_unit() {
+    for group_pid in $(group_processes); do
+        if read_stat "$group_pid" && [ "$stat_start" -ge "$mark_since" ]; then return 0; fi
+    done
+    instance=unknown instance_text="unit $s_unit was reloaded, and its one process is the same as before"
+    [ -z "$mark_many" ] || instance=old instance_text="unit $s_unit was reloaded, and no process of it started since"
+}
+
+# Each socket by itself: one of a new process does not make up for one that the old process holds.
+judge_listeners() {
+    if ! find_listeners; then
+        instance=none instance_text="nothing listens on port $v_port"
+        [ -z "$listeners_trouble" ] || instance=unknown instance_text="the service has no port"
+        return
+    fi
+    instance=new
+    for judged_inode in $(printf '%s' "$listeners" | awk '!seen[$1]++ { print $1 }'); do
+        judge_socket
+        [ "$instance" = new ] || return
+    done
+}
+
+# Socket $judged_inode: who of those that hold it started last counts, as who took it over.
+judge_socket() {
+    old_pid='' old_start='' fresh_pid='' listeners_rest=$listeners
+    while next_listener; do
+        [ "$listener_inode" = "$judged_inode" ] || continue
+        if [ -z "$listener_pid" ]; then
+            instance=unknown instance_text="the process that listens on port $v_port is not seen here; it may be another user's"
+            return
+        elif is_fresh "$listener_pid" "$listener_start"; then
+            fresh_pid=$listener_pid
+        else
+            old_pid=$listener_pid old_start=$listener_start
+        fi
+    done
+    if [ -z "$fresh_pid" ]; then
+        judge_old_socket
+    elif [ "$mark_how" != reload ]; then
+        judge_home
+    fi
+}
+
+judge_old_socket() {
+    ! is_kept "$old_pid" "$old_start" "$mark_release" || return 0
+    if [ "$mark_how" = reload ] && [ -z "$mark_many" ]; then
+        instance=unknown instance_text="the service was reloaded, and its one process is the same as before"
+        return
+    fi
+    instance=old
+    instance_text="the old process still answers on port $v_port (pid $old_pid, started before the activation)"
+}
+
+judge_home() {
+    if ! find_home "$fresh_pid"; then
+        instance=unknown instance_text="process $fresh_pid, which listens on port $v_port, does not run from a release's folder"
+    elif [ "$home_release" != "$mark_release" ]; then
+        instance=old instance_text="what answers on port $v_port runs from release $home_release (pid $fresh_pid)"
+    fi
 }
 
 # --- the confirm timer ---------------------------------------------------------------------------------------------------------
@@ -1943,7 +2420,7 @@ give_release_before() {
 # The watcher's text: the session as it is now, then the program.
 watcher_text() {
     give_release_before
-    for watched in s_root s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
+    for watched in s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_slots s_slot_start s_slot_stop v_slot v_port v_address s_sudo s_offset s_boot login_settings PATH HOME USER LOGNAME; do
         eval "quote \"\${$watched-}\""
         printf '%s=%s\n' "$watched" "$quoted"
     done
@@ -2367,17 +2844,26 @@ facts_of_releases() {
     done <"$tmp/releases"
     ! read_before || value committed "$before_release $before_rollout $before_kind $before_was${before_retracts:+ retracts}"
     ! first_line "$state/chain" || value chain "$line"
+    ! first_line "$state/unsettled" || value unsettled "$line"
 }
 
 # The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
 facts_of_journal() {
     [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
-    open_rollout=$(journal_lines | awk '
+    read_lock
+    [ "$lock_state" = held ] || lock_rollout=
+    open_rollout=$(journal_lines | awk -v ours="${lock_rollout:--}" '
         function text_from(n, t) { t = $0; while (n-- > 1) t = substr(t, index(t, " ") + 1); return t }
         $1 != "1" || NF < 8 { next }
+        $5 == "rollout" && $6 == "begin" && $8 == "outside" { outside[$4] = 1; next }
+        $5 == "rollout" && ($4 in outside) { next }
         $5 == "rollout" && $6 == "begin" {
-            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind }
-            open = run = $4; step = "-"; release = $7; kind = $8
+            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit }
+            open = run = $4; step = "-"; release = $7; kind = $8; limit = ""
+            next
+        }
+        $5 == "limit" && $6 == "note" {
+            if ($4 == open && NF > 8) limit = text_from(9)
             next
         }
         $5 == "breaker" && $6 == "note" {
@@ -2393,7 +2879,7 @@ facts_of_journal() {
                 step = substr($0, RSTART)
                 gsub(/ /, "_", step)
             }
-            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind }
+            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit }
             if ($6 == "end" || $6 == "held" || $6 == "left") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i
@@ -2403,6 +2889,8 @@ facts_of_journal() {
         $4 == open && $6 != "note" { step = $5 }
         END {
             if (open != "") print "open_rollout", open, step, release, kind
+            if (open != "" && limit != "") print "open_limit", limit
+            if (open == ours && was != "") print "open_before", was, was_step, was_release, was_kind
             if (ended != "") print "ended_rollout", ended
             for (i = notes; i > 0 && told < 64; i--)
                 if (noted_of[i] == run && newest[run " " name[i]] == i) {
@@ -2438,9 +2926,7 @@ facts_of_timer() {
     ! first_line "$state/confirm/reverted" || value reverted "$line"
 }
 
-lead_facts() {
-    [ -n "$s_root" ] || reply failed "facts needs a root"
-    check_journal
+say_facts() {
     epoch_now
     value now "$epoch"
     value uptime "$up"
@@ -2468,6 +2954,12 @@ lead_facts() {
     facts_of_timer
     facts_of_slots
     facts_of_migrations
+}
+
+lead_facts() {
+    [ -n "$s_root" ] || reply failed "facts needs a root"
+    check_journal
+    say_facts
     reply ok facts
 }
 
@@ -2477,7 +2969,7 @@ lead_history() {
     is_number "$v_lines" || v_lines=20
     journal_lines | awk '
         function text_from(n, i, t) { t = $n; for (i = n + 1; i <= NF; i++) t = t " " $i; return t }
-        $1 != "1" || NF < 8 { next }
+        $1 != "1" || NF < 8 || ($5 == "rollout" && $6 == "begin" && $8 == "outside") { next }
         $5 == "rollout" && $6 == "begin" {
             order[++count] = $3
             id[$3] = $4; start[$3] = $2; stop[$3] = "-"; release[$3] = $7; kind[$3] = $8; result[$3] = "open"
@@ -2502,7 +2994,36 @@ lead_unit() {
     [ -n "$s_unit" ] || reply failed "unit: the service has no unit"
     say_unit || reply failed "unit $s_unit cannot be asked"
     [ "$unit_load" != not-found ] || reply failed "unit $s_unit is not on this node"
+    [ -z "$v_release" ] || say_instance
     reply ok "$unit_active"
+}
+
+# Whether what answers is the instance that the activation of the release started.
+lead_instance() {
+    need_release
+    [ -z "$s_unit" ] || read_unit || { value instance "unknown unit $s_unit cannot be asked"; reply ok unknown; }
+    say_instance
+    reply ok "$instance"
+}
+
+# The lines of service.log that the last activation of release $1 made.
+log_of_release() {
+    log_mark "$1"
+    mark=$log_mark awk '
+        $0 == ENVIRON["mark"] { found = 1; count = 0; next }
+        /^--- deployctl: release [^ ]* ---$/ { if (found == 1) found = 2; next }
+        found == 1 { lines[count++] = $0 }
+        END { for (i = 0; i < count; i++) print lines[i] }
+    ' "$state/service.log"
+}
+
+# $evidence_since: when the activation of release $1 began; 1 when it is not known here.
+find_since() {
+    read_mark
+    evidence_since=$mark_epoch
+    [ "$mark_release" != "$1" ] || return 0
+    evidence_since=${mark_earlier#* }
+    [ "${mark_earlier%% *}" = "$1" ]
 }
 
 lead_evidence() {
@@ -2510,14 +3031,24 @@ lead_evidence() {
     [ "$v_lines" -le 200 ] || v_lines=200
     if [ -z "$s_unit" ]; then
         [ -s "$state/service.log" ] || reply ok "no lines in $state/service.log"
-        tail -n "$v_lines" "$state/service.log"
+        if [ -n "$v_release" ]; then
+            log_of_release "$v_release" | tail -n "$v_lines"
+        else
+            grep -av '^--- deployctl: release [^ ]* ---$' "$state/service.log" | tail -n "$v_lines"
+        fi
         reply ok "from $state/service.log"
     fi
+    if [ -n "$v_release" ] && ! find_since "$v_release"; then reply ok "release $v_release was not activated here"; fi
     have journalctl || reply failed "there is no journalctl on this node"
     value unit_status "$(systemctl status --no-pager -n 0 -- "$s_unit" 2>/dev/null | sed -n 's/^ *Active: //p')"
+    # With --since, -n would be the first lines.
+    evidence_range="-n $v_lines"
+    [ -z "$v_release" ] || evidence_range=--since=@$evidence_since
     # shellcheck disable=SC2086
-    $s_sudo journalctl -u "$s_unit" -n "$v_lines" --no-pager -o short-iso 2>"$tmp/evidence.$id" </dev/null
+    $s_sudo journalctl -u "$s_unit" $evidence_range --no-pager -o short-iso >"$tmp/evidence.lines.$id" 2>"$tmp/evidence.$id" </dev/null
     evidence_status=$?
+    tail -n "$v_lines" "$tmp/evidence.lines.$id"
+    rm -f -- "$tmp/evidence.lines.$id"
     first_line "$tmp/evidence.$id"
     rm -f -- "$tmp/evidence.$id"
     [ -z "$line" ] || value rights "$line"
@@ -2648,10 +3179,131 @@ lead_verify() {
 make_temporary() {
     [ -z "$tmp" ] || return 0
     for temporary in "${TMPDIR:-/tmp}" /tmp /dev/shm /var/tmp; do
-        tmp=$(mktemp -d "$temporary/deployctl.XXXXXX" 2>/dev/null) && return 0
+        tmp=$(mktemp -d "$temporary/deployctl.XXXXXX" 2>/dev/null) || continue
+        note_user "$$" main
+        remove_dead_folders
+        return 0
     done
     tmp=
     return 1
+}
+
+# Process $1 uses the session's folder, as $2: its number and its start.
+note_user() {
+    ! read_stat "$1" || printf '%s %s\n' "$1" "$stat_start" >"$tmp/$2.user"
+}
+
+# Folders of this account's sessions that were killed, step and all.
+remove_dead_folders() {
+    find "$temporary/" -maxdepth 1 -type d -name 'deployctl.??????' -user "$user_id" -perm 700 2>/dev/null | while IFS= read -r folder; do
+        [ "$folder" != "$tmp" ] && [ -s "$folder/main.user" ] && ! folder_is_used "$folder" && rm -rf -- "$folder"
+    done
+}
+
+folder_is_used() {
+    for folder_user in "$1"/*.user; do
+        first_line "$folder_user"
+        read_stat "${line% *}" && [ "$stat_start" = "${line#* }" ] && return 0
+    done
+    return 1
+}
+
+# Where no service has its root: the system's own folders.
+is_system_folder() {
+    case $1 in
+    '' | / | /bin | /boot | /dev | /etc | /home | /lib | /lib32 | /lib64 | /libx32 | /lost+found | /proc | /proc/* | /root | /run | /sbin | /sys | /sys/* | \
+        /tmp | /usr | /usr/bin | /usr/include | /usr/lib | /usr/lib64 | /usr/libexec | /usr/local | /usr/local/bin | /usr/local/lib | \
+        /usr/local/sbin | /usr/sbin | /usr/share | /var | /var/cache | /var/lib | /var/lock | /var/log | /var/run | /var/spool | /var/tmp) ;;
+    *) return 1 ;;
+    esac
+}
+
+# 0 when folder $1 belongs to root and no other account can write to it; $2 `sticky`: or only with the sticky bit. Else $loose is the reason.
+find_loose_folder() {
+    # shellcheck disable=SC2046
+    set -- "$1" "$2" $(stat -L -c '%u %a %U' -- "$1" 2>/dev/null) - - -
+    loose=
+    case $3/$4 in
+    0/*[2367] | 0/*[2367]?)
+        case $2/$4 in sticky/[1357]???) return 0 ;; esac
+        loose="$1 can be written by others than root (mode $4); chmod go-w $1"
+        ;;
+    0/*) return 0 ;;
+    *) loose="$1 is owned by $5, not by root; chown root: $1" ;;
+    esac
+    return 1
+}
+
+# Follows path $1 as the kernel does. 0 when each folder on the way is root's alone, so that no other account has placed a link there, or can; $walked
+# is where it leads, as far as it exists. Else $loose is the reason. A sticky folder, as /tmp, may be on the way and not at the end.
+find_loose() {
+    walked='' walk_rest=$1 walk_links=0
+    find_loose_folder / '' || return
+    while [ -n "$walk_rest" ]; do
+        walk_part=${walk_rest%%/*}
+        case $walk_rest in */*) walk_rest=${walk_rest#*/} ;; *) walk_rest='' ;; esac
+        case $walk_part in
+        '' | .) continue ;;
+        ..) walked=${walked%/*} && continue ;;
+        esac
+        if [ -L "$walked/$walk_part" ]; then
+            walk_link || return
+        elif [ -e "$walked/$walk_part" ]; then
+            walked=$walked/$walk_part
+            find_loose_folder "$walked" "${walk_rest:+sticky}" || return
+        else
+            # The last one that exists: what root makes there is root's.
+            walk_rest=
+        fi
+    done
+}
+
+# $walk_part is a link.
+walk_link() {
+    walk_links=$((walk_links + 1))
+    if [ "$(stat -c %u -- "$walked/$walk_part")" != 0 ] || [ "$walk_links" -gt 40 ]; then
+        loose="$walked/$walk_part is a link that root has not made; remove it"
+        return 1
+    fi
+    walk_to=$(readlink -- "$walked/$walk_part")
+    case $walk_to in /*) walked= ;; esac
+    walk_rest=$walk_to/$walk_rest
+}
+
+# The first path below the root that is not root's alone, or is a link where there must be none; empty: all is well. The service's own files are in
+# shared/, and releases/ID is not looked into: what is unpacked there is root's.
+find_loose_entry() {
+    for entry in "$state" "$s_root/releases" "$s_root/slots"; do
+        [ ! -L "$entry" ] || { printf '%s\n' "$entry"; return; }
+    done
+    [ ! -L "$s_root/shared" ] || find "$s_root/shared" ! -user 0
+    find "$s_root/current" "$s_root/slots" "$s_root/releases" -maxdepth 1 \( ! -user 0 -o ! -type l \( -perm -020 -o -perm -002 \) \) 2>/dev/null
+    find "$state" \( ! -user 0 -o -type l ! -name link.new -o ! -type l \( -perm -020 -o -perm -002 \) \) 2>/dev/null
+}
+
+# As sshd's StrictModes: root writes below a root folder only when no other account can place a link there. 1: replied.
+check_trust() {
+    [ -n "$s_root" ] && [ -n "$s_service" ] || return 0
+    walked=$s_root loose=
+    if [ "$user_id" = 0 ]; then
+        have find || { reply failed "missing on this node: find; install findutils, or busybox"; return 1; }
+        if find_loose "$s_root"; then
+            loose=$(find_loose_entry | head -n 1)
+            [ -z "$loose" ] || loose="$loose is not root's alone, or is a link; look at it, then chown -R root: $state $s_root/releases"
+        fi
+        if [ -n "$loose" ]; then
+            reply refused "root does not work in $s_root: $loose, or go without root: become = no, and a login that owns $s_root"
+            return 1
+        fi
+    fi
+    if is_system_folder "$s_root" || is_system_folder "$walked"; then
+        reply refused "root $s_root is a folder of the system; give the service a folder of its own, like /srv/shop"
+        return 1
+    fi
+    if [ -d "$state" ] && [ ! -x "$state" ]; then
+        reply refused "$state is not $user_name's to read; set become = yes, or log in as its owner"
+        return 1
+    fi
 }
 
 # Becomes root with the pending request, when the root folder is not ours to write. Returns when there is no need.
@@ -2688,6 +3340,7 @@ check_become() {
 
 do_open() {
     case $v_root in
+    */../* | */./* | */.. | */. | *//*) reply failed "root $v_root is no plain path"; return ;;
     '' | /*[!/]*) ;;
     *) reply failed "root $v_root is no absolute path"; return ;;
     esac
@@ -2701,7 +3354,8 @@ do_open() {
     s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
-    state=$s_root/.deployctl
+    s_service=$v_service state=$s_root/.deployctl
+    check_trust || return
     first_line /proc/sys/kernel/random/boot_id
     s_boot=${line:-unknown}
     uptime_now
@@ -2718,12 +3372,14 @@ do_open() {
 }
 
 read_request() {
-    v_root='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
+    v_root='' v_service='' v_unit='' v_start='' v_stop='' v_reload='' v_become='' v_shared='' v_keep='' v_fence='' v_token=''
     v_release='' v_rollout='' v_holder='' v_ttl='' v_generation='' v_sha256='' v_bytes='' v_unpacked='' v_entries=''
-    v_manifest_sha256='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
+    v_manifest_sha256='' v_tar_bytes='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
+    v_port='' v_address=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
+    v_facts='' v_limit=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -2731,7 +3387,8 @@ read_request() {
         text=${line#* }
         case ${line%% *} in
         root) v_root=$text ;;
-        service | verify) ;;
+        service) v_service=$text ;;
+        verify) ;;
         unit) v_unit=$text ;;
         start) v_start=$text ;;
         stop) v_stop=$text ;;
@@ -2753,6 +3410,7 @@ read_request() {
         entries) v_entries=$text ;;
         manifest_sha256) v_manifest_sha256=$text ;;
         compression) v_compression=$text ;;
+        tar_bytes) v_tar_bytes=$text ;;
         command) v_command=$text ;;
         env) add_environment ;;
         timeout) v_timeout=$text ;;
@@ -2771,12 +3429,16 @@ read_request() {
         reason) v_reason=$text ;;
         resumes) v_resumes=" $text" ;;
         pin) v_pin=$v_pin$text$nl ;;
+        facts) v_facts=$text ;;
+        limit) v_limit=$text ;;
         breaker) v_breaker=$v_breaker$text$nl ;;
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;
         again) v_again=$text ;;
         slot) v_slot=$text ;;
         seconds) v_seconds=$text ;;
+        port) v_port=$text ;;
+        address) v_address=$text ;;
         slot_unit) v_slots=$v_slots$text$nl ;;
         slot_start) v_slot_start=$v_slot_start$text$nl ;;
         slot_stop) v_slot_stop=$v_slot_stop$text$nl ;;
@@ -2804,6 +3466,9 @@ check_request() {
     case $v_token$v_name$v_rollout$v_previous$v_target$v_slot in
     *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and slot are of letters, digits, dot, dash, underscore" ;;
     esac
+    case $v_port$v_address in
+    *[!A-Za-z0-9.:_-]*) fault="port and address are a number and a name" ;;
+    esac
     case $v_release in
     '') ;;
     -) [ "$verb" = activate ] || [ "$verb" = lock ] || [ "$verb" = finish ] || v_release='' ;;
@@ -2829,7 +3494,7 @@ dispatch() {
     finish) do_finish ;;
     settle) start_settle ;;
     cancel) do_cancel ;;
-    facts | unit | history) launch 60 ;;
+    facts | unit | instance | history) launch 60 ;;
     evidence) show='65536 200 1000' && launch 60 ;;
     logs) start_logs ;;
     verify) launch 600 ;;
@@ -2852,7 +3517,7 @@ serve() {
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
     follow='' followers='' session_pid=$$
     s_slots='' s_slot_start='' s_slot_stop='' s_pin=''
-    s_root='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
+    s_root='' s_service='' user_id='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
         [ -n "$line" ] || continue

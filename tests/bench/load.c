@@ -1,9 +1,9 @@
 /*
  * Load that counts each failure: some connections kept alive, some new for each request, at the same
- * time, one request at a time on each, without a pause.
+ * time, one request at a time on each, with a pause of PAUSE_MS before the next, else none.
  *
- * load ADDRESS PORT KEPT NEW [LEAST]     until SIGTERM, and on until there were LEAST requests; SIGUSR1: what comes now is
- * "during", which is told when there was some. Prints
+ * load ADDRESS PORT KEPT NEW [LEAST [PAUSE_MS [PATH]]]   until SIGTERM, and on until there were LEAST requests, for PATH, else /.
+ * A line `begun` on stderr after BEGUN answers. SIGUSR1: what comes now is "during", which is told when there was some. Prints
  *
  *     keep-alive: 123456 requests, 0 failures, 3 resent, p99 1.2 ms before, 1.9 ms during
  *     new connections: ...
@@ -32,6 +32,7 @@
 #define CONNECTIONS_MAX 256
 #define HEAD_MAX 4096
 #define TIMEOUT_US 10000000
+#define BEGUN 200
 #define SLOTS 100000 /* of 10 microseconds; the last one takes what is longer */
 
 struct kind {
@@ -47,7 +48,7 @@ struct connection {
     size_t sent, got;
     int64_t left; /* of the body; -1: the head is not whole */
     bool closes;
-    int64_t began_us;
+    int64_t began_us, due_us; /* the next request's, in a pause; else 0 */
     char head[HEAD_MAX + 1];
 };
 
@@ -56,6 +57,7 @@ static char request[2][300];
 static struct kind kinds[2] = {{.name = "keep-alive"}, {.name = "new connections"}};
 static struct connection connections[CONNECTIONS_MAX];
 static volatile sig_atomic_t ends, during;
+static int64_t pause_us;
 
 static int64_t now_us(void)
 {
@@ -78,6 +80,7 @@ static void fail(struct connection *connection, const char *why)
         snprintf(kind->first_failure, sizeof(kind->first_failure), "%s", why);
     kind->requests++;
     drop(connection);
+    connection->due_us = pause_us ? now_us() + pause_us : 0;
 }
 
 /* Sends the next request, over a new connection where there is none. */
@@ -108,7 +111,26 @@ static void finish(struct connection *connection)
     kind->times[during][slot < SLOTS ? slot : SLOTS - 1]++;
     if (connection->closes || !connection->keeps)
         drop(connection);
-    begin(connection, false);
+    if (pause_us)
+        connection->due_us = now_us() + pause_us;
+    else
+        begin(connection, false);
+}
+
+/* True while the connection waits for its next request, which is begun when it is due. */
+static bool pauses(struct connection *connection, int64_t *wait_us)
+{
+    int64_t left = connection->due_us ? connection->due_us - now_us() : 0;
+
+    if (left <= 0) {
+        if (connection->due_us)
+            begin(connection, false);
+        connection->due_us = 0;
+        return false;
+    }
+    if (left < *wait_us)
+        *wait_us = left;
+    return true;
 }
 
 static void lost(struct connection *connection, const char *why)
@@ -193,8 +215,12 @@ static void give(struct connection *connection)
 static void turn(size_t count)
 {
     struct pollfd polled[CONNECTIONS_MAX];
+    int64_t wait_us = 1000000;
     for (size_t i = 0; i < count; i++) {
         struct connection *connection = &connections[i];
+        polled[i] = (struct pollfd){.fd = -1};
+        if (pauses(connection, &wait_us))
+            continue;
         if (connection->fd >= 0 && now_us() - connection->began_us > TIMEOUT_US)
             fail(connection, "no answer within 10 s");
         if (connection->fd < 0)
@@ -202,7 +228,7 @@ static void turn(size_t count)
         bool sends = connection->sent < strlen(request[connection->keeps]);
         polled[i] = (struct pollfd){.fd = connection->fd, .events = sends ? POLLOUT : POLLIN};
     }
-    if (poll(polled, count, 1000) <= 0)
+    if (poll(polled, count, (int)(wait_us / 1000) + 1) <= 0)
         return;
     for (size_t i = 0; i < count; i++)
         if (polled[i].revents & POLLOUT)
@@ -230,23 +256,31 @@ static void on_signal(int number)
 
 int main(int count, char **words)
 {
-    if (count != 5 && count != 6)
+    if (count < 5 || count > 8)
         return 2;
-    uint64_t least = count == 6 ? strtoull(words[5], NULL, 10) : 0;
+    pause_us = count >= 7 ? strtoll(words[6], NULL, 10) * 1000 : 0;
+    const char *path = count == 8 ? words[7] : "/";
+    uint64_t least = count >= 6 ? strtoull(words[5], NULL, 10) : 0;
     size_t kept = strtoul(words[3], NULL, 10), all = kept + strtoul(words[4], NULL, 10);
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(words[2]))};
     if (all == 0 || all > CONNECTIONS_MAX || inet_pton(AF_INET, words[1], &server.sin_addr) != 1)
         return 2;
-    snprintf(request[1], sizeof(request[1]), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", words[1]);
-    snprintf(request[0], sizeof(request[0]), "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", words[1]);
+    snprintf(request[1], sizeof(request[1]), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, words[1]);
+    snprintf(request[0], sizeof(request[0]), "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, words[1]);
     signal(SIGTERM, on_signal);
     signal(SIGUSR1, on_signal);
     for (size_t i = 0; i < all; i++) {
         connections[i] = (struct connection){.kind = &kinds[i >= kept], .keeps = i < kept, .fd = -1};
         begin(&connections[i], false);
     }
-    while (!ends || kinds[0].requests + kinds[1].requests < least)
+    bool begun = false;
+    while (!ends || kinds[0].requests + kinds[1].requests < least) {
         turn(all);
+        if (!begun && kinds[0].requests + kinds[1].requests >= BEGUN) {
+            begun = true;
+            fputs("begun\n", stderr);
+        }
+    }
     for (size_t i = 0; i < 2; i++) {
         const struct kind *kind = &kinds[i];
         printf("%s: %llu requests, %llu failures%s%s, %llu resent, p99 %.2f ms", kind->name,

@@ -2,18 +2,20 @@
 # The demo's nodes and its project. Sourced by demo, which sets place, nodes and house; sets ssh_port and http_port.
 : "${place:?}" "${nodes:?}"
 sshd_pids=()
+# shellcheck source=tests/support/deadline.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/deadline.sh"
 
 # 127.0.0.12 is node2.
 name_of() { echo "node${1##*.1}"; }
 is_free() { ! (: <>"/dev/tcp/$1/$2") 2>/dev/null; }
 
-# A port that no node's address uses yet.
-free_port() {
-    local port address tries
-    for tries in {1..50}; do
-        port=$((20000 + RANDOM % 10000))
-        for address in $nodes; do
-            is_free "$address" $port || continue 2
+# The first of 40 ports that no node's address uses yet. Of scripts that run at once each has a range of its own (TEST_LANE).
+free_ports() {
+    local lane=${TEST_LANE:-$((RANDOM % 6))} port address tries
+    for tries in $(seq "$(deadline 50)"); do
+        port=$((20000 + lane % 6 * 1600 + RANDOM % 40 * 40))
+        for address in 127.0.0.1 $nodes; do
+            is_free "$address" $port && is_free "$address" $((port + 5)) && is_free "$address" $((port + 6)) || continue 2
         done
         echo $port
         return
@@ -51,7 +53,9 @@ END
 
 begin_nodes() {
     local address tries
-    ssh_port=$(free_port) && http_port=$(free_port) || return 1
+    ssh_port=$(free_ports) || return 1
+    # and as many after it as a script needs
+    http_port=$((ssh_port + 5))
     ssh-keygen -q -t ed25519 -N '' -C demo -f "$place/key" || return 1
     if [ "$(id -u)" = 0 ] && [ ! -d /run/sshd ]; then
         mkdir -m 0755 /run/sshd
@@ -61,7 +65,7 @@ begin_nodes() {
         begin_node "$address" || return 1
     done
     for address in $nodes; do
-        for tries in {1..100}; do
+        for tries in $(seq "$(deadline 100)"); do
             is_free "$address" "$ssh_port" || continue 2
             sleep 0.05
         done

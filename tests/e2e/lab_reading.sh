@@ -62,7 +62,7 @@ test_exec_that_fails_somewhere_names_the_node() {
 
 test_json_is_one_object_a_line() {
     shop 0 rollout --ref v2.0 -o json
-    timeout 60 "$program" rollout -i "$work/inventory.ini" "${quick[@]}" --ref v2.4 -o json playbooks/rolling.ini >"$output" 2>"$work/stderr" </dev/null ||
+    timeout "$(deadline 60)" "$program" rollout -i "$work/inventory.ini" "${quick[@]}" --ref v2.4 -o json playbooks/rolling.ini >"$output" 2>"$work/stderr" </dev/null ||
         fail "exit code $?"
     python3 -c 'import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]

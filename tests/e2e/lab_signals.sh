@@ -20,7 +20,7 @@ interrupted() {
     begun=$SECONDS
     kill -s "$1" "$(background_child | cut -d ' ' -f 1)"
     ended "$2"
-    [ $((SECONDS - begun)) -le 10 ] || fail "it took $((SECONDS - begun)) s to end"
+    [ $((SECONDS - begun)) -le "$(deadline 10)" ] || fail "it took $((SECONDS - begun)) s to end"
     says interrupted web1 resume abort
     serve_either 1.1 2.0
     remember_process "${fleet[@]}"
@@ -52,6 +52,9 @@ test_sigterm_in_the_gate_of_a_node_and_start_over() {
     serve 2.4
 }
 
+expire_lock() {
+    on "$1" sh -c 'cd /srv/shop/.deployctl && top=$(cat generation) && echo "1 $(cat /proc/sys/kernel/random/boot_id)" >lock/$top.beat'
+}
 test_a_runner_that_is_killed_and_resume_elsewhere() {
     begin_shop rollout --ref v2.0 --set strategy.bake=8s
     wait_said 'web1 +bake'
@@ -60,13 +63,11 @@ test_a_runner_that_is_killed_and_resume_elsewhere() {
     serve_either 1.1 2.0
     # another machine: it knows nothing of the first one's notes
     rm -rf "$XDG_STATE_HOME"
-    local begun=$SECONDS
-    until timeout 60 "$program" resume -i "$work/inventory.ini" "${quick[@]}" playbooks/rolling.ini >"$output" 2>&1; do
-        grep -qi lock "$output" || { cat "$output"; fail "it was not refused for the lock"; }
-        [ $((SECONDS - begun)) -lt 100 ] || { cat "$output"; fail "the dead runner's lock does not expire"; }
-        sleep 2
-    done
-    cat "$output"
+    shop 4 resume
+    says lock
+    # as if it had been silent for longer than its lease; tests/e2e/runners waits for that
+    everywhere expire_lock
+    shop 0 resume
     serve 2.0
 }
 

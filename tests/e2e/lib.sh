@@ -6,6 +6,8 @@
 house=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$house" || exit 1
 lab=$house/tests/lab/lab
+# shellcheck source=tests/support/deadline.sh
+. "$house/tests/support/deadline.sh"
 work=${E2E_DIR:-$house/build/e2e}
 program=${E2E_PROGRAM:-$house/build/deployctl} # or build/san/deployctl
 shop=$work/shop
@@ -13,11 +15,12 @@ fleet=(web1 web2 web3 web4 web5 web6)
 export HOME=$work/home XDG_STATE_HOME=$work/state NO_COLOR=1
 unset SSH_AUTH_SOCK DEPLOYCTL_INVENTORY XDG_CONFIG_HOME
 # short, so that a rollout over six hosts takes seconds
-quick=(--set breaker.cool_down=5s --set "source.git=$shop" --set health.interval=200ms --set health.timeout=1s --set health.min_healthy_time=500ms
-    --set health.healthy_deadline=6s --set strategy.bake=1s --set retry.connect_timeout=4s --set retry.base=200ms)
+quick=(--set breaker.cool_down=5s --set "source.git=$shop" --set health.interval=200ms --set "health.timeout=$(allowed 1)s" --set health.min_healthy_time=500ms
+    --set "health.healthy_deadline=$(allowed 6)s" --set strategy.bake=1s --set "retry.connect_timeout=$(allowed 4)s" --set retry.base=200ms)
 
 address() { echo "$("$lab" network).$((10 + ${1#web}))"; }
-on() { timeout 60 "$lab" run "$@"; }
+on_limit_s=$(deadline 60)
+on() { timeout "$on_limit_s" "$lab" run "$@"; }
 
 # CMD...: for every host at once, with the host's name as the last argument.
 everywhere() {
@@ -42,7 +45,7 @@ deployctl() {
     local wanted=$1 code begun=$SECONDS
     shift
     echo "  \$ deployctl $*"
-    timeout -k 5 "${LIMIT_S:-60}" "$program" "$@" >"$output" 2>&1 </dev/null
+    timeout -k 5 "$(deadline "${LIMIT_S:-60}")" "$program" "$@" >"$output" 2>&1 </dev/null
     code=$?
     sed 's/^/  | /' "$output"
     echo "  (exit code $code after $((SECONDS - begun)) s)"
@@ -62,17 +65,18 @@ begin_shop() {
     shift
     echo "  \$ deployctl $verb $* ${playbook:-playbooks/rolling.ini} (in the background)"
     set -m
-    timeout --foreground -k 5 "${LIMIT_S:-60}" "$program" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
+    timeout --foreground -k 5 "$(deadline "${LIMIT_S:-60}")" "$program" "$verb" -v -i "$work/inventory.ini" "${quick[@]}" "$@" \
         "${playbook:-playbooks/rolling.ini}" >"$output" 2>&1 </dev/null &
     background=$!
     set +m
 }
 # REGEX [SECONDS]: until what runs in the background has said so.
 wait_said() {
-    local end=$((SECONDS + ${2:-30}))
+    local end
+    end=$(until_second "${2:-30}")
     until grep -qE -- "$1" "$output"; do
         kill -0 "$background" 2>/dev/null || { sed 's/^/  | /' "$output"; fail "it ended before it said: $1"; }
-        [ $SECONDS -lt $end ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
+        [ $SECONDS -lt "$end" ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
         sleep 0.05
     done
 }
@@ -97,34 +101,37 @@ says_not() { ! grep -qE -- "$1" "$output" || fail "it said: $1"; }
 
 http() { curl -s -m 3 "http://$(address "$1"):8080/healthz"; }
 
-# HOST VERSION: over HTTP from outside, and by the link on its disk; `-` for VERSION: nothing at all.
+# HOST VERSION: over HTTP from outside, and by the link on its disk; `-` for VERSION: nothing at all. Sets `lock` to free or held.
 state_is() {
-    local host=$1 wanted=$2 served linked
+    local host=$1 wanted=$2 served linked link
     served=$(http "$host")
-    linked=$(on "$host" cat /srv/shop/current/VERSION 2>/dev/null)
+    read -r lock link linked < <(on "$host" sh -c 'link=no
+        [ ! -L /srv/shop/current ] || link=yes
+        linked=$(cat /srv/shop/current/VERSION 2>/dev/null)
+        cd /srv/shop/.deployctl/lock 2>/dev/null || { echo free $link $linked; exit; }
+        top=$(ls | grep -E "^[0-9]+$" | sort -n | tail -n 1)
+        [ -z "$top" ] || [ -e "$top.end" ] && echo free $link $linked || echo held $link $linked')
+    [ -n "$lock" ] || { echo "  $host does not answer"; return 1; }
     if [ "$wanted" = - ]; then
         [ -z "$served$linked" ] || { echo "  $host serves '$served', its current release is '$linked', wanted none"; return 1; }
-        on "$host" test ! -L /srv/shop/current || { echo "  $host still has a link current"; return 1; }
+        [ "$link" = no ] || { echo "  $host still has a link current"; return 1; }
     else
         [ "$served" = "ok $wanted" ] && [ "$linked" = "$wanted" ] ||
             { echo "  $host serves '$served', its current release is '$linked', wanted $wanted"; return 1; }
     fi
 }
-# HOST: no rollout holds its lock.
-is_unlocked() {
-    on "$1" sh -c 'cd /srv/shop/.deployctl/lock 2>/dev/null || exit 0
-        top=$(ls | grep -E "^[0-9]+$" | sort -n | tail -n 1); [ -z "$top" ] || [ -e "$top.end" ]' || { echo "  $1 is still locked"; return 1; }
+# VERSION HOST: and no rollout holds its lock.
+serves_unlocked() {
+    local lock=''
+    state_is "$2" "$1" || return 1
+    [ "$lock" = free ] || { echo "  $2 is still locked"; return 1; }
 }
 # VERSION HOST...: those hosts, all of them when none is named; and none of them is left locked.
 serve() {
-    local version=$1 host bad=0 hosts
+    local version=$1 fleet=("${fleet[@]}")
     shift
-    hosts=("$@")
-    [ $# -gt 0 ] || hosts=("${fleet[@]}")
-    for host in "${hosts[@]}"; do
-        state_is "$host" "$version" && is_unlocked "$host" || bad=1
-    done
-    [ $bad = 0 ] || fail "the fleet is not as it must be"
+    [ $# = 0 ] || fleet=("$@")
+    everywhere serves_unlocked "$version" || fail "the fleet is not as it must be"
 }
 
 # What would differ after any change to a host's service: files, links, its process. With `all` also deployctl's own notes
@@ -133,20 +140,13 @@ mark_of() {
     on "$1" sh -c 'if [ "$0" = all ]; then find /srv/shop; else find /srv/shop -path /srv/shop/.deployctl -prune -o -print; fi |
         sort | xargs -d "\n" stat -c "%n %N %y %s %U %a"; systemctl show -p MainPID,NRestarts shop.service' "${2:-service}"
 }
-remember() { local host; for host in "$@"; do mark_of "$host" >"$work/mark.$host"; mark_of "$host" all >"$work/mark.$host.all"; done; }
-untouched() {
-    local host
-    for host in "$@"; do
-        mark_of "$host" | diff "$work/mark.$host" - || fail "$host was touched"
-    done
-}
+remember_host() { mark_of "$1" >"$work/mark.$1" && mark_of "$1" all >"$work/mark.$1.all"; }
+host_is_untouched() { mark_of "$1" | diff "$work/mark.$1" - || { echo "  $1 was touched"; return 1; }; }
+host_is_not_written() { mark_of "$1" all | diff "$work/mark.$1.all" - || { echo "  $1 was written to"; return 1; }; }
+remember() { local fleet=("$@"); everywhere remember_host; }
+untouched() { local fleet=("$@"); everywhere host_is_untouched || fail "a node was touched that must not be"; }
 # Not a byte anywhere.
-not_even_written() {
-    local host
-    for host in "$@"; do
-        mark_of "$host" all | diff "$work/mark.$host.all" - || fail "$host was written to"
-    done
-}
+not_even_written() { local fleet=("$@"); everywhere host_is_not_written || fail "a node was written to"; }
 # A service's process, to see whether it was restarted, whatever else was written.
 remember_process() { local host; for host in "$@"; do on "$host" systemctl show -p MainPID shop.service >"$work/process.$host"; done; }
 same_process() {
@@ -158,16 +158,23 @@ same_process() {
 
 # --- the fleet
 
-# A fleet that serves 1.1, with 1.0 before it: as two rollouts leave it. Each test begins there.
+# A fleet that serves 1.1, with 1.0 before it: as two rollouts leave it. Each test begins there. A host that is as its last reset left it, to the
+# process of its service, is left alone.
 host_reset() {
-    timeout 30 "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service
-        rm -rf /srv/shop && cp -a /var/lib/shop.saved /srv/shop && systemctl start shop.service' 2>&1
+    timeout "$(deadline 30)" "$lab" run "$1" sh -c 'mark() {
+            find /srv/shop | sort | xargs -d "\n" stat -c "%n %N %y %s %U %a"
+            systemctl show -p MainPID,NRestarts,ActiveState shop.service
+        }
+        [ ! -s /run/shop.mark ] || ! mark | cmp -s - /run/shop.mark || exit 0
+        rm -f /run/shop.mark
+        systemctl stop shop.service; systemctl reset-failed shop.service
+        rm -rf /srv/shop && cp -a /var/lib/shop.saved /srv/shop && systemctl start shop.service && mark >/run/shop.mark' 2>&1
 }
-host_save() { timeout 30 "$lab" run "$1" sh -c 'rm -rf /var/lib/shop.saved && cp -a /srv/shop /var/lib/shop.saved'; }
+host_save() { timeout "$(deadline 30)" "$lab" run "$1" sh -c 'rm -rf /var/lib/shop.saved && cp -a /srv/shop /var/lib/shop.saved'; }
 host_wipe() {
-    timeout 30 "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service; rm -rf /srv/shop' 2>&1
+    timeout "$(deadline 30)" "$lab" run "$1" sh -c 'systemctl stop shop.service; systemctl reset-failed shop.service; rm -rf /srv/shop' 2>&1
 }
-host_answers() { local i; for i in {1..50}; do [ -n "$(http "$1")" ] && return; sleep 0.1; done; echo "  $1 does not answer after its reset ($i tries)"; return 1; }
+host_answers() { local i; for i in $(seq "$(deadline 50)"); do [ -n "$(http "$1")" ] && return; sleep 0.1; done; echo "  $1 does not answer after its reset ($i tries)"; return 1; }
 
 reset_fleet() {
     rm -rf "$XDG_STATE_HOME"

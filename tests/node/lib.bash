@@ -3,6 +3,9 @@ program=$here/../../src/node/node.sh
 # The C constant, its parts put together and unquoted.
 bootstrap=$(sed -n '/^#define BOOTSTRAP/,/[^\\]$/p' "$here/../../src/node/program.c" | sed -n 's/^ *"\(.*\)" *\\*$/\1/p' | tr -d '\n' | sed 's/\\\(["\\]\)/\1/g')
 nonce=0123456789abcdef
+# shellcheck source=tests/support/deadline.sh
+. "$here/../support/deadline.sh"
+ready_s=$(deadline 10) answer_s=$(deadline 30)
 
 # --- running a test ---
 
@@ -89,7 +92,7 @@ $bootstrap" <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.err" &
     rm -f "$work/$name.in" "$work/$name.out"
     use "$name"
     ready=
-    while IFS= read -r -t 10 line <&"$node_out"; do
+    while IFS= read -r -t "$ready_s" line <&"$node_out"; do
         [ "$line" = "deployctl-node 1 $nonce" ] && ready=yes && break
         noise=${noise:-}$line
     done
@@ -144,7 +147,7 @@ await() {
     while IFS= read -r line; do
         [ "${line%% *}" = "$want" ] && take_line "${line#* }" && [ -n "$status" ] && return 0
     done <<<"$others"
-    while IFS= read -r -t "${patience:-30}" line <&"$node_out"; do
+    while IFS= read -r -t "${patience:-$answer_s}" line <&"$node_out"; do
         if [ "${line%% *}" != "$want" ]; then
             others+=$line$'\n'
             continue
@@ -207,7 +210,7 @@ locked_node() {
 # Waits, by short looks, until a command succeeds.
 eventually() {
     local tries
-    for tries in {1..600}; do
+    for tries in $(seq "$(deadline 600)"); do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.05
     done

@@ -238,6 +238,21 @@ static void choose_unwinding(struct world_plan *plan)
     }
 }
 
+/* A run with --limit, and nodes that another run changes before they are locked. Of a stream of its own. */
+static void choose_others(struct world_plan *plan)
+{
+    struct random random;
+    bool limited, raced;
+
+    random_init(&random, plan->seed ^ 0x6f7468657273u);
+    limited = !plan->config.switches && chance(&random, 20);
+    raced = chance(&random, 20);
+    for (size_t i = 0; i < plan->node_count; i++) {
+        plan->natures[i].outside = limited && i > 0 && chance(&random, 50);
+        plan->natures[i].moved = raced && chance(&random, 30);
+    }
+}
+
 static void choose_faults(struct world_plan *plan, struct random *random)
 {
     plan->fault_count = (size_t)between(random, 0, 5);
@@ -312,6 +327,7 @@ static void choose_plan(struct world_plan *plan, uint64_t seed)
     choose_hooks(plan, &random);
     choose_migrations(plan, &random);
     choose_unwinding(plan);
+    choose_others(plan);
     choose_faults(plan, &random);
     choose_migration_fault(plan, &random);
     choose_happenings(plan, &random);

@@ -70,7 +70,7 @@ static const struct number_setting settings[] = {
 
 static const char *const switches[] = {"undo_allowed", "stages", "balanced", "probed",
                                        "confirms", "asks_leader", "waits_ready", "no_way_back", "judged",
-                                       "shifts", "switches", "stages_again", "refreshes"};
+                                       "shifts", "switches", "stages_again", "refreshes", "unwinds"};
 static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, undo_allowed), offsetof(struct rollout_config, stages),
     offsetof(struct rollout_config, balanced), offsetof(struct rollout_config, probed),
@@ -78,7 +78,7 @@ static const size_t switch_offsets[] = {
     offsetof(struct rollout_config, asks_leader), offsetof(struct rollout_config, waits_ready),
     offsetof(struct rollout_config, no_way_back), offsetof(struct rollout_config, judged),
     offsetof(struct rollout_config, shifts), offsetof(struct rollout_config, switches),
-    offsetof(struct rollout_config, stages_again), offsetof(struct rollout_config, refreshes)};
+    offsetof(struct rollout_config, stages_again), offsetof(struct rollout_config, refreshes), offsetof(struct rollout_config, unwinds)};
 static const char *const actions[] = {"rollback", "pause", "stop"};
 static const char *const policies[] = {"fail", "skip"};
 static const char *const effects[] = {"fails",     "fails_once",  "refuses",
@@ -242,14 +242,15 @@ static void command_zone(struct world_plan *plan, struct words *words)
 static void command_node(struct world_plan *plan, struct words *words)
 {
     static const char *const natures[] = {"dead",       "sick",     "empty", "at_target",
-                                          "bad_target", "bad_undo", "gives_up", "boots", "falls_after", "catches_up"};
+                                          "bad_target", "bad_undo", "gives_up", "outside", "moved", "boots", "falls_after", "catches_up"};
     struct nature *nature = &plan->natures[node_of(plan, need_word(words, "node"))];
     const char *word;
 
     while ((word = next_word(words)) != NULL) {
         size_t which = one_of(natures, LENGTH(natures), word);
         bool *flags[] = {&nature->dead,      &nature->sick,       &nature->empty,
-                         &nature->at_target, &nature->bad_target, &nature->bad_undo,  &nature->gives_up};
+                         &nature->at_target, &nature->bad_target, &nature->bad_undo,  &nature->gives_up,
+                         &nature->outside,   &nature->moved};
 
         if (which < LENGTH(flags))
             *flags[which] = true;

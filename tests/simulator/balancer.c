@@ -87,6 +87,8 @@ static void ask_balancer(struct world *world, struct runner *runner, const char 
     size_t node = instance % NODES_MAX;
     const struct sim_fault *fault = world_strikes(world, node, verb, FAULT_BALANCER_FAILS, FAULT_BALANCER_SILENT);
     bool done = !fault || (fault->kind == FAULT_BALANCER_SILENT && luck_below(2));
+    if (strcmp(verb, "state") != 0)
+        laws_writes_outside(runner_tag(runner), node, verb);
     *out = (struct child_work){.ms = 20 + (int64_t)luck_below(COMMAND_MS), .status = fault ? 1 : 0};
     if (strcmp(verb, "state") == 0)
         say_state(&world->traffic[balancer][instance], out->output);

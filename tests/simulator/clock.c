@@ -58,7 +58,7 @@ struct runner {
     struct timer *due; /* the event to work off when it goes on */
     struct loop *loop; /* in whose loop_run it waits */
     bool started, ended, dead;
-    int64_t paused_until, wall_offset;
+    int64_t paused_until, wall_offset, suspended_ms;
 };
 
 /* One world at a time: io/loop.h's clocks have no handle to find it by. */
@@ -337,6 +337,17 @@ void runner_pause(struct runner *runner, int64_t until)
     runner->paused_until = until;
 }
 
+void runner_suspend(struct runner *runner, int64_t until)
+{
+    runner_pause(runner, until);
+    runner->suspended_ms += until - world.now;
+    for (size_t i = 0; i < world.count; i++)
+        if (world.heap[i]->runner == runner)
+            world.heap[i]->at += until - world.now;
+    for (size_t i = world.count / 2; i-- > 0;)
+        sift_down(i, world.heap[i]);
+}
+
 void runner_jump(struct runner *runner, int64_t by_ms)
 {
     runner->wall_offset += by_ms;
@@ -427,13 +438,17 @@ void loop_stop(struct loop *loop)
 
 int64_t loop_now_ms(const struct loop *loop)
 {
-    (void)loop;
-    return world.now;
+    return world.now - loop->runner->suspended_ms;
 }
 
 int64_t clock_wall_ms(void)
 {
     return WALL_AT_START + world.now + (world.current ? world.current->wall_offset : 0);
+}
+
+int64_t clock_boot_ms(void)
+{
+    return world.now;
 }
 
 uint64_t clock_random(void)

@@ -42,6 +42,8 @@ void runner_kill(struct runner *runner);
 void runner_signal(struct runner *runner, int signal_number);
 /* As SIGSTOP and SIGCONT: nothing of it moves before `until`. */
 void runner_pause(struct runner *runner, int64_t until);
+/* As a machine that is suspended: the same, and its monotonic clock, which its timers go by, stands still meanwhile. */
+void runner_suspend(struct runner *runner, int64_t until);
 /* Its own wall clock. */
 void runner_jump(struct runner *runner, int64_t by_ms);
 

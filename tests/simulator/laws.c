@@ -156,6 +156,20 @@ static void law_7_commit(struct run *run, size_t node)
 }
 
 /* And none gets traffic before its own gate. One that the run has only taken out may be put back as it was. */
+/* --- 15. only the holder of a live lease changes traffic or registry: what no node sees has no other fence --- */
+
+void laws_writes_outside(struct run *run, size_t node, const char *what)
+{
+    const struct model_node *truth = &run->world->nodes[node];
+    const struct model_lock *lock = &truth->lock;
+    int64_t age_s = model_uptime_s(truth) - lock->beat_s;
+    /* a node that was down has forgotten when it was renewed last, and has the lock as long as nobody else takes it */
+    bool live = truth->boot != lock->boot || !truth->up || (age_s >= 0 && age_s <= lock->ttl_s);
+    if (!is(lock->rollout, run->rollout) || lock->ended || !live)
+        law_broken(run->world, "law 15", "%s: run %zu tells the balancer %s, and its lock is %s's%s, renewed %lld s ago", truth->name,
+                   run->index + 1, what, lock->rollout, lock->ended ? ", given back" : "", (long long)age_s);
+}
+
 void laws_traffic(struct run *run, size_t balancer, size_t node, bool in)
 {
     if (run->world->plan->blue_green) {
@@ -484,6 +498,14 @@ static void switched(struct world *world, struct model_node *node, const struct 
         law_broken(world, "law 9", "%s goes back to before an irreversible migration", node->name);
 }
 
+/* 12. A gate is passed by the new release only: what the old process answered does not count. */
+static void law_12_new_release(struct world *world, const struct model_node *node, const struct model_step *step)
+{
+    if (*node->serving && !is(node->serving, step->release))
+        law_broken(world, "law 12", "%s: release %s is committed while the process of %s answers", node->name, step->release,
+                   node->serving);
+}
+
 void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step)
 {
     struct world *world = context;
@@ -507,6 +529,7 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         switched(world, node, step);
         break;
     case MODEL_COMMITTED:
+        law_12_new_release(world, node, step);
         snprintf(world->committed[index], sizeof(world->committed[index]), "%s", step->release);
         law_fence(world, node, step);
         break;

@@ -295,6 +295,7 @@ void model_boot(struct model_node *node)
     memcpy(node->serving, node->current, sizeof(node->serving));
     for (size_t i = 0; i < MODEL_SLOTS; i++)
         memcpy(node->slots[i].process, node->slots[i].release, sizeof(node->slots[i].process));
+    node->process = ++node->processes;
 }
 
 struct model_release *model_find_release(struct model_node *node, const char *id)
@@ -392,11 +393,15 @@ static void do_lock(struct model_session *session, const struct model_request *r
     snprintf(lock->token, sizeof(lock->token), "%s", token);
     const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
     size_t first = strcspn(node->chain, " ");
-    if (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0)
+    bool outside = strcmp(kind, "outside") == 0;
+    if (!outside && (strlen(lock->rollout) != first || strncmp(node->chain, lock->rollout, first) != 0))
         memcpy(node->chain_before, node->chain, sizeof(node->chain));
-    snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
+    if (!outside)
+        snprintf(node->chain, sizeof(node->chain), "%s%s%s", lock->rollout, *resumes ? " " : "", resumes);
     node_journal(node, lock->generation, lock->rollout, "rollout", "begin", text_of(request, "release"),
                  *kind ? kind : "-", lock->holder);
+    if (*text_of(request, "limit"))
+        node_journal(node, lock->generation, lock->rollout, "limit", "note", "-", "-", text_of(request, "limit"));
     if (*text_of(request, "reason"))
         node_journal(node, lock->generation, lock->rollout, "past-no-return", "note", text_of(request, "release"), "ok",
                      text_of(request, "reason"));
@@ -640,7 +645,7 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         launch_recorded(session, &request, false, 300000);
     else if (strcmp(verb, "run") == 0)
         launch_recorded(session, &request, true, 600000);
-    else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0)
+    else if (strcmp(verb, "facts") == 0 || strcmp(verb, "evidence") == 0 || strcmp(verb, "instance") == 0)
         step_launch(session, &request, false, false, 60000);
     else if (strcmp(verb, "verify") == 0)
         step_launch(session, &request, false, false, 600000);

@@ -156,6 +156,7 @@ struct model_node {
     size_t release_count;
     struct model_before before;
     char chain[400], chain_before[400];
+    char unsettled[200]; /* the change of the service that has not ended well; "": none */
     char current[MODEL_NAME]; /* "": none */
     bool has_slots;
     struct model_slot slots[MODEL_SLOTS];
@@ -168,8 +169,13 @@ struct model_node {
     size_t journal_count;
     char incoming[160];
     size_t incoming_length;
+    struct model_mark {
+        char release[MODEL_NAME], was[MODEL_NAME]; /* "": no activation yet; "-": what it was is no longer current */
+        uint32_t boot, since, before, kept;         /* processes, by number; since: the last one before the activation */
+    } mark;
     /* what runs */
     char serving[MODEL_NAME]; /* "": nothing */
+    uint32_t process, processes; /* the number of the one that serves, and of the last one */
     struct model_session *sessions;
     struct model_step *steps;
     const struct model_hooks *hooks;
@@ -185,6 +191,7 @@ struct model_step {
     bool recorded, plain, leader, supervisor, begun; /* begun: passed its fence */
     bool deaf;    /* does its work to the end whatever signal comes, and ends by KILL */
     bool fails;   /* its work fails */
+    bool sticks;  /* the process that serves is not stopped, and the one that is started ends, since its port is taken */
     bool reverts; /* the confirm timer's own */
     int64_t takes_ms;
     uint64_t generation, connection;
@@ -196,6 +203,8 @@ struct model_step {
     struct strbuf values;
 };
 
+/* Whether it stops and starts the service. */
+bool model_starts(const struct model_step *step);
 void model_node_init(struct model_node *node, const char *name, const struct model_hooks *hooks);
 void model_node_release(struct model_node *node);
 /* A release as a rollout of before left it. `sequence` 0: staged and not committed. */

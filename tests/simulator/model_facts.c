@@ -147,43 +147,43 @@ static int by_sequence(const void *a, const void *b)
     return strcmp(one->id, two->id);
 }
 
-static void say_releases(struct model_step *step)
+static void say_releases(struct model_node *node, struct strbuf *out)
 {
-    struct model_node *node = step->node;
     const struct model_release *sorted[MODEL_RELEASES], *previous = find_previous(node);
     size_t count = 0;
-    step_text(step, "current", *node->current ? node->current : "-");
-    step_text(step, "current_state", *node->current ? "ok" : "none");
-    step_text(step, "current_good", current_committed(node) ? "yes" : "no");
-    step_text(step, "previous", previous ? previous->id : "-");
+    lines_text(out, "current", *node->current ? node->current : "-");
+    lines_text(out, "current_state", *node->current ? "ok" : "none");
+    lines_text(out, "current_good", current_committed(node) ? "yes" : "no");
+    lines_text(out, "previous", previous ? previous->id : "-");
     for (size_t i = 0; i < node->release_count; i++)
         if (node->releases[i].there)
             sorted[count++] = &node->releases[i];
     qsort(sorted, count, sizeof(*sorted), by_sequence);
     for (size_t i = 0; i < count; i++)
-        step_value(step, "release", "%s %s", sorted[i]->id, release_word(sorted[i]));
+        lines_value(out, "release", "%s %s", sorted[i]->id, release_word(sorted[i]));
     const struct model_before *before = &node->before;
     if (before->any)
-        step_value(step, "committed", "%s %s %s %s", before->release, before->rollout, before->kind, before->was);
+        lines_value(out, "committed", "%s %s %s %s", before->release, before->rollout, before->kind, before->was);
     if (*node->chain)
-        step_text(step, "chain", node->chain);
+        lines_text(out, "chain", node->chain);
+    if (*node->unsettled)
+        lines_text(out, "unsettled", node->unsettled);
 }
 
-static void say_lock(struct model_step *step)
+static void say_lock(struct model_node *node, struct strbuf *out)
 {
     static const char *const words[] = {"free", "held", "expired"};
-    struct model_node *node = step->node;
     enum lock_state state = lock_state(node);
-    step_text(step, "lock", words[state]);
-    step_text(step, "lock_expired", state == LOCK_EXPIRED ? "yes" : "no");
+    lines_text(out, "lock", words[state]);
+    lines_text(out, "lock_expired", state == LOCK_EXPIRED ? "yes" : "no");
     if (state == LOCK_FREE)
         return;
     int64_t age = model_uptime_s(node) - node->lock.beat_s;
-    step_text(step, "lock_holder", node->lock.holder);
-    step_text(step, "lock_rollout", node->lock.rollout);
-    step_value(step, "lock_generation", "%" PRIu64, node->lock.generation);
-    step_value(step, "lock_age", "%" PRId64, age < 0 ? 0 : age);
-    step_value(step, "lock_ttl", "%" PRId64, node->lock.ttl_s);
+    lines_text(out, "lock_holder", node->lock.holder);
+    lines_text(out, "lock_rollout", node->lock.rollout);
+    lines_value(out, "lock_generation", "%" PRIu64, node->lock.generation);
+    lines_value(out, "lock_age", "%" PRId64, age < 0 ? 0 : age);
+    lines_value(out, "lock_ttl", "%" PRId64, node->lock.ttl_s);
 }
 
 /* `held after N of M waves` at a line's end is where a held run stands. */
@@ -197,70 +197,109 @@ static bool held_after(const struct model_journal_line *line, char *out, size_t 
     return true;
 }
 
-/* The last run in the journal, when it has no end; and the one that ended last. */
-static void say_open(struct model_step *step)
+/* A run in the journal, as far as it was read. */
+struct open_line {
+    const struct model_journal_line *begin; /* NULL: none */
+    char last[MODEL_NAME], limit[80];
+};
+
+static bool is_of(const struct model_journal_line *line, const struct open_line *open)
 {
-    const struct model_node *node = step->node;
-    const struct model_journal_line *open = NULL, *was = NULL, *ended = NULL;
-    char last[MODEL_NAME] = "-", was_last[MODEL_NAME] = "-";
-    for (size_t i = 0; i < node->journal_count; i++) {
-        const struct model_journal_line *line = &node->journal[i];
-        bool rollout = strcmp(line->step, "rollout") == 0, ours = open && strcmp(line->rollout, open->rollout) == 0;
-        if (rollout && strcmp(line->mark, "begin") == 0) {
-            if (!ours) {
-                was = open;
-                memcpy(was_last, last, sizeof(last));
-            }
-            open = line;
-            snprintf(last, sizeof(last), "-");
-        } else if (rollout) {
-            if (ours && strcmp(line->mark, "left") == 0) {
-                open = was;
-                memcpy(last, was_last, sizeof(last));
-            } else if (ours && strcmp(line->mark, "end") == 0) {
-                open = NULL;
-            } else if (ours) {
-                held_after(line, last, sizeof(last));
-            }
-            if (strcmp(line->mark, "break") != 0)
-                ended = line;
-        } else if (ours && strcmp(line->mark, "note") != 0) {
-            snprintf(last, sizeof(last), "%s", line->step);
-        }
-    }
-    if (open)
-        step_value(step, "open_rollout", "%s %s %s %s", open->rollout, last, open->release, open->status);
-    if (ended)
-        step_value(step, "ended_rollout", "%s %s %s", ended->rollout, ended->status, ended->sentence);
+    return open->begin && strcmp(line->rollout, open->begin->rollout) == 0;
 }
 
-void say_facts(struct model_step *step)
+/* Of a run that has locked the node only to keep others away, nothing counts here. */
+static bool is_outside(const struct model_node *node, const struct model_journal_line *line)
 {
-    struct model_node *node = step->node;
+    for (const struct model_journal_line *at = node->journal; at <= line; at++)
+        if (strcmp(at->step, "rollout") == 0 && strcmp(at->mark, "begin") == 0 && strcmp(at->status, "outside") == 0 &&
+            strcmp(at->rollout, line->rollout) == 0)
+            return true;
+    return false;
+}
+
+static void say_open_run(const struct open_line *open, const char *key, struct strbuf *out)
+{
+    lines_value(out, key, "%s %s %s %s", open->begin->rollout, open->last, open->begin->release, open->begin->status);
+}
+
+static void take_rollout_line(const struct model_journal_line *line, struct open_line *open, struct open_line *was)
+{
+    bool ours = is_of(line, open);
+    if (strcmp(line->mark, "begin") == 0) {
+        if (!ours)
+            *was = *open;
+        *open = (struct open_line){.begin = line, .last = "-"};
+    } else if (ours && strcmp(line->mark, "left") == 0) {
+        *open = *was;
+    } else if (ours && strcmp(line->mark, "end") == 0) {
+        open->begin = NULL;
+    } else if (ours) {
+        held_after(line, open->last, sizeof(open->last));
+    }
+}
+
+/* The last run in the journal, when it has no end; what was open before the one that holds the lock; and the one that ended last. */
+static void say_open(struct model_node *node, struct strbuf *out)
+{
+    struct open_line open = {.last = "-"}, was = {.last = "-"};
+    const struct model_journal_line *ended = NULL;
+    for (size_t i = 0; i < node->journal_count; i++) {
+        const struct model_journal_line *line = &node->journal[i];
+        bool rollout = strcmp(line->step, "rollout") == 0;
+        if (rollout && is_outside(node, line))
+            continue;
+        if (rollout)
+            take_rollout_line(line, &open, &was);
+        else if (is_of(line, &open) && strcmp(line->step, "limit") == 0)
+            memcpy(open.limit, line->sentence, sizeof(open.limit));
+        else if (is_of(line, &open) && strcmp(line->mark, "note") != 0)
+            snprintf(open.last, sizeof(open.last), "%s", line->step);
+        if (rollout && strcmp(line->mark, "begin") != 0 && strcmp(line->mark, "break") != 0)
+            ended = line;
+    }
+    bool held = lock_state(node) == LOCK_HELD;
+    if (open.begin)
+        say_open_run(&open, "open_rollout", out);
+    if (open.begin && *open.limit)
+        lines_text(out, "open_limit", open.limit);
+    if (open.begin && was.begin && held && strcmp(node->lock.rollout, open.begin->rollout) == 0)
+        say_open_run(&was, "open_before", out);
+    if (ended)
+        lines_value(out, "ended_rollout", "%s %s %s", ended->rollout, ended->status, ended->sentence);
+}
+
+void say_facts(struct model_node *node, struct strbuf *out)
+{
     const struct model_timer *timer = &node->timer;
-    step_value(step, "now", "%" PRId64, node_epoch(node));
-    step_value(step, "uptime", "%" PRId64, model_uptime_s(node));
-    say_releases(step);
-    step_text(step, "disk_free", "1000000000");
-    step_text(step, "disk_total", "2000000000");
-    step_text(step, "inodes_free", "1000000");
-    step_text(step, "writable", "yes");
-    step_text(step, "sudo", "ok");
-    say_lock(step);
-    say_open(step);
-    say_slots(step);
+    lines_value(out, "now", "%" PRId64, node_epoch(node));
+    lines_value(out, "uptime", "%" PRId64, model_uptime_s(node));
+    say_releases(node, out);
+    lines_text(out, "disk_free", "1000000000");
+    lines_text(out, "disk_total", "2000000000");
+    lines_text(out, "inodes_free", "1000000");
+    lines_text(out, "writable", "yes");
+    lines_text(out, "sudo", "ok");
+    say_lock(node, out);
+    say_open(node, out);
+    say_slots(node, out);
     if (timer->any && timer->end == TIMER_RUNS && timer->boot == node->boot)
-        step_value(step, "confirm", "armed %" PRId64 " %s %s",
+        lines_value(out, "confirm", "armed %" PRId64 " %s %s",
                    timer->until_s > model_uptime_s(node) ? timer->until_s - model_uptime_s(node) : 0, timer->release,
                    timer->previous);
     else if (timer->any && timer->end == TIMER_RUNS)
-        step_value(step, "confirm", "lost 0 %s %s", timer->release, timer->previous);
+        lines_value(out, "confirm", "lost 0 %s %s", timer->release, timer->previous);
     if (*node->reverted)
-        step_text(step, "reverted", node->reverted);
+        lines_text(out, "reverted", node->reverted);
     for (size_t i = 0; i < node->migration_count; i++) {
         const struct model_migration *migration = &node->migrations[i];
-        step_value(step, "migration", "%s %s %s %s", migration->name, migration_state_on(node, migration),
+        lines_value(out, "migration", "%s %s %s %s", migration->name, migration_state_on(node, migration),
                    migration->release, migration->kind);
     }
+}
+
+void lead_facts(struct model_step *step)
+{
+    say_facts(step->node, &step->values);
     step_said(step, "ok", "facts");
 }

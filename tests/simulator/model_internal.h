@@ -2,6 +2,8 @@
 #ifndef SIMULATOR_MODEL_INTERNAL_H
 #define SIMULATOR_MODEL_INTERNAL_H
 
+#include <stdarg.h>
+
 #include "model.h"
 
 struct model_session {
@@ -56,7 +58,12 @@ struct model_release *find_previous(struct model_node *node);
 void step_commit(struct model_step *step);
 void step_retract(struct model_step *step);
 void step_verify(struct model_step *step);
-void say_facts(struct model_step *step);
+void lead_facts(struct model_step *step);
+/* The values of the facts as lines `= KEY VALUE`: of a step, and of a settle that asks for them. */
+void say_facts(struct model_node *node, struct strbuf *out);
+void lines_text(struct strbuf *out, const char *key, const char *value);
+void lines_value(struct strbuf *out, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void lines_value_va(struct strbuf *out, const char *key, const char *format, va_list arguments);
 void step_text(struct model_step *step, const char *key, const char *value);
 void step_value(struct model_step *step, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void step_said(struct model_step *step, const char *status, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -72,7 +79,7 @@ bool slot_commits(struct model_step *step, struct model_slot *slot);
 void slot_note_before(struct model_step *step, struct model_before *before);
 void slot_retracts(struct model_node *node, const struct model_before *before);
 void slot_forget_keep(struct model_node *node);
-void say_slots(struct model_step *step);
+void say_slots(struct model_node *node, struct strbuf *out);
 
 /* --- migrations --- */
 struct model_migration *find_migration(struct model_node *node, const char *name);

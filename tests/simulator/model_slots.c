@@ -148,20 +148,19 @@ void slot_retracts(struct model_node *node, const struct model_before *before)
     memcpy(node->current, before->current, sizeof(node->current));
 }
 
-void say_slots(struct model_step *step)
+void say_slots(struct model_node *node, struct strbuf *out)
 {
-    struct model_node *node = step->node;
     if (!node->has_slots)
         return;
     if (*node->live_slot)
-        step_text(step, "live_slot", node->live_slot);
+        lines_text(out, "live_slot", node->live_slot);
     for (size_t i = 0; i < MODEL_SLOTS; i++) {
         const struct model_slot *slot = &node->slots[i];
         char left[24] = "-";
         if (node->keep.any && node->keep.slot == i && node->keep.boot == node->boot)
             snprintf(left, sizeof(left), "%" PRId64,
                      node->keep.until_s > model_uptime_s(node) ? node->keep.until_s - model_uptime_s(node) : 0);
-        step_value(step, "slot", "%s %s %s %s %s", names[i], *slot->release ? slot->release : "-",
+        lines_value(out, "slot", "%s %s %s %s %s", names[i], *slot->release ? slot->release : "-",
                    runs(node, slot) ? "running" : "stopped",
                    !slot->uncommitted ? "committed"
                    : *slot->before    ? slot->before

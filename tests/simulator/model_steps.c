@@ -15,28 +15,43 @@ static const char *text_of(const struct model_step *step, const char *key)
     return value ? value : "";
 }
 
-static void begin_value(struct model_step *step, const char *key)
+void lines_text(struct strbuf *out, const char *key, const char *value)
 {
-    strbuf_adds(&step->values, "= ");
-    strbuf_adds(&step->values, key);
-    strbuf_addc(&step->values, ' ');
+    strbuf_adds(out, "= ");
+    strbuf_adds(out, key);
+    strbuf_addc(out, ' ');
+    strbuf_adds(out, value);
+    strbuf_addc(out, '\n');
+}
+
+void lines_value_va(struct strbuf *out, const char *key, const char *format, va_list arguments)
+{
+    strbuf_adds(out, "= ");
+    strbuf_adds(out, key);
+    strbuf_addc(out, ' ');
+    strbuf_addf_va(out, format, arguments);
+    strbuf_addc(out, '\n');
+}
+
+void lines_value(struct strbuf *out, const char *key, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    lines_value_va(out, key, format, arguments);
+    va_end(arguments);
 }
 
 void step_text(struct model_step *step, const char *key, const char *value)
 {
-    begin_value(step, key);
-    strbuf_adds(&step->values, value);
-    strbuf_addc(&step->values, '\n');
+    lines_text(&step->values, key, value);
 }
 
 void step_value(struct model_step *step, const char *key, const char *format, ...)
 {
     va_list arguments;
-    begin_value(step, key);
     va_start(arguments, format);
-    strbuf_addf_va(&step->values, format, arguments);
+    lines_value_va(&step->values, key, format, arguments);
     va_end(arguments);
-    strbuf_addc(&step->values, '\n');
 }
 
 /* --- the record --- */
@@ -256,6 +271,41 @@ static bool none(const char *release)
     return strcmp(release, "-") == 0;
 }
 
+/* Of a repeated activation the first one found what was before. */
+static void mark_instance(struct model_step *step)
+{
+    struct model_node *node = step->node;
+    struct model_mark *mark = &node->mark;
+    bool here = *mark->release && mark->boot == node->boot, restarts = strcmp(step->request->verb, "restart") == 0;
+    uint32_t serving = *node->serving ? node->process : 0;
+    if (here && strcmp(mark->release, step->release) == 0 && !restarts)
+        return;
+    mark->kept = here && strcmp(mark->was, step->release) == 0 ? mark->before : 0;
+    mark->before = serving;
+    mark->since = node->processes;
+    mark->boot = node->boot;
+    snprintf(mark->was, sizeof(mark->was), "%s", *node->current ? node->current : "-");
+    snprintf(mark->release, sizeof(mark->release), "%s", step->release);
+}
+
+static void say_instance(struct model_step *step)
+{
+    const struct model_node *node = step->node;
+    const struct model_mark *mark = &node->mark;
+    bool fresh = node->process > mark->since, same = strcmp(node->serving, step->release) == 0;
+    const char *instance = "old";
+    if (!*mark->release || mark->boot != node->boot || strcmp(mark->release, step->release) != 0)
+        instance = "unmarked";
+    else if (!*text_of(step, "port"))
+        instance = "unknown the service has no port";
+    else if (!*node->serving)
+        instance = "none";
+    else if (same && (fresh || node->process == mark->kept))
+        instance = "new";
+    step_text(step, "instance", instance);
+    step_said(step, "ok", "%.12s", instance);
+}
+
 /* Parts of an activation, and of a restart without its switch: stop, switch, start; a kill may come between any two. */
 static void lead_activate(struct model_step *step)
 {
@@ -284,21 +334,31 @@ static void lead_activate(struct model_step *step)
         } else if (!step->reverts && !restarts) {
             timer_disarm(node);
         }
-        node->serving[0] = '\0';
+        snprintf(node->unsettled, sizeof(node->unsettled), "%s %s %s", step->reverts ? "revert" : step->request->verb,
+                 *step->release ? step->release : "-", *step->rollout ? step->rollout : "-");
+        if (!none(step->release))
+            mark_instance(step);
+        if (!step->sticks)
+            node->serving[0] = '\0';
     } else if (step->part == 2 && restarts) {
         return;
     } else if (step->part == 2) {
         snprintf(node->current, sizeof(node->current), "%s", none(step->release) ? "" : step->release);
-        if (!none(step->release))
-            step_text(step, "switched", "yes");
+        step_text(step, "switched", "yes");
         node_happened(node, MODEL_SWITCHED, step);
     } else if (none(step->release)) {
+        node->unsettled[0] = '\0';
+        snprintf(node->mark.release, sizeof(node->mark.release), "-");
         step_said(step, "ok", "stopped, no release is current");
     } else if (step->fails) {
         step_said(step, "failed", "start: exit status 1");
     } else {
-        snprintf(node->serving, sizeof(node->serving), "%s", step->release);
-        node_happened(node, MODEL_SERVES, step);
+        node->unsettled[0] = '\0';
+        if (!step->sticks || !*node->serving) {
+            snprintf(node->serving, sizeof(node->serving), "%s", step->release);
+            node->process = ++node->processes;
+            node_happened(node, MODEL_SERVES, step);
+        }
         step_said(step, "ok", "%srelease %s is current", restarts ? "restarted: " : "", step->release);
     }
 }
@@ -320,7 +380,7 @@ static void lead_command(struct model_step *step)
     leader_left(step);
 }
 
-static bool starts_the_service(const struct model_step *step)
+bool model_starts(const struct model_step *step)
 {
     const char *verb = step->request->verb;
     return strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0 || step->reverts;
@@ -328,7 +388,7 @@ static bool starts_the_service(const struct model_step *step)
 
 static int parts_of(const struct model_step *step)
 {
-    return starts_the_service(step) ? 3 : strcmp(step->request->verb, "stop") == 0 ? 2 : 1;
+    return model_starts(step) ? 3 : strcmp(step->request->verb, "stop") == 0 ? 2 : 1;
 }
 
 static void work(void *context)
@@ -340,7 +400,7 @@ static void work(void *context)
     step->part++;
     if (step->plain)
         lead_command(step);
-    else if (starts_the_service(step))
+    else if (model_starts(step))
         lead_activate(step);
     else if (step->fails)
         step_said(step, "failed", "disk: full");
@@ -359,7 +419,9 @@ static void work(void *context)
     else if (strcmp(verb, "retract") == 0)
         step_retract(step);
     else if (strcmp(verb, "facts") == 0)
-        say_facts(step);
+        lead_facts(step);
+    else if (strcmp(verb, "instance") == 0)
+        say_instance(step);
     else
         step_said(step, "ok", "%s", verb);
     if (step->leader && step->part < parts_of(step))
@@ -480,6 +542,7 @@ struct settling {
     struct model_step *victim;
     int64_t since;
     int tries;
+    bool facts;
     struct model_request request; /* its id and verb alone */
 };
 
@@ -506,6 +569,13 @@ static void settle_said(struct settling *settling)
         session_text(session, &settling->request, "reverted", node->reverted);
     node->settled_connection = session->connection;
     node_happened(node, MODEL_SETTLED, NULL);
+    if (settling->facts) {
+        struct strbuf lines;
+        strbuf_init(&lines, MODEL_TEXT * 2);
+        say_facts(node, &lines);
+        session_lines(session, &settling->request, &lines);
+        strbuf_release(&lines);
+    }
     session_reply(session, &settling->request, "ok", "settled");
     free(settling);
 }
@@ -574,6 +644,8 @@ void settle_start(struct model_session *session, const struct model_request *req
     settling->session = session;
     settling->victim = NULL;
     settling->tries = 0;
+    const char *facts = model_request_get(request, "facts");
+    settling->facts = facts && strcmp(facts, "yes") == 0;
     settling->request.id = request->id;
     memcpy(settling->request.verb, request->verb, sizeof(request->verb));
     node_after(node, 1, settle, settling);

@@ -30,11 +30,12 @@ const char *sim_fault_name(enum sim_fault_kind kind)
         [FAULT_POWER_LOSS] = "power loss",
         [FAULT_FROZEN] = "host frozen",      [FAULT_CUT] = "cut",
         [FAULT_SPLIT] = "split",             [FAULT_RESET] = "reset",
-        [FAULT_ILL] = "ill",                 [FAULT_BAD_RELEASE] = "bad release",
+        [FAULT_ILL] = "ill",                 [FAULT_STUCK] = "stuck", [FAULT_BAD_RELEASE] = "bad release",
         [FAULT_WALL_JUMP] = "node's clock",  [FAULT_RELOAD] = "balancer reloaded",
         [FAULT_RUNNER_DIES] = "runner dies",
         [FAULT_RUNNER_SLEEPS] = "runner stopped", [FAULT_RUNNER_JUMPS] = "runner's clock",
         [FAULT_INTERRUPT] = "interrupt",     [FAULT_DISK_FULL] = "disk full",
+        [FAULT_RUNNER_SUSPENDED] = "runner suspended",
     };
     return names[kind];
 }
@@ -59,6 +60,21 @@ static void choose_balancer(struct world_plan *plan, struct random *random)
         };
 }
 
+/* A runner that is away for longer than its leases, while it moves traffic; most often another run begins meanwhile. */
+static void choose_stale(struct world_plan *plan, struct random *random)
+{
+    if (!plan->balancers || plan->fault_count == STROKES_MAX || !chance(random, 40))
+        return;
+    plan->faults[plan->fault_count++] =
+        (struct sim_fault){.kind = chance(random, 50) ? FAULT_RUNNER_SLEEPS : FAULT_RUNNER_SUSPENDED,
+                           .at_ms = (int64_t)between(random, 1000, 25000),
+                           .for_ms = (int64_t)between(random, 40000, 150000)};
+    if (plan->run_count > 1 && chance(random, 75)) {
+        plan->runs[1].after = false;
+        plan->runs[1].at_ms = (int64_t)between(random, 61000, 100000);
+    }
+}
+
 static void choose_fault(struct sim_fault *fault, const struct world_plan *plan, struct random *random)
 {
     static const char *const verbs[] = {"lock", "settle", "stage", "unpack", "activate", "activate", "activate",
@@ -73,6 +89,10 @@ static void choose_fault(struct sim_fault *fault, const struct world_plan *plan,
         fault->kind = FAULT_RUNNER_DIES;
     if (fault->kind == FAULT_BAD_RELEASE && chance(random, 50))
         fault->kind = FAULT_LOST_REPLY;
+    if (fault->kind == FAULT_STUCK) { /* while nodes are activated, or go back */
+        fault->at_ms = (int64_t)between(random, 0, 20000);
+        fault->for_ms = (int64_t)between(random, 5000, 60000);
+    }
     bool on_run = fault->kind >= FAULT_RUNNER_DIES;
     if (on_run)
         fault->node = (size_t)random_below(random, plan->run_count);
@@ -249,6 +269,7 @@ void plan_choose(struct world_plan *plan, uint64_t seed)
         choose_fault(&plan->faults[i], plan, &random);
     plan->closing = chance(&random, 50) ? VERB_ABORT : VERB_RESUME;
     choose_balancer(plan, &random);
+    choose_stale(plan, &random);
     choose_extras(plan, &random);
 }
 
@@ -336,6 +357,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_SPLIT] = "the network is split off, with all nodes after it",
         [FAULT_RESET] = "its connections are reset",
         [FAULT_ILL] = "answers no health check",
+        [FAULT_STUCK] = "the process that serves goes on, whatever is stopped and started",
         [FAULT_BAD_RELEASE] = "no new release gets healthy here",
         [FAULT_WALL_JUMP] = "the wall clock jumps",
         [FAULT_RELOAD] = "is reloaded and forgets",
@@ -344,6 +366,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_RUNNER_JUMPS] = "its wall clock jumps",
         [FAULT_INTERRUPT] = "SIGINT",
         [FAULT_DISK_FULL] = "its disk is full: no line more in its journal",
+        [FAULT_RUNNER_SUSPENDED] = "its machine is suspended and resumed",
     };
     bool run = fault->kind >= FAULT_RUNNER_DIES;
     const char *whose = run ? "run " : fault->kind == FAULT_RELOAD ? "balancer " : "n";

@@ -6,6 +6,7 @@
 #include "app/engine.h"
 #include "app/fleet.h"
 #include "app/migrations.h"
+#include "app/rollback_targets.h"
 #include "app/shares.h"
 #include "app/sides.h"
 #include "app/sink.h"
@@ -40,7 +41,7 @@ static void write_playbook(const struct world_plan *plan, struct strbuf *out)
     char waves[120];
     write_waves(plan, waves, sizeof(waves));
     strbuf_addf(out,
-                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nstart = run\nstop = end\n"
+                "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nport = 8080\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
                 "[strategy]\n%sbake = %llds\n%s"
                 "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"
@@ -159,11 +160,15 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
     struct err err;
     struct listener listener = {.sink = {.record = hear, .finish = finish_listening}, .run = run};
     struct sinks sinks = {.count = 0};
+    const struct facts **seen = this->survey.nodes ? arena_alloc(&this->fleet->arena, (this->survey.count + 1) * sizeof(*seen)) : NULL;
+    for (size_t i = 0; seen && i < this->survey.count; i++)
+        seen[i] = this->survey.nodes[i].answered ? &this->survey.nodes[i].facts : NULL;
     struct engine_settings settings = {
         .fleet = this->fleet,
         .playbook = &playbook.playbook,
         .sinks = &sinks,
         .package = this->package,
+        .seen = seen,
         .targets = this->targets,
         .kind = kind,
         .resumes = resumes,
@@ -345,13 +350,14 @@ static int rollback(struct invocation *this)
     int code = survey(this);
     if (code)
         return code;
+    struct err err;
     code = read_sides(this, NULL, true);
     if (code)
         return code;
     if (this->has_sides)
         sides_rollback_targets(&this->sides, this->fleet, this->targets);
-    else
-        survey_rollback_targets(&this->survey, this->targets);
+    else if (rollback_targets(&this->survey, false, this->targets, &err) < 0)
+        return 4;
     code = check_targets(this);
     return code ? code : go(this, RUN_ROLLBACK, false);
 }

@@ -261,7 +261,7 @@ static bool let_age(struct both *both)
 static bool ask_something(struct both *both)
 {
     char failed[80];
-    switch (random_below(&both->random, 15)) {
+    switch (random_below(&both->random, 16)) {
     case 0: return ask_lock(both);
     case 1: return ask_short(both, "renew", "");
     case 2: return ask_short(both, "settle", "");
@@ -276,6 +276,9 @@ static bool ask_something(struct both *both)
     case 8:
         snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
         return ask_short(both, "verify", failed);
+    case 9:
+        snprintf(failed, sizeof(failed), "release %s\n", releases[random_below(&both->random, 2)]);
+        return ask(both, "instance", failed);
     case 6: return let_age(both) && ask_lock(both);
     case 7: return open_again(both) && ask_short(both, "settle", "");
     default: return ask_changing(both);

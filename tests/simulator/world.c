@@ -51,11 +51,28 @@ static bool loses_request(void *context, struct model_node *node, const char *ve
     return lost;
 }
 
+static bool active(const struct sim_fault *fault)
+{
+    return clock_now() >= fault->at_ms && clock_now() < fault->at_ms + fault->for_ms;
+}
+
+static bool is_stuck(struct world *world, size_t node)
+{
+    for (size_t i = 0; i < world->plan->fault_count; i++) {
+        const struct sim_fault *fault = &world->plan->faults[i];
+        if (fault->kind == FAULT_STUCK && fault->node == node && active(fault))
+            return true;
+    }
+    return false;
+}
+
 static void shape(void *context, struct model_node *node, struct model_step *step)
 {
     struct world *world = context;
     const struct sim_fault *fault = world_strikes(world, index_of(world, node), step->request->verb, FAULT_FAILS, FAULT_DEAF);
     step->takes_ms = step->recorded ? 30 + (int64_t)luck_below(400) : 10 + (int64_t)luck_below(30);
+    step->sticks = *node->serving && model_starts(step) && is_stuck(world, index_of(world, node));
+    world->in_effect[FAULT_STUCK] += step->sticks;
     if (!fault)
         return;
     step->fails = fault->kind == FAULT_FAILS;
@@ -63,11 +80,6 @@ static void shape(void *context, struct model_node *node, struct model_step *ste
     if (fault->kind != FAULT_FAILS)
         step->takes_ms = fault->for_ms;
     tell("%s: %s %s", node->name, step->request->verb, step->fails ? "fails" : step->deaf ? "is slow and deaf" : "is slow");
-}
-
-static bool active(const struct sim_fault *fault)
-{
-    return clock_now() >= fault->at_ms && clock_now() < fault->at_ms + fault->for_ms;
 }
 
 static bool healthy(void *context, struct model_node *node, const struct model_slot *slot)
@@ -126,7 +138,7 @@ static void strike_node(struct world *world, const struct sim_fault *fault, stru
     if ((fault->kind == FAULT_NODE_DIES || fault->kind == FAULT_POWER_LOSS) && !node->up)
         return;
     /* those of the health checks count when one is asked */
-    if (fault->kind != FAULT_ILL && fault->kind != FAULT_BAD_RELEASE)
+    if (fault->kind != FAULT_ILL && fault->kind != FAULT_BAD_RELEASE && fault->kind != FAULT_STUCK)
         world->in_effect[fault->kind]++;
     switch (fault->kind) {
     case FAULT_NODE_DIES:
@@ -190,6 +202,11 @@ static void strike_runner(struct world *world, const struct sim_fault *fault)
         tell("run %zu: stopped for %.1f s", run->index + 1, (double)fault->for_ms / 1000);
         run->slept = true;
         runner_pause(runner, clock_now() + fault->for_ms);
+        break;
+    case FAULT_RUNNER_SUSPENDED:
+        tell("run %zu: its machine is suspended for %.1f s", run->index + 1, (double)fault->for_ms / 1000);
+        run->slept = true;
+        runner_suspend(runner, clock_now() + fault->for_ms);
         break;
     case FAULT_RUNNER_JUMPS:
         runner_jump(runner, fault->nth == 1 ? 3600000 : -3600000);

@@ -41,6 +41,7 @@ enum sim_fault_kind {
     FAULT_SPLIT,        /* as a cut, of node and all after it */
     FAULT_RESET,
     FAULT_ILL,          /* does not answer its health check */
+    FAULT_STUCK,        /* stop ends no process, and what start starts ends at once: the old process goes on answering */
     FAULT_BAD_RELEASE,  /* the new releases never get healthy here */
     FAULT_WALL_JUMP,    /* the node's; for_ms either way */
     FAULT_RELOAD,       /* node: which balancer; it forgets what it was set to */
@@ -49,6 +50,7 @@ enum sim_fault_kind {
     FAULT_RUNNER_JUMPS, /* its wall clock */
     FAULT_INTERRUPT,
     FAULT_DISK_FULL,    /* of the runner, for its journal */
+    FAULT_RUNNER_SUSPENDED, /* as it sleeps, and its monotonic clock stands still */
     FAULT_KINDS
 };
 struct sim_fault {
@@ -195,6 +197,8 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
 void laws_happened(void *context, struct model_node *node, enum model_event event, const struct model_step *step);
 /* Told before it is done. */
 void laws_drain_begins(struct run *run, size_t node);
+/* It writes to the balancer, about the node. */
+void laws_writes_outside(struct run *run, size_t node, const char *what);
 /* The balancer lets traffic to the node, or no more. */
 void laws_traffic(struct run *run, size_t balancer, size_t node, bool in);
 /* A hook on the runner; node SIZE_MAX: of the run. */

@@ -148,7 +148,7 @@ end_nginx() {
     kill "$pid" 2>/dev/null || return 0
     while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
-wait_port() { for _ in {1..100}; do is_free 127.0.0.1 "$1" || return 0; sleep 0.05; done; fail "nothing listens on $1"; }
+wait_port() { for _ in $(seq "$(deadline 100)"); do is_free 127.0.0.1 "$1" || return 0; sleep 0.05; done; fail "nothing listens on $1"; }
 
 # --- assertions: each ends the test
 
@@ -175,19 +175,23 @@ serves() {
 shop() {
     local wanted=$1 verb=$2 code
     shift 2
-    timeout -k 5 "${LIMIT_S:-90}" "$program" "$verb" -i inventory.ini "${quick[@]}" "$@" "$playbook" >"$output" 2>&1 </dev/null
+    timeout -k 5 "$(deadline "${LIMIT_S:-90}")" "$program" "$verb" -i inventory.ini "${quick[@]}" "$@" "$playbook" >"$output" 2>&1 </dev/null
     code=$?
     sed 's/^/  | /' "$output"
     [ $code = "$wanted" ] || fail "exit code $code, wanted $wanted"
 }
 says() { grep -qE -- "$1" "$output" || fail "it did not say: $1"; }
 
-# PORT: load there, in the background, over kept and over new connections; its report goes to $place/load.
+# PORT: load there, in the background, over kept and over new connections; its report goes to $place/load. Some hundred requests a second, which leave
+# the processors to others, unless a number was asked for.
 begin_load() {
-    "$load_program" 127.0.0.1 "$1" 6 2 "$REQUESTS_MIN" >"$place/load" 2>&1 &
+    "$load_program" 127.0.0.1 "$1" 6 2 "$REQUESTS_MIN" "${LOAD_PAUSE_MS:-10}" >"$place/load" 2>"$place/load.begun" &
     load=$!
     echo "$load" >"$place/load.pid"
-    sleep 1
+    for _ in $(seq "$(deadline 400)"); do
+        grep -q begun "$place/load.begun" && break
+        sleep 0.05
+    done
     kill -USR1 "$load"
 }
 # Until there were enough requests; none failed.

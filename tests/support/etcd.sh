@@ -31,7 +31,7 @@ begin_etcd() {
     etcd_pid=$!
     disown "$etcd_pid"
     echo "$etcd_pid" >"$place/etcd.pid"
-    for tries in {1..200}; do
+    for tries in $(seq "$(deadline 200)"); do
         curl -s -o /dev/null --cacert "$place/tls/ca.pem" --cert "$place/tls/client.pem" --key "$place/tls/client.key" \
             "https://127.0.0.1:$etcd_port/health" && return 0
         kill -0 "$etcd_pid" 2>/dev/null || break

@@ -142,7 +142,7 @@ die_in() {
 live_through() {
     : >"$place/points"
     echo 0 >"$place/runner"
-    counted timeout -k 5 90 "$program" "$1" shop "${@:2}" -q >"$place/out" 2>"$place/err" </dev/null
+    counted timeout -k 5 "$(deadline 90)" "$program" "$1" shop "${@:2}" -q >"$place/out" 2>"$place/err" </dev/null
     verdict $? "the uninterrupted $1"
     cp "$place/points" "$place/points.whole"
     state_of_fleet >"$place/ended"
@@ -177,12 +177,13 @@ goes_to() {
     holds "$what: $verb again does nothing" test "$(journals)" = "$lines"
     holds "$what: $verb again leaves all as it is" diff "$place/came_out" <(state_of_fleet)
 }
-# COUNT N: N numbers from 1 to COUNT, spread evenly; all with DEPLOYCTL_POINTS=all, or those that it lists.
-sample() {
+# COUNT N: N numbers from 1 to COUNT, spread evenly, one a line with what ends the run that died there: resume and abort in turn. With
+# DEPLOYCTL_POINTS=all every number, or those that it lists, each with both.
+points() {
     local i
     case ${DEPLOYCTL_POINTS:-} in
-    '') for ((i = 0; i < $2; i++)); do echo $((1 + (2 * i + 1) * $1 / (2 * $2))); done | sort -nu ;;
-    all) seq "$1" ;;
-    *) echo "$DEPLOYCTL_POINTS" ;;
+    '') for ((i = 0; i < $2; i++)); do echo $((1 + (2 * i + 1) * $1 / (2 * $2))) $((i % 2)); done | sed 's/ 0$/ resume/; s/ 1$/ abort/' ;;
+    all) seq "$1" | sed 's/$/ resume abort/' ;;
+    *) tr ' ' '\n' <<<"$DEPLOYCTL_POINTS" | sed 's/$/ resume abort/' ;;
     esac
 }

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 60000
+#include "deadline.h"
+
+#define WAIT_MS deadline_ms(60000)
 
 static void give_up(const char *what, const char *why) __attribute__((noreturn));
 static void give_up(const char *what, const char *why)
@@ -146,7 +148,7 @@ struct package *node_release(struct node_fixture *fixture, const char *version, 
     snprintf(path, sizeof(path), "%s/source-%s", fixture->folder, version);
     free(shell_output("mkdir -p %s && cd %s && echo %s >version && { %s\n}", path, path, version,
                       shell ? shell : "true"));
-    if (package_from_directory(&package, path, &err) < 0)
+    if (package_from_directory(&package, path, PACKAGE_BYTES_MAX, &err) < 0)
         give_up("package", err.message);
     return package;
 }

@@ -20,7 +20,7 @@ verdict() {
 expect() {
     local sentence=$1 code=$2 got
     shift 2
-    timeout -k 5 90 "$program" "$@" >"$place/out" 2>"$place/err" </dev/null
+    timeout -k 5 "$(deadline 90)" "$program" "$@" >"$place/out" 2>"$place/err" </dev/null
     got=$?
     [ "$got" = "$code" ]
     verdict $? "$sentence: exit code $got, wanted $code: deployctl $*"
@@ -36,9 +36,10 @@ said() { grep -qE -- "$1" "$place/out"; }
 warned() { grep -qE -- "$1" "$place/err"; }
 # Until the command holds, within 60 s: a busy machine is slow.
 eventually() {
-    local end=$((SECONDS + 60))
+    local end
+    end=$(until_second 60)
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
+        [ $SECONDS -lt "$end" ] || return 1
         sleep 0.05
     done
 }

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUARD_MS 90000
+#include "deadline.h"
+
+#define GUARD_MS deadline_ms(90000)
 #define KEPT_MAX (1024 * 1024)
 
 static void on_guard(void *context)
@@ -66,11 +68,16 @@ static void on_lost(void *context, const struct err *error)
     client->lost = true;
 }
 
-bool client_open(struct client *client, int64_t timeout_ms)
+void client_begin(struct client *client, int64_t timeout_ms)
 {
     client->ready = client->failed = client->lost = false;
     err_clear(&client->error);
     client->ssh = ssh_open(client->shared, &client->target, timeout_ms, on_ready, on_lost, client);
+}
+
+bool client_open(struct client *client, int64_t timeout_ms)
+{
+    client_begin(client, timeout_ms);
     client_wait(client, &client->ready);
     return client->ready && !client->failed;
 }

@@ -26,6 +26,8 @@ struct client {
  * sshd's), no agent unless given. */
 void client_init(struct client *client, const struct sshd *sshd, const char *known_hosts,
                  const char *agent_socket);
+/* Begins to open. */
+void client_begin(struct client *client, int64_t timeout_ms);
 /* Opens and waits until it is ready or has failed. True when ready. */
 bool client_open(struct client *client, int64_t timeout_ms);
 /* Turns the loop until *done, or 90 s. */

@@ -409,8 +409,12 @@ static void deliver(struct world *world, size_t at)
     event.hopeless = flight.action.step == STEP_PROBE && flight.status == DONE_FAILED &&
                      world->plan->natures[flight.action.node].gives_up &&
                      world->nodes[flight.action.node].runs == RUNS_TARGET;
-    if (flight.action.step == STEP_PREFLIGHT && flight.status == DONE_OK) {
-        event.at_target = world->plan->natures[flight.action.node].at_target;
+    if ((flight.action.step == STEP_PREFLIGHT || flight.action.step == STEP_LOCK) && flight.status == DONE_OK) {
+        const struct nature *nature = &world->plan->natures[flight.action.node];
+        bool late = flight.action.step == STEP_LOCK;
+
+        event.retaken = late;
+        event.at_target = nature->moved && !late ? !nature->at_target && !nature->empty : nature->at_target;
         event.touched = world->ledgers[flight.action.node].begun;
         event.has_release = world->nodes[flight.action.node].ran_before != RUNS_NOTHING;
         event.left_out = world->ledgers[flight.action.node].left_out;
@@ -648,6 +652,9 @@ static int create(struct world *world, struct err *err)
         world->weights[i] = plan->weighs ? plan->natures[i].weight : 1;
     if (plan->weighs)
         world->config.weights = world->weights;
+    for (size_t i = 0; i < plan->node_count; i++)
+        world->outside[i] = plan->natures[i].outside;
+    world->config.outside = world->outside;
     if (plan->rule_count > 0) {
         world->config.rules = plan->rules;
         result = waves_by_share(&world->config.waves, plan->node_count, NULL, plan->rules,
@@ -668,7 +675,7 @@ static void changed_before(struct world *world)
     for (size_t i = 0; i < world->config.node_count; i++) {
         const struct nature *nature = &world->plan->natures[i];
 
-        if (!nature->begun || nature->stays)
+        if (!nature->begun || nature->stays || nature->outside)
             continue;
         world->ledgers[i].begun = true;
         world->nodes[i].runs = RUNS_TARGET;
@@ -679,7 +686,7 @@ static void changed_before(struct world *world)
             size_t node = world->config.waves.items[w].nodes[i];
             const struct nature *nature = &world->plan->natures[node];
 
-            if (!nature->changed_before || nature->stays || nature->at_target)
+            if (!nature->changed_before || nature->stays || nature->outside || nature->at_target)
                 continue;
             world->ledgers[node].changed_before = true;
             world->ledgers[node].begun = false;
@@ -691,7 +698,7 @@ static void changed_before(struct world *world)
         struct ledger *ledger = &world->ledgers[i];
 
         if (nature->left_out && !ledger->begun && !ledger->changed_before && !nature->stays && !nature->empty &&
-            !nature->at_target) {
+            !nature->outside && !nature->at_target) {
             ledger->begun = ledger->left_out = true;
             world->nodes[i].enabled = false;
         }

@@ -71,6 +71,8 @@ struct nature {
     int64_t catches_up_ms; /* not ready for so long after an activation */
     bool gives_up; /* an unhealthy target says that it will not recover */
     bool stays;                        /* of the side that serves */
+    bool outside;                      /* not of this run */
+    bool moved;                        /* another run has changed it between the first look and the lock */
     bool changed_before;               /* runs the target since an earlier run; see waves_passed */
     bool begun;      /* runs the target since an earlier run; with at_target it was committed by that */
     bool left_out;   /* runs what it ran, out of service since an earlier run; with config.refreshes */
@@ -181,6 +183,7 @@ struct world {
     struct rollout *rollout;
     struct rollout_config config;
     uint32_t weights[WORLD_NODES_MAX];
+    bool outside[WORLD_NODES_MAX];
     struct arena arena;
     struct random random;
     struct strbuf *story; /* NULL: not told */

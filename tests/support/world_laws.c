@@ -103,6 +103,7 @@ static void check_action(struct world *world, const struct action *action)
     law_9_no_return(world, action);
     law_7_shift(world, action);
     if (action->node != NO_NODE) {
+        law_outside(world, action);
         law_3_budget(world, action);
         rule_goes_back_only(world, action);
         law_4_newest_first(world, action);
@@ -286,7 +287,7 @@ static void see_step_ended(struct world *world, struct ledger *ledger, const str
     switch (flight->action.step) {
     case STEP_PREFLIGHT:
         ledger->empty = ok && world->nodes[flight->action.node].ran_before == RUNS_NOTHING;
-        ledger->out |= ledger->empty && !ledger->changed_before && !ledger->begun;
+        ledger->out |= ledger->empty && !world->outside[flight->action.node] && !ledger->changed_before && !ledger->begun;
         break;
     case STEP_JUDGE:
         world->held |= !ok && (flight->status != DONE_FAILED || cut);

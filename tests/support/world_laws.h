@@ -56,6 +56,7 @@ void law_9_at_the_end(struct world *world, enum rollout_result result);
 
 /* --- world_laws_steps.c --- */
 
+void law_outside(struct world *world, const struct action *action);
 void law_1_in_time(struct world *world);
 bool is_left_alone(const struct world *world, const struct ledger *ledger);
 void law_6_one_at_a_time(struct world *world, const struct action *action);

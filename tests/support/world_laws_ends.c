@@ -46,9 +46,14 @@ void law_10_classes(struct world *world, size_t node, enum node_outcome outcome)
         ((silent && !world_on_runner(world, &ledger->last.action)) || ledger->touched))
         law_broken(world, "law 10", "web%zu is called %s and is not", node + 1,
                    node_outcome_name(outcome));
-    if (outcome == NODE_UNCHANGED && !world->plan->natures[node].stays &&
-        (ledger->touched || ((ledger->sick || ledger->empty) && !world->config.unwinds)))
+    bool stays = world->plan->natures[node].stays;
+    bool sick = ledger->sick && !world->config.switches;
+    bool elsewhere = world->nodes[node].runs != RUNS_TARGET && !world->config.switches;
+    if (outcome == NODE_UNCHANGED && !stays &&
+        (ledger->touched || sick || ((ledger->empty || elsewhere) && !world->config.unwinds)))
         law_broken(world, "law 10", "web%zu is called unchanged", node + 1);
+    if ((outcome == NODE_OUTSIDE) != (world->outside[node] && outcome != NODE_REFUSED && outcome != NODE_PENDING))
+        law_broken(world, "outside", "web%zu is called %s", node + 1, node_outcome_name(outcome));
 }
 
 void law_10_unhealthy_before(struct world *world)

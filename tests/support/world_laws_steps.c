@@ -2,6 +2,17 @@
 
 /* One action after another: laws 1, 6, 8 and 11 as far as they are about single actions, retries, forks and breakers. */
 
+/* A node that is not of this run is locked and looked at. */
+void law_outside(struct world *world, const struct action *action)
+{
+    enum step_kind step = action->step;
+    bool baseline = step == STEP_PROBE && world->state == ROLLOUT_SETUP;
+
+    if (world->outside[action->node] && step != STEP_CONNECT && step != STEP_PREFLIGHT && step != STEP_LOCK &&
+        step != STEP_RELEASE && !baseline)
+        law_broken(world, "outside", "%s on web%zu, which is not of this run", step_name(step), action->node + 1);
+}
+
 void law_1_in_time(struct world *world)
 {
     for (size_t i = 0; i <= world->config.node_count; i++) {

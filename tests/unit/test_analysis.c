@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "app/analysis.h"
+#include "deadline.h"
 #include "http_server.h"
 #include "node_fixture.h"
 
-#define QUICK_MS 20000
+#define QUICK_MS deadline_ms(20000)
 #define LOOK_MS 20
 
 static struct http_server server;

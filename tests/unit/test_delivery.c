@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "app/delivery.h"
+#include "deadline.h"
 #include "node_fixture.h"
 
-#define QUICK_MS 20000
+#define QUICK_MS deadline_ms(20000)
 
 struct delivering {
     bool done;

@@ -164,6 +164,58 @@ static void a_switch_is_one_rename_of_a_file(void **state)
     end();
 }
 
+/* --- leases: n1 has none, the others wait for a renewal for a moment --- */
+
+static size_t asked;
+
+static enum lease_answer have_one_but_n1(void *context, size_t member, struct err *why)
+{
+    (void)context;
+    err_set(why, ERR_NO_LEASE, "the lock is not known to be ours");
+    return member == 0 ? LEASE_NONE : ++asked < 9 ? LEASE_UNSURE : LEASE_HOLDS;
+}
+
+static void keep_notice(void *context, const char *text)
+{
+    snprintf(context, 400, "%s", text);
+}
+
+static void a_node_without_a_lease_stays_as_it_is_and_the_others_are_written_when_theirs_hold(void **state)
+{
+    static const struct lease_guard guard = {.ask = have_one_but_n1};
+    static const struct step_result none;
+    struct waiting waiting[FEW];
+    struct node_words words = {.release = "new"};
+    char notice[400] = "";
+    (void)state;
+    begin(FEW, "");
+    move(FEW, true, "old");
+    size_t before = gateway.transaction_count;
+    asked = 0;
+    fleet->guard = &guard;
+    for (size_t i = 0; i < FEW; i++) {
+        waiting[i] = (struct waiting){.left = 1, .result = none};
+        discoveries_start(fleet->discoveries, i, i < 2 ? DISCOVERY_OUT : DISCOVERY_IN, &words, ended, &waiting[i]);
+    }
+    for (size_t i = 0; i < FEW; i++)
+        while (waiting[i].left)
+            loop_run(fleet->loop);
+    assert_true(asked >= 9);
+    assert_non_null(strstr(waiting[0].sentence, "not withdrawn: the lock is not known to be ours"));
+    for (size_t i = 1; i < FEW; i++)
+        assert_string_equal(waiting[i].sentence, "");
+    assert_true(stands(0, "old") && !stands(1, "old") && stands(2, "new") && stands(3, "new"));
+    assert_int_equal(gateway.transaction_count, before + 1);
+    /* what nobody waits for is told */
+    discoveries_on_notice(fleet->discoveries, keep_notice, notice);
+    discoveries_withdraw(fleet->discoveries, 0);
+    discoveries_flush(fleet->discoveries);
+    assert_true(stands(0, "old"));
+    assert_non_null(strstr(notice, "n1: discovery "));
+    assert_non_null(strstr(notice, "not withdrawn: the lock is not known to be ours"));
+    end();
+}
+
 /* As when the machine takes a wave out in one step. */
 static void what_is_asked_for_several_nodes_before_the_loop_turns_is_one_transaction(void **state)
 {
@@ -220,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_switch_is_one_transaction),
         cmocka_unit_test(a_switch_is_one_rename_of_a_file),
+        cmocka_unit_test(a_node_without_a_lease_stays_as_it_is_and_the_others_are_written_when_theirs_hold),
         cmocka_unit_test(what_is_asked_for_several_nodes_before_the_loop_turns_is_one_transaction),
         cmocka_unit_test(what_is_more_than_a_transaction_takes_comes_in_several_and_ends_well),
         cmocka_unit_test(keys_of_nodes_that_are_no_more_go_in_the_same_transaction_and_others_stay),

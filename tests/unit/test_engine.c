@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 #include "app/engine.h"
+#include "deadline.h"
 #include "http_server.h"
 #include "node_fixture.h"
 
-#define QUICK_MS 20000
+#define QUICK_MS deadline_ms(20000)
 /* A whole playbook, quick; hooks are added to it. */
 #define CHECKS_WITH(OUT)                                                                           \
     "start = \"$DEPLOYCTL_ROOT/current/start\"\n"                                                  \
@@ -359,7 +360,7 @@ static void a_hook_on_the_runner_that_hangs_is_ended(void **state)
     struct package *one = release_of(&run, "one", NULL);
     go(&run, one, "r1");
     assert_true(run.exit_code == 1 || run.exit_code == 2);
-    assert_true(run.took_ms < 10000);
+    assert_true(run.took_ms < deadline_ms(10000));
     story_has(&run, "step slow: it did not end in time");
     package_free(one);
     end(&run);
@@ -452,7 +453,7 @@ static void an_interrupt_ends_what_runs_and_starts_nothing_new(void **state)
     exits(&run, 143);
     assert_int_equal(run.outcome.signal_number, SIGTERM);
     assert_false(run.outcome.left_at_once);
-    assert_true(run.took_ms < 10000);
+    assert_true(run.took_ms < deadline_ms(10000));
     story_lacks(&run, "n2 activate");
     story_has(&run, "resume");
     nobody_is_locked(&run);
@@ -484,7 +485,7 @@ static void a_second_interrupt_leaves_at_once(void **state)
         go(&run, one, "r1");
         exits(&run, 130);
         assert_true(run.outcome.left_at_once);
-        assert_true(run.took_ms < 8000);
+        assert_true(run.took_ms < deadline_ms(8000));
         runs(&run, 0, "none");
         package_free(one);
         end(&run);
@@ -513,7 +514,7 @@ static void a_node_that_freezes_in_the_middle_needs_care(void **state)
     kill(run.fixture.sshds[0]->pid, SIGCONT);
     sshd_thaw(run.fixture.sshds[0]);
     exits(&run, 2);
-    assert_true(run.took_ms < 30000);
+    assert_true(run.took_ms < deadline_ms(30000));
     story_has(&run, "outcome n1 needs care");
     story_lacks(&run, "phase n2 activate");
     package_free(one);
@@ -626,7 +627,7 @@ static void a_lock_that_is_broken_stops_everything(void **state)
     go(&run, one, "r1");
     exits(&run, 2);
     assert_int_equal(run.answer.status, REPLY_OK);
-    assert_true(run.took_ms < 5000);
+    assert_true(run.took_ms < deadline_ms(5000));
     story_has(&run, "notice n1 the lock was lost: ");
     story_has(&run, "broken");
     story_lacks(&run, "phase n2 activate");

@@ -57,9 +57,28 @@ static void every_code_has_a_word(void **state)
     assert_string_equal(err_name(ERR_MEMORY), "out of memory");
     assert_string_equal(err_name(ERR_UNREACHABLE), "unreachable");
     assert_string_equal(err_name(ERR_UNSUPPORTED), "unsupported");
-    assert_string_equal(err_name(ERR_UNSUPPORTED - 1), "unknown error");
+    assert_string_equal(err_name(ERR_NO_LEASE), "no lease");
+    assert_string_equal(err_name(ERR_NO_LEASE - 1), "unknown error");
     assert_string_equal(err_name(1), "unknown error");
     assert_string_equal(err_name(INT_MIN), "unknown error");
+}
+
+static void a_message_is_one_line_and_ends_between_two_characters(void **state)
+{
+    struct err err;
+    char text[ERR_MESSAGE_MAX + 10];
+    (void)state;
+    for (size_t shift = 0; shift < 3; shift++) {
+        memset(text, 'x', shift);
+        for (size_t at = shift; at + 3 < sizeof(text); at += 3)
+            memcpy(text + at, "\xe2\x82\xac", 4);
+        err_set(&err, ERR_INPUT, "%s", text);
+        assert_int_equal((strlen(err.message) - shift) % 3, 0);
+        err_prefix(&err, "a");
+        assert_int_equal((strlen(err.message) - shift) % 3, 0);
+    }
+    err_set(&err, ERR_INPUT, "one\r\ntwo");
+    assert_string_equal(err.message, "one  two");
 }
 
 int main(void)
@@ -70,6 +89,7 @@ int main(void)
         cmocka_unit_test(without_a_place_the_code_still_returns),
         cmocka_unit_test(a_long_message_is_cut_and_terminated),
         cmocka_unit_test(every_code_has_a_word),
+        cmocka_unit_test(a_message_is_one_line_and_ends_between_two_characters),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);
 }

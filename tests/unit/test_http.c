@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "deadline.h"
+#include "hostile_peer.h"
 #include "http_server.h"
 #include "io/http.h"
 #include "ssh_client.h"
@@ -162,12 +164,25 @@ static void garbage_is_no_answer(void **state)
     assert_null(strchr(got.error.message, '\x1b'));
 }
 
+static void a_header_without_an_end_is_said(void **state)
+{
+    struct hostile_peer peer;
+    char url[100];
+    hostile_peer_start(&peer, "HTTP/1.1 200 OK\r\nX: ", "xxxxxxxxxxxxxxxx", 16);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", peer.port);
+    struct http_request request = {.url = url, .timeout_ms = 20000, .body_max = 1000, .verify_tls = true};
+    ask_fully(*state, &got, &request);
+    hostile_peer_stop(&peer);
+    assert_int_equal(got.error.code, ERR_PROTOCOL);
+    assert_says(got.error.message, "header of more than 100 KiB");
+}
+
 static void a_closed_port_refuses(void **state)
 {
     struct fixture *fixture = *state;
     char url[100];
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_unused());
-    struct http_request request = {.url = url, .timeout_ms = 10000};
+    struct http_request request = {.url = url, .timeout_ms = deadline_ms(10000)};
     ask_fully(fixture, &got, &request);
     assert_int_equal(got.error.code, ERR_UNREACHABLE);
     assert_says(got.error.message, "refused the connection");
@@ -175,7 +190,7 @@ static void a_closed_port_refuses(void **state)
 
 static void an_unknown_name_is_said(void **state)
 {
-    struct http_request request = {.url = "http://no-such-host.invalid/", .timeout_ms = 20000};
+    struct http_request request = {.url = "http://no-such-host.invalid/", .timeout_ms = deadline_ms(20000)};
     ask_fully(*state, &got, &request);
     assert_int_equal(got.error.code, ERR_UNREACHABLE);
     assert_says(got.error.message, "no-such-host.invalid");
@@ -191,7 +206,7 @@ static void headers_method_and_body_are_sent(void **state)
                                    .method = "PUT",
                                    .headers = headers,
                                    .body = "{\"a\":1}",
-                                   .timeout_ms = 10000,
+                                   .timeout_ms = deadline_ms(10000),
                                    .body_max = 4000};
     ask_fully(fixture, &got, &request);
     assert_says(got.body, "PUT /echo?a=b HTTP/1.1\r\n");
@@ -203,7 +218,7 @@ static void the_host_header_is_the_url_s_when_connecting_elsewhere(void **state)
 {
     struct fixture *fixture = *state;
     struct http_request request = {.url = "http://shop.example/echo",
-                                   .timeout_ms = 10000,
+                                   .timeout_ms = deadline_ms(10000),
                                    .body_max = 4000,
                                    .connect_host = "127.0.0.1",
                                    .connect_port = fixture->server.port};
@@ -250,7 +265,7 @@ static void a_cancelled_call_says_nothing(void **state)
     struct err err;
     char url[100];
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/slow", fixture->server.port);
-    struct http_request request = {.url = url, .timeout_ms = 10000, .body_max = 100};
+    struct http_request request = {.url = url, .timeout_ms = deadline_ms(10000), .body_max = 100};
     other->loop = fixture->loop;
     struct http_call *call = http_start(fixture->client, &request, on_response, other, &err);
     ask(fixture, &got, "/status/200", 10000); /* turns the loop while the other is under way */
@@ -280,7 +295,7 @@ static void many_calls_go_side_by_side(void **state)
     struct err err;
     char url[100];
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/body/20000", fixture->server.port);
-    struct http_request request = {.url = url, .timeout_ms = 30000, .body_max = 100};
+    struct http_request request = {.url = url, .timeout_ms = deadline_ms(30000), .body_max = 100};
     for (; crowd.left < 60; crowd.left++)
         assert_non_null(http_start(fixture->client, &request, on_one_of_many, &crowd, &err));
     loop_run(fixture->loop);
@@ -354,7 +369,7 @@ static void tls_is_verified_unless_told_otherwise(void **state)
         skip();
     tls_start(&server);
     struct http_request request = {.url = "https://shop.example/",
-                                   .timeout_ms = 20000,
+                                   .timeout_ms = deadline_ms(20000),
                                    .body_max = 100,
                                    .verify_tls = true,
                                    .connect_host = "127.0.0.1",
@@ -441,7 +456,7 @@ static void node_start(struct node *node)
     struct err err;
     node->sshd = sshd_start(NULL);
     client_init(&node->client, node->sshd, NULL, NULL);
-    if (!client_open(&node->client, 20000))
+    if (!client_open(&node->client, deadline_ms(20000)))
         fail_msg("%s", node->client.error.message);
     assert_int_equal(http_client_create(&node->http, node->client.loop, &err), 0);
 }
@@ -504,7 +519,7 @@ static void a_large_request_body_goes_through_a_node(void **state)
     struct http_request request = {.url = url,
                                    .method = "POST",
                                    .body = body,
-                                   .timeout_ms = 20000,
+                                   .timeout_ms = deadline_ms(20000),
                                    .body_max = 60000,
                                    .via = node.client.ssh};
     ask_fully(&there, &got, &request);
@@ -551,7 +566,7 @@ static void a_lost_node_ends_the_call(void **state)
     char url[100];
     node_start(&node);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/never", fixture->server.port);
-    struct http_request request = {.url = url, .timeout_ms = 20000, .via = node.client.ssh};
+    struct http_request request = {.url = url, .timeout_ms = deadline_ms(20000), .via = node.client.ssh};
     memset(&got, 0, sizeof(got));
     got.loop = node.client.loop;
     assert_non_null(http_start(node.http, &request, on_response, &got, &err));
@@ -576,6 +591,7 @@ int main(void)
         TEST(a_server_that_closes_is_told_apart),
         TEST(a_body_cut_short_is_no_answer),
         TEST(garbage_is_no_answer),
+        TEST(a_header_without_an_end_is_said),
         TEST(a_closed_port_refuses),
         TEST(an_unknown_name_is_said),
         TEST(headers_method_and_body_are_sent),

@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "io/loop.h"
+#include "deadline.h"
 
 static int start(void **state)
 {
@@ -56,6 +59,42 @@ static void timers_fire_in_the_order_of_their_times(void **state)
     assert_string_equal(text, "ab");
 }
 
+static void stop_turning(void *context)
+{
+    struct timespec pause = {.tv_sec = 1, .tv_nsec = 300000000};
+    while (nanosleep(&pause, &pause) != 0) {
+    }
+    note_char(context, 's');
+}
+
+static void say_ended(void *context, const struct child_result *result)
+{
+    (void)result;
+    note_char(context, 'e');
+}
+
+/* As after SIGSTOP: the time-out is due, and so is the answer. */
+static void what_came_while_the_loop_stood_is_before_time_outs(void **state)
+{
+    static const char *const argv[] = {"/bin/true", NULL}, *const environment[] = {NULL};
+    struct err error;
+    char text[8] = "";
+    assert_non_null(child_start(*state, argv, environment, 60000, 100, say_ended, text, &error));
+    assert_non_null(timer_start(*state, 0, stop_turning, text));
+    assert_non_null(timer_start(*state, 200, say_a, text));
+    loop_run(*state);
+    assert_string_equal(text, "sea");
+}
+
+static void the_boot_clock_goes_on_while_the_loop_stands(void **state)
+{
+    int64_t before = clock_boot_ms(), loop_before = loop_now_ms(*state);
+    struct timespec pause = {.tv_nsec = 5000000};
+    nanosleep(&pause, NULL);
+    assert_true(clock_boot_ms() >= before + 5);
+    assert_true(loop_now_ms(*state) == loop_before);
+}
+
 static void a_stopped_timer_never_fires(void **state)
 {
     char text[8] = "";
@@ -73,7 +112,7 @@ static void time_goes_on_by_at_least_the_delay(void **state)
     int64_t before = loop_now_ms(*state);
     timer_start(*state, 30, say_a, text);
     loop_run(*state);
-    assert_in_range(loop_now_ms(*state) - before, 29, 15000);
+    assert_in_range(loop_now_ms(*state) - before, 29, (uintmax_t)deadline_ms(15000));
 }
 
 struct stopper {
@@ -262,6 +301,24 @@ static void a_child_has_the_environment_it_is_given(void **state)
     assert_string_equal(ended.output, "green\n");
 }
 
+/* Last of all that start children: it changes the process. */
+static void a_child_gets_the_limit_of_open_files_from_before(void **state)
+{
+    struct ended ended;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(limit.rlim_max > 200);
+    limit.rlim_cur = 200;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    files_limit_raise();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(limit.rlim_cur, limit.rlim_max);
+    assert_non_null(run(*state, "ulimit -Sn; exit 7", 5000, 100, &ended));
+    loop_run(*state);
+    assert_string_equal(ended.output, "200\n");
+    assert_int_equal(ended.result.status, 7);
+}
+
 static void a_child_that_takes_too_long_is_ended_with_its_group(void **state)
 {
     struct ended ended;
@@ -270,13 +327,14 @@ static void a_child_that_takes_too_long_is_ended_with_its_group(void **state)
     loop_run(*state);
     assert_true(ended.result.timed_out);
     assert_int_equal(ended.result.signal_number, SIGTERM);
-    assert_true(loop_now_ms(*state) - before < 15000);
+    assert_true(loop_now_ms(*state) - before < deadline_ms(15000));
 }
 
 static void a_child_that_ignores_the_first_word_gets_the_last(void **state)
 {
     struct ended ended;
-    assert_non_null(run(*state, "trap '' TERM; while :; do sleep 60; done", 50, 100, &ended));
+    assert_non_null(run(*state, "trap '' TERM; while :; do sleep 60; done", deadline_ms(200), 100,
+                        &ended));
     loop_run(*state);
     assert_true(ended.result.timed_out);
     assert_int_equal(ended.result.signal_number, SIGKILL);
@@ -302,7 +360,7 @@ static void a_grandchild_that_holds_the_pipe_does_not_hold_us(void **state)
     loop_run(*state);
     assert_string_equal(ended.output, "gone\n");
     assert_int_equal(ended.result.status, 0);
-    assert_true(loop_now_ms(*state) - before < 15000);
+    assert_true(loop_now_ms(*state) - before < deadline_ms(15000));
 }
 
 static void a_program_that_does_not_exist_is_an_error(void **state)
@@ -329,6 +387,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(timers_fire_in_the_order_of_their_times),
+        CASE(what_came_while_the_loop_stood_is_before_time_outs),
+        CASE(the_boot_clock_goes_on_while_the_loop_stands),
         CASE(a_stopped_timer_never_fires),
         CASE(time_goes_on_by_at_least_the_delay),
         CASE(the_loop_stops_when_told),
@@ -347,6 +407,7 @@ int main(void)
         CASE(a_grandchild_that_holds_the_pipe_does_not_hold_us),
         CASE(a_program_that_does_not_exist_is_an_error),
         CASE(random_numbers_differ),
+        CASE(a_child_gets_the_limit_of_open_files_from_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

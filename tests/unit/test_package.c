@@ -12,6 +12,8 @@
 #include "io/files.h"
 #include "io/package.h"
 
+static uint64_t bytes_max = PACKAGE_BYTES_MAX;
+
 /* A folder to work in; `r` inside is a git repository where a test wants one. Programs see it as
  * $T. */
 struct fixture {
@@ -70,21 +72,21 @@ static void from_git(struct fixture *fixture, const char *location, const char *
                      const char *path)
 {
     package_free(fixture->package);
-    if (package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err) < 0)
+    if (package_from_git(&fixture->package, in(fixture, location), ref, path, bytes_max, &fixture->err) < 0)
         fail_msg("%s", fixture->err.message);
 }
 
 static void from_directory(struct fixture *fixture, const char *location)
 {
     package_free(fixture->package);
-    if (package_from_directory(&fixture->package, in(fixture, location), &fixture->err) < 0)
+    if (package_from_directory(&fixture->package, in(fixture, location), bytes_max, &fixture->err) < 0)
         fail_msg("%s", fixture->err.message);
 }
 
 static void from_archive(struct fixture *fixture, const char *location)
 {
     package_free(fixture->package);
-    if (package_from_archive(&fixture->package, in(fixture, location), &fixture->err) < 0)
+    if (package_from_archive(&fixture->package, in(fixture, location), bytes_max, &fixture->err) < 0)
         fail_msg("%s", fixture->err.message);
 }
 
@@ -101,14 +103,14 @@ static void git_is_refused(struct fixture *fixture, const char *location, const 
 {
     package_free(fixture->package);
     assert_int_equal(
-        package_from_git(&fixture->package, in(fixture, location), ref, path, &fixture->err), code);
+        package_from_git(&fixture->package, in(fixture, location), ref, path, bytes_max, &fixture->err), code);
     says(fixture, code, words);
 }
 
 static void directory_is_refused(struct fixture *fixture, int code, const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_directory(&fixture->package, in(fixture, "d"), &fixture->err),
+    assert_int_equal(package_from_directory(&fixture->package, in(fixture, "d"), bytes_max, &fixture->err),
                      code);
     says(fixture, code, words);
 }
@@ -117,7 +119,7 @@ static void archive_is_refused(struct fixture *fixture, const char *name, int co
                                const char *words)
 {
     package_free(fixture->package);
-    assert_int_equal(package_from_archive(&fixture->package, in(fixture, name), &fixture->err),
+    assert_int_equal(package_from_archive(&fixture->package, in(fixture, name), bytes_max, &fixture->err),
                      code);
     says(fixture, code, words);
 }
@@ -438,7 +440,7 @@ static void a_sha256_repository_is_refused_with_a_way_out(void **state)
     assert_int_equal(pipe(out), 0);
     pid_t child = fork();
     if (child == 0) {
-        package_from_git(&fixture->package, in(fixture, "new"), "main", NULL, &fixture->err);
+        package_from_git(&fixture->package, in(fixture, "new"), "main", NULL, bytes_max, &fixture->err);
         ssize_t put = write(out[1], &fixture->err, sizeof(fixture->err));
         kill(getpid(), put > 0 ? SIGKILL : SIGABRT);
     }
@@ -589,6 +591,97 @@ static void hostile_archives_are_refused(void **state)
     archive_is_refused(fixture, "d/p", ERR_INPUT, "not a file");
 }
 
+/* All of a release's files as they are unpacked, by busybox' tar too. */
+static void sparse_files_arrive_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    shell("mkdir d; truncate -s 300000 d/hole; truncate -s 500000 d/tail; printf begin | dd of=d/tail conv=notrunc status=none;"
+          "printf end | dd of=d/mid bs=1 seek=200000 status=none; printf x | dd of=d/mid bs=1 seek=90000 conv=notrunc status=none;"
+          ": >d/empty; find d -exec touch -d 2026-03-04T05:06:07Z {} +;"
+          "tar -S -C d --format=gnu -cf gnu.tar .; for v in 0.0 0.1 1.0; do tar -S -C d --format=pax --sparse-version=$v -cf $v.tar .; done");
+    from_directory(fixture, "d");
+    unpack(fixture, COMPRESSION_ZSTD);
+    shell("cp out.tar one.tar; for f in hole tail mid empty; do cmp d/$f out/$f; done");
+    const char *const archives[] = {"gnu.tar", "0.0.tar", "0.1.tar", "1.0.tar"};
+    for (size_t i = 0; i < sizeof(archives) / sizeof(archives[0]); i++) {
+        from_archive(fixture, archives[i]);
+        unpack(fixture, COMPRESSION_ZSTD);
+        shell("cmp one.tar out.tar");
+    }
+}
+
+#define PRIVATE_TREE                                                                               \
+    "mkdir d; for m in 600 700 640 750 644 755 664 604 400; do echo $m >d/$m; chmod $m d/$m; done;" \
+    "find d -exec touch -d 2026-03-04T05:06:07Z {} +; tar -C d -cf a.tar .;"
+#define PRIVATE_MODES                                                                              \
+    "-rw------- 400 \n-rw------- 600 \n-rw-r--r-- 604 \n-rw-r----- 640 \n-rw-r--r-- 644 \n"         \
+    "-rw-r--r-- 664 \n-rwx------ 700 \n-rwxr-x--- 750 \n-rwxr-xr-x 755 \n"
+
+static void what_a_source_keeps_from_others_stays_so(void **state)
+{
+    struct fixture *fixture = *state;
+    shell(PRIVATE_TREE);
+    from_directory(fixture, "d");
+    unpacked_is(fixture, PRIVATE_MODES);
+    assert_non_null(strstr(package_manifest(fixture->package, NULL), " 100600 4 600\n"));
+    from_archive(fixture, "a.tar");
+    unpacked_is(fixture, PRIVATE_MODES);
+    /* git has no such modes */
+    shell(REPOSITORY "echo x >secret; chmod 600 secret;" COMMIT);
+    from_git(fixture, "r", "main", NULL);
+    unpacked_is(fixture, "-rw-r--r-- secret \n");
+}
+
+static void what_unpacks_to_more_than_is_allowed_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    bytes_max = 1 << 20;
+    shell("mkdir d; head -c 1048576 /dev/zero >d/just; tar -C d -czf just.tgz .; rm d/just;"
+          "head -c 1048577 /dev/zero >d/bomb; tar -C d -czf bomb.tgz .; zstd -q <bomb.tgz >twice.zst; rm d/bomb;"
+          "truncate -s 4G d/hole; tar -C d --format=gnu -S -cf hole.tar .;"
+          "tar -C d --format=pax -S -cf hole2.tar .; rm d/hole;"
+          "mkdir l; head -c 600000 /dev/zero >l/a; ln l/a l/b; tar -C l -czf links.tgz a b;"
+          "cp l/a d/a; cp l/a d/b");
+    from_archive(fixture, "just.tgz");
+    assert_true(package_unpacked_bytes(fixture->package) == 1 << 20);
+    archive_is_refused(fixture, "bomb.tgz", ERR_INPUT, "more than 1.0 MiB unpacked");
+    archive_is_refused(fixture, "bomb.tgz", ERR_INPUT, "max_size in [source]");
+    archive_is_refused(fixture, "bomb.tgz", ERR_INPUT, "'bomb'");
+    archive_is_refused(fixture, "hole.tar", ERR_INPUT, "'hole'");
+    archive_is_refused(fixture, "hole2.tar", ERR_INPUT, "'hole'");
+    archive_is_refused(fixture, "links.tgz", ERR_INPUT, "'b' goes past it");
+    directory_is_refused(fixture, ERR_INPUT, "max_size");
+    shell(REPOSITORY "cp ../l/a a; cp ../l/a b;" COMMIT);
+    assert_int_equal(package_from_git(&fixture->package, in(fixture, "r"), "main", NULL, bytes_max, &fixture->err), ERR_INPUT);
+    assert_non_null(strstr(fixture->err.message, "max_size"));
+    bytes_max = PACKAGE_BYTES_MAX;
+}
+
+static void each_hard_link_has_the_content_of_its_own_file(void **state)
+{
+    struct fixture *fixture = *state;
+    shell("mkdir -p d/a; seq 150 | split -l 1 -a 4 - d/a/; cp -al d/a d/b; tar -C d --sort=name -cf a.tar a b; cp -a d/a e");
+    from_archive(fixture, "a.tar");
+    assert_int_equal(package_entries(fixture->package), 2 + 2 * 150);
+    unpack(fixture, COMPRESSION_ZSTD);
+    shell("diff -r e out/a; diff -r e out/b");
+}
+
+static void the_length_of_the_tar_is_known(void **state)
+{
+    struct fixture *fixture = *state;
+    struct package_bytes bytes;
+    struct stat status;
+    shell("mkdir d; head -c 100000 /dev/zero >d/a; echo x >d/b");
+    from_directory(fixture, "d");
+    for (int i = 0; i < 2; i++) {
+        unpack(fixture, i ? COMPRESSION_GZIP : COMPRESSION_ZSTD);
+        assert_int_equal(package_pack(fixture->package, i ? COMPRESSION_GZIP : COMPRESSION_ZSTD, &bytes, &fixture->err), 0);
+        assert_int_equal(stat(in(fixture, "out.tar"), &status), 0);
+        assert_int_equal(bytes.tar_length, status.st_size);
+    }
+}
+
 static void where_temporary_files_go_is_said_when_it_cannot_be(void **state)
 {
     struct fixture *fixture = *state;
@@ -627,6 +720,11 @@ int main(void)
         TEST(an_archive_becomes_the_same_release_as_its_folder),
         TEST(parents_that_an_archive_does_not_name_are_made),
         TEST(hostile_archives_are_refused),
+        TEST(sparse_files_arrive_whole),
+        TEST(what_a_source_keeps_from_others_stays_so),
+        TEST(what_unpacks_to_more_than_is_allowed_is_refused),
+        TEST(each_hard_link_has_the_content_of_its_own_file),
+        TEST(the_length_of_the_tar_is_known),
         TEST(where_temporary_files_go_is_said_when_it_cannot_be),
     };
     return cmocka_run_group_tests_name("package", tests, NULL, NULL);

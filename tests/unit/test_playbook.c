@@ -62,10 +62,10 @@ static void every_value_reaches_its_field(void **state)
           "[service]\nname = shop\nhosts = web:!web3\nroot = /srv/shop/\nport = 8080\n"
           "unit = shop@1.service\nreload = kill -HUP $(cat pid) ; true # now\nbecome = yes\n"
           "shared = log, uploads/, config/app.env\nkeep = 7\n"
-          "[source]\narchive = dist/shop.tar.zst\n"
+          "[source]\narchive = dist/shop.tar.zst\nmax_size = 512MiB\n"
           "[strategy]\nbatch = 1, 25%, 50%\nmax_unavailable = 3\nspread = zone\nbake = 1m30s\n"
           "order = reverse\n"
-          "[health]\nhttp = /healthz?n={node}\nexpect = 204\nbody = ^(ok|up){1,2}$\n"
+          "[health]\nhttp = /healthz?n={node}\nexpect = 204\nbody = ^(ok|up){{1,2}} {release}$\nidentity = header  X-Release\n"
           "headers = Host: {node}, X-Probe: yes\nvia = direct\ntcp = yes\nport = 9090\nrise = 3\n"
           "[failure]\nmax_failures = 10%\nunreachable = skip\naction = pause\n"
           "[retry]\nattempts = 1\nconnect_timeout = 3s\n"
@@ -79,6 +79,7 @@ static void every_value_reaches_its_field(void **state)
     assert_int_equal(playbook->service.shared.count, 3);
     assert_string_equal(playbook->service.shared.items[1], "uploads");
     assert_int_equal(playbook->source.kind, SOURCE_ARCHIVE);
+    assert_true(playbook->source.max_size == 512 << 20);
     assert_string_equal(playbook->source.location, "dist/shop.tar.zst");
     assert_int_equal(playbook->strategy.batch_count, 3);
     assert_int_equal(playbook->strategy.max_unavailable.value, 3);
@@ -88,6 +89,9 @@ static void every_value_reaches_its_field(void **state)
     assert_int_equal(playbook->health.expect_from, 204);
     assert_int_equal(playbook->health.expect_to, 204);
     assert_string_equal(playbook->health.headers.items[1], "X-Probe: yes");
+    assert_string_equal(playbook->health.body, "^(ok|up){{1,2}} {release}$");
+    assert_int_equal(playbook->health.identity.kind, IDENTITY_HEADER);
+    assert_string_equal(playbook->health.identity.text, "X-Release");
     assert_int_equal(playbook->health.via, VIA_DIRECT);
     assert_int_equal(playbook->health.port, 9090);
     assert_int_equal(playbook->failure.unreachable, UNREACHABLE_SKIP);
@@ -101,7 +105,7 @@ static void every_value_reaches_its_field(void **state)
     assert_true(playbook->hooks[0].ignore_failure);
     assert_int_equal(playbook->hooks[1].timeout_ms, 60000);
     assert_int_equal(playbook_line(playbook, "service", "keep"), 10);
-    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 39);
+    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 40);
     assert_int_equal(playbook_line(playbook, "retry", "max"), 0);
     parsed_release(&parsed);
 }
@@ -595,6 +599,15 @@ static void all_faults_come_in_one_run_in_the_files_order(void **state)
         "stop\n");
 }
 
+static void a_folder_of_the_system_is_no_root(void **state)
+{
+    (void)state;
+    assert_told("[service]\nname = shop\nunit = a.service\nroot = /usr\n[health]\nunit = yes\n",
+                "shop.ini:4: key 'root' in [service]: '/usr' is a folder of the system and cannot be a service's root; "
+                "give it a folder of its own, like /srv/shop\n");
+    assert_told("[service]\nname = shop\nunit = a.service\nroot = /usr/share/shop\n[health]\nunit = yes\n", "");
+}
+
 static void an_empty_playbook_says_what_is_missing(void **state)
 {
     (void)state;
@@ -627,6 +640,11 @@ static void bad_values_are_faults(void **state)
         {"service", "keep ="},
         {"service", "pin = abc"},
         {"service", "pin = 1a2b, ../x"},
+        {"service", "root = /"},
+        {"service", "root = /etc/"},
+        {"service", "root = /usr/local"},
+        {"service", "root = /proc/self"},
+        {"service", "root = /var/lib"},
         {"service", "shared = /etc"},
         {"service", "shared = a/../b"},
         {"service", "shared = a,,b"},
@@ -635,6 +653,10 @@ static void bad_values_are_faults(void **state)
         {"service", "shared = ."},
         {"service", "shared = {node"},
         {"source", "ref = --upload-pack=x"},
+        {"source", "max_size = 0"},
+        {"source", "max_size = 2TiB"},
+        {"source", "max_size = many"},
+        {"source", "max_size = -1"},
         {"source", "path = ../x"},
         {"source", "path = /x"},
         {"strategy", "batch = 0"},
@@ -658,6 +680,10 @@ static void bad_values_are_faults(void **state)
         {"health", "fall = 0"},
         {"health", "via = both"},
         {"health", "body = x"},
+        {"health", "identity = header"},
+        {"health", "identity = header X Release"},
+        {"health", "identity = cookie x"},
+        {"health", "identity = header X-Release"}, /* without http */
         {"health", "port = 70000"},
         {"failure", "max_failures = many"},
         {"retry", "attempts = 0"},
@@ -691,6 +717,56 @@ static void http_values_are_checked(void **state)
                 "shop.ini:8: key 'unit' in [health] needs 'unit' in [service]\n");
     assert_told(
         "[service]\nname=a\nroot=/srv/a\nstart=x\n[health]\nhttp=https://{address}:8443/x\n", "");
+}
+
+static void an_identity_differs_by_release(void **state)
+{
+    (void)state;
+    assert_told(BASE "[health]\nhttp = /\nidentity = body all well\n",
+                "shop.ini:8: key 'identity' in [health]: the text 'all well' is the same for every release; put {release} in it\n");
+    assert_told(BASE "[health]\nhttp = /\nbody = (\nidentity = cookie x\n",
+                "shop.ini:8: key 'body' in [health]: '(' is not a usable regular expression: Unmatched ( or \\(\n"
+                "shop.ini:9: key 'identity' in [health]: 'cookie x' is not an identity; write `header X-Release`, `body {release}` or "
+                "`command CHECK`\n");
+    assert_told(BASE "[health]\nhttp = /\nidentity = body {release}\n", "");
+    assert_told(BASE "[health]\ntcp = yes\nidentity = command check \"$DEPLOYCTL_RELEASE\"\n", "");
+}
+
+/* What `check` and `plan` warn of. */
+static void assert_doubts(const char *text, const char *const doubts[])
+{
+    struct parsed parsed;
+    struct faults found;
+    struct arena arena;
+    arena_init(&arena);
+    faults_init(&found, &arena);
+    parsed_playbook(&parsed, text, strlen(text), NULL, 0, NULL);
+    assert_string_equal(parsed.told, "");
+    playbook_doubts(&parsed.playbook, &found);
+    size_t count = 0;
+    for (; doubts[count]; count++) {
+        assert_true(count < found.count);
+        if (!strstr(found.items[count].message, doubts[count]))
+            fail_msg("'%s' is not in: %s", doubts[count], found.items[count].message);
+    }
+    assert_int_equal(found.count, count);
+    parsed_release(&parsed);
+    arena_release(&arena);
+}
+#define ASSERT_DOUBTS(text, ...) assert_doubts(text, (const char *const[]){__VA_ARGS__, NULL})
+
+static void what_the_gate_cannot_tell_is_known_before(void **state)
+{
+    static const char cannot[] = "the gate cannot tell the old process from the new one", stop[] = "'start' without 'stop'";
+    (void)state;
+#define NAMED "[service]\nname = a\nroot = /srv/a\n"
+    ASSERT_DOUBTS(NAMED "unit = a.service\n", NULL);
+    ASSERT_DOUBTS(NAMED "start = x\nstop = y\nport = 80\n", NULL);
+    ASSERT_DOUBTS(NAMED "start = x\nport = 80\n", stop);
+    ASSERT_DOUBTS(NAMED "start = x\n[health]\ncommand = z\n", cannot, stop);
+    ASSERT_DOUBTS(NAMED "start = x\nstop = y\n[health]\ncommand = z\nidentity = command i\n", NULL);
+    ASSERT_DOUBTS(NAMED "unit = a.service\nreload = r\n", cannot);
+    ASSERT_DOUBTS(NAMED "unit = a.service\nport = 80\nreload = r\n[health]\nhttp = /\nidentity = header X-Release\n", NULL);
 }
 
 static void roots_must_be_a_folder_of_their_own(void **state)
@@ -939,9 +1015,12 @@ int main(void)
         cmocka_unit_test(an_analysis_of_blue_green_compares_what_both_sides_have),
         cmocka_unit_test(a_canary_has_steps),
         cmocka_unit_test(all_faults_come_in_one_run_in_the_files_order),
+        cmocka_unit_test(a_folder_of_the_system_is_no_root),
         cmocka_unit_test(an_empty_playbook_says_what_is_missing),
         cmocka_unit_test(bad_values_are_faults),
         cmocka_unit_test(http_values_are_checked),
+        cmocka_unit_test(an_identity_differs_by_release),
+        cmocka_unit_test(what_the_gate_cannot_tell_is_known_before),
         cmocka_unit_test(roots_must_be_a_folder_of_their_own),
         cmocka_unit_test(units_have_units_names),
         cmocka_unit_test(a_source_is_one_of_three),

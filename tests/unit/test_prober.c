@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/prober.h"
+#include "deadline.h"
 #include "http_server.h"
 #include "node_fixture.h"
 
-#define QUICK_MS 20000
+#define QUICK_MS deadline_ms(20000)
 
 static struct http_server server;
 static struct node_fixture fixture; /* of the test that runs */
@@ -120,6 +122,81 @@ static void names_in_url_and_headers_are_replaced(void **state)
     end();
 }
 
+/* /echo answers with the request's own headers: what is asked shows in the body. */
+static void an_answer_of_another_release_does_not_count_after_an_activation(void **state)
+{
+    (void)state;
+    begin("http = /echo?is={release}\nport = %u\nidentity = body is=r{node}\n", server.port);
+    struct round round = one_round();
+    SAYS(&round, true, "http 200");
+    prober_expect(prober);
+    round = one_round();
+    SAYS(&round, false, "http 200", "of another instance: the body has no 'is=rn1'");
+    end();
+    begin("http = /echo?is={release}\nport = %u\nidentity = body is={release}\n", server.port);
+    prober_expect(prober);
+    round = one_round();
+    SAYS(&round, true, "http 200");
+    end();
+    begin("http = /status/200\nport = %u\nidentity = header X-Release\n", server.port);
+    prober_expect(prober);
+    round = one_round();
+    SAYS(&round, false, "of another instance: header X-Release is '', not 'r7'");
+    end();
+    begin("http = /gauge/1\nport = %u\nidentity = header Content-Type\n", server.port);
+    prober_expect(prober);
+    round = one_round();
+    SAYS(&round, false, "of another instance: header Content-Type is 'text/plain', not 'r7'");
+    end();
+}
+
+static void a_value_in_a_body_is_literal(void **state)
+{
+    (void)state;
+    begin("http = /echo?color=gre\nport = %u\nbody = color=gre{color}*\n", server.port);
+    struct round round = one_round();
+    SAYS(&round, false, "does not match 'color=gregreen*'");
+    end();
+}
+
+/* The command proves it once; until then no other check begins. */
+static void an_identity_command_comes_before_the_other_checks(void **state)
+{
+    char script[64] = "/tmp/deployctl-identity.XXXXXX";
+    (void)state;
+    int fd = mkstemp(script);
+    assert_true(fd >= 0);
+    close(fd);
+    begin("command = echo asked >>%s\nidentity = command echo \"is $DEPLOYCTL_RELEASE\"; test -s %s.new\n", script, script);
+    prober_expect(prober);
+    struct round round = one_round();
+    SAYS(&round, false, "of another instance: identity exit 1: is r7");
+    char command[200];
+    snprintf(command, sizeof(command), "test ! -s %s && echo x >%s.new", script, script);
+    assert_int_equal(system(command), 0);
+    round = one_round();
+    SAYS(&round, true, "command ok");
+    snprintf(command, sizeof(command), "rm %s %s.new", script, script);
+    assert_int_equal(system(command), 0);
+    round = one_round();
+    SAYS(&round, true, "command ok");
+    unlink(script);
+    end();
+}
+
+/* The node's program has noted no activation of this release: it counts as before. */
+static void an_instance_that_no_activation_is_noted_of_counts(void **state)
+{
+    (void)state;
+    begin("http = /status/200\nport = %u\n", server.port);
+    prober_expect(prober);
+    assert_true(prober_expects(prober));
+    struct round round = one_round();
+    SAYS(&round, true, "http 200");
+    assert_null(prober_doubt(prober));
+    end();
+}
+
 static void a_whole_url_goes_where_it_says(void **state)
 {
     (void)state;
@@ -150,7 +227,7 @@ static void silence_is_unhealthy_within_the_timeout(void **state)
     int64_t before = clock_wall_ms();
     struct round round = one_round();
     SAYS(&round, false, "http: ");
-    assert_in_range((uintmax_t)(clock_wall_ms() - before), 250, 3000);
+    assert_in_range((uintmax_t)(clock_wall_ms() - before), 250, (uintmax_t)deadline_ms(3000));
     end();
 }
 
@@ -293,6 +370,10 @@ int main(void)
         cmocka_unit_test(another_status_is_not),
         cmocka_unit_test(a_body_that_does_not_match_is_said),
         cmocka_unit_test(names_in_url_and_headers_are_replaced),
+        cmocka_unit_test(an_answer_of_another_release_does_not_count_after_an_activation),
+        cmocka_unit_test(a_value_in_a_body_is_literal),
+        cmocka_unit_test(an_identity_command_comes_before_the_other_checks),
+        cmocka_unit_test(an_instance_that_no_activation_is_noted_of_counts),
         cmocka_unit_test(a_whole_url_goes_where_it_says),
         cmocka_unit_test(nobody_listening_is_unhealthy),
         cmocka_unit_test(silence_is_unhealthy_within_the_timeout),

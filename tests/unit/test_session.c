@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "io/digest.h"
+#include "deadline.h"
+#include "node/program.h"
 #include "node_fixture.h"
 
-#define QUICK_MS 20000
+#define QUICK_MS deadline_ms(20000)
 
 static const struct node_options one_node = {.count = 1};
 
@@ -102,6 +104,24 @@ static void nobody_listening_is_unreachable(void **state)
     struct node_options options = {.count = 2, .dead_last = true};
     node_fixture_start(&fixture, &options);
     assert_int_equal(node_connect(&fixture, 1, 2000, NULL), ERR_UNREACHABLE);
+    node_fixture_stop(&fixture);
+}
+
+/* Its words are legal, and there is no end of them. */
+static void a_node_that_answers_without_end_is_dropped(void **state)
+{
+    (void)state;
+    struct node_fixture fixture;
+    struct err err;
+    char config[400];
+    snprintf(config, sizeof(config),
+             "ForceCommand IFS= read -r m; printf 'deployctl-node %d %%s\\n' \"${m#boot-}\"; v=$(head -c 60000 /dev/zero | tr '\\0' x); "
+             "while printf '1 = key %%s\\n' \"$v\"; do :; done",
+             NODE_PROTOCOL);
+    struct node_options options = {.count = 1, .sshd = config};
+    node_fixture_start(&fixture, &options);
+    assert_int_equal(node_connect(&fixture, 0, QUICK_MS, &err), ERR_PROTOCOL);
+    contains(err.message, "8.0 MiB");
     node_fixture_stop(&fixture);
 }
 
@@ -705,6 +725,7 @@ int main(void)
         cmocka_unit_test(what_a_login_shell_says_instead_of_a_prompt_is_told),
         cmocka_unit_test(a_shell_that_never_starts_is_given_up),
         cmocka_unit_test(nobody_listening_is_unreachable),
+        cmocka_unit_test(a_node_that_answers_without_end_is_dropped),
         cmocka_unit_test(a_node_that_cannot_work_refuses_each_time),
         cmocka_unit_test(a_connection_that_stands_is_told_again),
         cmocka_unit_test(a_renewal_is_answered_while_a_step_runs),

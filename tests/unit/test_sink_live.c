@@ -254,7 +254,7 @@ static void it_draws_ten_times_a_second_at_most_and_shows_the_cursor_again(void 
     terminal_open(&terminal, 80, 24);
     setenv("TERM", "xterm", 1);
     make_fleet(2);
-    struct sink *sink = sink_live_create(terminal.stream, false, NORMAL);
+    struct sink *sink = sink_live_create(terminal.stream, fileno(terminal.stream), false, NORMAL);
     struct record record = about(RECORD_STARTED, SIZE_MAX, 0);
     sink->record(sink, &record);
     for (int64_t now = 1; now <= 1000; now++)
@@ -277,7 +277,7 @@ static void a_resized_terminal_is_asked_again(void **state)
     terminal_open(&terminal, 80, 24);
     setenv("TERM", "xterm", 1);
     make_fleet(20);
-    struct sink *sink = sink_live_create(terminal.stream, false, NORMAL);
+    struct sink *sink = sink_live_create(terminal.stream, fileno(terminal.stream), false, NORMAL);
     struct record record = about(RECORD_STARTED, SIZE_MAX, 0);
     sink->record(sink, &record);
     terminal_read(&terminal, text, sizeof text);
@@ -301,7 +301,7 @@ static void troubles_stay_above_the_view(void **state)
     terminal_open(&terminal, 80, 24);
     setenv("TERM", "xterm", 1);
     make_fleet(2);
-    struct sink *sink = sink_live_create(terminal.stream, false, NORMAL);
+    struct sink *sink = sink_live_create(terminal.stream, fileno(terminal.stream), false, NORMAL);
     struct record record = about(RECORD_STARTED, SIZE_MAX, 0);
     sink->record(sink, &record);
     terminal_read(&terminal, text, sizeof text);
@@ -328,7 +328,7 @@ static void a_dumb_or_narrow_terminal_gets_lines(void **state)
         terminal_open(&terminal, cases[i].columns, 24);
         setenv("TERM", cases[i].name, 1);
         make_fleet(2);
-        struct sink *sink = sink_live_create(terminal.stream, false, NORMAL);
+        struct sink *sink = sink_live_create(terminal.stream, fileno(terminal.stream), false, NORMAL);
         struct record record = about(RECORD_STARTED, SIZE_MAX, 0);
         sink->record(sink, &record);
         sink->finish(sink);
@@ -357,7 +357,7 @@ static void show_phase(struct sink *sink, size_t node, enum node_phase what, int
 
 static int show(size_t count)
 {
-    struct sink *sink = sink_live_create(stderr, true, NORMAL);
+    struct sink *sink = sink_live_create(stderr, STDERR_FILENO, true, NORMAL);
     int64_t now = 0;
     make_fleet(count);
     struct record record = about(RECORD_STARTED, SIZE_MAX, now);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "deadline.h"
 #include "ssh_client.h"
 
 struct world {
@@ -25,7 +26,7 @@ static int start(void **state)
     world->sshd = sshd_start(NULL);
     client_init(&world->client, world->sshd, NULL, NULL);
     *state = world;
-    if (!client_open(&world->client, 40000)) {
+    if (!client_open(&world->client, deadline_ms(40000))) {
         fprintf(stderr, "%s\n", world->client.error.message);
         return -1;
     }
@@ -308,7 +309,7 @@ static void a_frozen_peer_cannot_hold_a_close(void **state)
     ssh_close(world->client.ssh);
     world->client.ssh = NULL;
     uv_update_time(loop_uv(world->client.loop));
-    assert_true(loop_now_ms(world->client.loop) - before < 2000);
+    assert_true(loop_now_ms(world->client.loop) - before < deadline_ms(2000));
     assert_false(command.closed);
     command_release(&command);
     free(bytes);
@@ -323,7 +324,7 @@ static void an_idle_connection_answers_the_servers_own_questions(void **state)
     struct command command;
     (void)world;
     client_init(&client, asking, NULL, NULL);
-    assert_true(client_open(&client, 40000));
+    assert_true(client_open(&client, deadline_ms(40000)));
     command_run(&command, &client, "true");
     command_release(&command);
     /* Two unanswered questions would end it in the third second. */

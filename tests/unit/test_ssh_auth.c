@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "agent_process.h"
+#include "deadline.h"
 #include "ssh_client.h"
 
 static struct sshd *server;
@@ -56,7 +57,7 @@ static bool logs_in(struct client *client, const char *key, const char *agent_so
 {
     client_init(client, server, NULL, agent_socket);
     client->target.key = key;
-    return client_open(client, 40000);
+    return client_open(client, deadline_ms(40000));
 }
 
 static void assert_logs_in(const char *name, const char *agent_socket)
@@ -207,7 +208,7 @@ static void an_unknown_account_is_a_refused_key(void **state)
     (void)state;
     client_init(&client, server, NULL, NULL);
     client.target.user = "nobody-of-that-name";
-    assert_false(client_open(&client, 40000));
+    assert_false(client_open(&client, deadline_ms(40000)));
     assert_int_equal(client.error.code, ERR_AUTH);
     assert_non_null(strstr(client.error.message, "does the account exist"));
     client_release(&client);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "deadline.h"
 #include "ssh_client.h"
 
 #define FLEET 50
@@ -167,7 +168,7 @@ static void a_node_behind_a_jump_host_works(void **state)
     struct command command;
     size_t length = 4 * 1024 * 1024;
     char *bytes = calloc(1, length);
-    if (!client_open(&two->client, 40000)) {
+    if (!client_open(&two->client, deadline_ms(40000))) {
         fail_msg("%s", two->client.error.message);
     }
     command_start_with_input(&command, &two->client, "wc -c; exit 5", bytes, length);
@@ -231,7 +232,7 @@ static void a_lost_jump_host_is_told_for_each_node(void **state)
     }
     close_all(nodes, 5);
     /* A new one goes through a new jump connection. */
-    if (!client_open(&two->client, 40000)) {
+    if (!client_open(&two->client, deadline_ms(40000))) {
         fail_msg("%s", two->client.error.message);
     }
 }
@@ -248,7 +249,7 @@ static void a_jump_host_that_refuses_us_is_asked_once(void **state)
         assert_non_null(strstr(nodes[i].error.message, "jump host"));
     }
     close_all(nodes, 5);
-    assert_false(client_open(&two->client, 40000));
+    assert_false(client_open(&two->client, deadline_ms(40000)));
     assert_int_equal(two->client.error.code, ERR_AUTH);
     assert_int_equal(logins(two->jump), 0);
 }
@@ -257,7 +258,7 @@ static void a_node_that_the_jump_host_cannot_reach_is_unreachable(void **state)
 {
     struct two *two = *state;
     two->client.target.port = port_unused();
-    assert_false(client_open(&two->client, 40000));
+    assert_false(client_open(&two->client, deadline_ms(40000)));
     assert_int_equal(two->client.error.code, ERR_UNREACHABLE);
     assert_non_null(strstr(two->client.error.message, "through jump host"));
     assert_non_null(strstr(two->client.error.message, "nothing listens there"));
@@ -278,7 +279,7 @@ static void a_jump_host_behind_a_jump_host_works(void **state)
     client_init(&client, two->node, two->jump->known_hosts, NULL);
     two->jump_target.jump = &outer;
     client.target.jump = &two->jump_target;
-    if (!client_open(&client, 40000)) {
+    if (!client_open(&client, deadline_ms(40000))) {
         fail_msg("%s", client.error.message);
     }
     struct command command;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "deadline.h"
 #include "ssh_client.h"
 
 #define KEYS "ed25519,ecdsa"
@@ -45,7 +46,7 @@ static bool opens_with(struct client *client, const char *lines)
     const char *path = sshd_path(server, "known");
     text_write(path, lines);
     client_init(client, server, path, NULL);
-    return client_open(client, 40000);
+    return client_open(client, deadline_ms(40000));
 }
 
 static void assert_says(const struct client *client, int code, const char *word)
@@ -173,7 +174,7 @@ static bool opens_pinned(struct client *client, const char *pin, const char *lin
     client_init(client, server, path, NULL);
     client->target.host_keys = pins;
     client->target.host_key_count = pin != NULL ? 2 : 1;
-    return client_open(client, 40000);
+    return client_open(client, deadline_ms(40000));
 }
 
 static void a_pinned_key_needs_no_known_hosts(void **state)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/rollback_targets.h"
 #include "app/survey.h"
 #include "node_fixture.h"
 
@@ -16,15 +17,23 @@ struct stand {
     bool good;
     const char *previous;
     const char *target;
+    size_t releases; /* the first of a, b, c, which it has as good ones */
+    bool outside;
 };
 
-static void targets_are(const struct stand *stands)
+static void expect_targets(const struct stand *stands, bool each_own, const char *refusal)
 {
+    static struct release_fact good[] = {{"a", RELEASE_GOOD, 1}, {"b", RELEASE_GOOD, 2}, {"c", RELEASE_GOOD, 3}};
     struct surveyed nodes[NODES] = {{.answered = false}};
+    struct err err;
     struct survey survey = {.nodes = nodes, .count = NODES};
     const char *targets[NODES];
     for (size_t i = 0; i < NODES; i++) {
         const struct stand *stand = &stands[i];
+        nodes[i].name = i == 0 ? "n1" : i == 1 ? "n2" : "n3";
+        nodes[i].outside = stand->outside;
+        nodes[i].facts.releases = good;
+        nodes[i].facts.release_count = stand->releases;
         nodes[i].answered = !stand->current || strcmp(stand->current, "?") != 0;
         if (!nodes[i].answered)
             continue;
@@ -32,7 +41,13 @@ static void targets_are(const struct stand *stands)
         nodes[i].facts.current_good = stand->good;
         nodes[i].facts.previous = stand->previous;
     }
-    survey_rollback_targets(&survey, targets);
+    int rc = rollback_targets(&survey, each_own, targets, &err);
+    if (refusal) {
+        assert_int_equal(rc, ERR_REFUSED);
+        assert_non_null(strstr(err.message, refusal));
+        return;
+    }
+    assert_int_equal(rc, 0);
     for (size_t i = 0; i < NODES; i++) {
         if (stands[i].target)
             assert_string_equal(targets[i], stands[i].target);
@@ -41,41 +56,77 @@ static void targets_are(const struct stand *stands)
     }
 }
 
-static void a_whole_fleet_goes_back_each_to_its_own(void **state)
+static void targets_are(const struct stand *stands)
+{
+    expect_targets(stands, false, NULL);
+}
+
+static void a_whole_fleet_goes_back_to_one_release(void **state)
 {
     (void)state;
-    targets_are((const struct stand[]){
-        {"c", true, "b", "b"}, {"c", true, "a", "a"}, {"c", true, NULL, NULL}});
+    targets_are((const struct stand[]){{"c", true, "b", "b", 0, false}, {"c", true, "b", "b", 0, false}, {"c", true, NULL, NULL, 0, false}});
+    targets_are((const struct stand[]){{"c", true, "b", "b", 3, false}, {"c", true, "b", "b", 3, false}, {"b", true, "a", "b", 2, false}});
+}
+
+static void nodes_that_would_go_to_different_releases_are_refused(void **state)
+{
+    static const struct stand differ[] = {{"c", true, "b", "b", 0, false}, {"c", true, "a", "a", 0, false}, {"c", true, NULL, NULL, 0, false}};
+    (void)state;
+    expect_targets(differ, false, "n1 to b, n2 to a");
+    expect_targets(differ, true, NULL);
+    expect_targets((const struct stand[]){{"c", true, "b", "b", 0, false}, {"b", true, "a", "a", 0, false}, {"a", true, NULL, NULL, 0, false}}, true, NULL);
+}
+
+static void a_stale_node_goes_along_when_it_has_the_release(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"c", true, "b", "b", 3, false}, {"c", true, "b", "b", 3, false}, {"a", true, NULL, "b", 2, false}});
+    targets_are((const struct stand[]){{"c", true, "b", "b", 3, false}, {"c", true, "b", "b", 3, false}, {"a", true, NULL, "a", 1, false}});
+}
+
+static void after_a_partial_commit_all_go_back_to_the_release_before(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"c", true, "b", "b", 3, false}, {"c", true, "b", "b", 3, false}, {"c", false, "b", "b", 2, false}});
+    targets_are((const struct stand[]){{"c", false, "b", "b", 2, false}, {"c", false, "b", "b", 2, false}, {"c", true, "b", "b", 3, false}});
+}
+
+static void nodes_outside_the_run_have_no_target_and_no_say(void **state)
+{
+    (void)state;
+    targets_are((const struct stand[]){{"c", true, "b", "b", 3, false},
+                                       {"b", true, "a", NULL, 2, true},
+                                       {"b", true, "a", NULL, 2, true}});
 }
 
 static void of_a_half_done_rollout_only_what_was_changed_goes_back(void **state)
 {
     (void)state;
     targets_are((const struct stand[]){
-        {"c", false, "b", "b"}, {"b", true, "a", "b"}, {"b", true, "a", "b"}});
+        {"c", false, "b", "b", 0, false}, {"b", true, "a", "b", 0, false}, {"b", true, "a", "b", 0, false}});
 }
 
 static void a_node_without_a_release_stays_without_one(void **state)
 {
     (void)state;
     targets_are((const struct stand[]){
-        {"c", false, "b", "b"}, {NULL, false, NULL, NULL}, {"b", true, "a", "b"}});
+        {"c", false, "b", "b", 0, false}, {NULL, false, NULL, NULL, 0, false}, {"b", true, "a", "b", 0, false}});
     targets_are((const struct stand[]){
-        {"c", true, "b", "b"}, {NULL, false, NULL, NULL}, {"c", true, "b", "b"}});
+        {"c", true, "b", "b", 0, false}, {NULL, false, NULL, NULL, 0, false}, {"c", true, "b", "b", 0, false}});
 }
 
 static void a_half_done_first_release_has_nowhere_to_go(void **state)
 {
     (void)state;
     targets_are((const struct stand[]){
-        {"a", false, NULL, NULL}, {NULL, false, NULL, NULL}, {NULL, false, NULL, NULL}});
+        {"a", false, NULL, NULL, 0, false}, {NULL, false, NULL, NULL, 0, false}, {NULL, false, NULL, NULL, 0, false}});
 }
 
 static void a_node_that_does_not_answer_has_no_target(void **state)
 {
     (void)state;
     targets_are((const struct stand[]){
-        {"?", false, NULL, NULL}, {"c", true, "b", "b"}, {"c", true, "b", "b"}});
+        {"?", false, NULL, NULL, 0, false}, {"c", true, "b", "b", 0, false}, {"c", true, "b", "b", 0, false}});
 }
 
 /* --- breakers, as the nodes tell them together --- */
@@ -295,7 +346,11 @@ int main(void)
         cmocka_unit_test(a_rollback_that_died_in_its_locks_takes_all_back),
         cmocka_unit_test(a_node_that_a_rollback_left_out_stays),
         cmocka_unit_test(what_nobody_committed_goes_back_though_the_rollback_never_came_to_it),
-        cmocka_unit_test(a_whole_fleet_goes_back_each_to_its_own),
+        cmocka_unit_test(a_whole_fleet_goes_back_to_one_release),
+        cmocka_unit_test(nodes_that_would_go_to_different_releases_are_refused),
+        cmocka_unit_test(a_stale_node_goes_along_when_it_has_the_release),
+        cmocka_unit_test(after_a_partial_commit_all_go_back_to_the_release_before),
+        cmocka_unit_test(nodes_outside_the_run_have_no_target_and_no_say),
         cmocka_unit_test(of_a_half_done_rollout_only_what_was_changed_goes_back),
         cmocka_unit_test(a_node_without_a_release_stays_without_one),
         cmocka_unit_test(a_half_done_first_release_has_nowhere_to_go),

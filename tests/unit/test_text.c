@@ -154,6 +154,20 @@ static void a_cut_falls_between_characters(void **state)
     assert_int_equal(text_cut("", 0), 0);
 }
 
+static void our_colors_stay_and_no_other_sequence(void **state)
+{
+    static const char text[] = "\033[31mred\033[0m \033[2J\033[8m\033";
+    struct strbuf out;
+    (void)state;
+    strbuf_init(&out, 200);
+    text_sanitize_colored(&out, text, sizeof(text) - 1);
+    assert_string_equal(out.text, "\033[31mred\033[0m \\x1b[2J\\x1b[8m\\x1b");
+    strbuf_reset(&out);
+    text_sanitize_colored(&out, "a\nb\033[1m", 7);
+    assert_string_equal(out.text, "a\\x0ab\033[1m");
+    strbuf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +181,7 @@ int main(void)
         cmocka_unit_test(trim_leaves_the_inside),
         cmocka_unit_test(columns_count_what_is_seen),
         cmocka_unit_test(a_cut_falls_between_characters),
+        cmocka_unit_test(our_colors_stay_and_no_other_sequence),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -76,21 +76,25 @@ fleet_unmount() {
 # Works from what is there, not from what was written down: so after a crash, and a second time,
 # too.
 fleet_down() {
-    local top name
+    local top name kills=()
     [ "$(id -u)" = 0 ] || die "not root; run it as root"
     top=$(cgroup_top) || die "no control groups version 2 under /sys/fs/cgroup"
     if [ -e "/sys/class/net/$LAB_BRIDGE" ] && [ "$(fleet_bridge_owner)" != "$LAB_DIR" ]; then
         die "network interface $LAB_BRIDGE is not ours; set LAB_BRIDGE to the one of this lab"
     fi
     lock
+    if [ "$LAB_STOP_S" != 0 ]; then
+        for name in $(fleet_cgroup_names); do
+            fleet_power_off "$name"
+        done
+        wait_until "$LAB_STOP_S" not populated "$top" ||
+            warn "some hosts do not end in $LAB_STOP_S s and are killed"
+    fi
     for name in $(fleet_cgroup_names); do
-        fleet_power_off "$name"
+        host_kill "$name" &
+        kills+=($!)
     done
-    wait_until "$LAB_STOP_S" not populated "$top" ||
-        warn "some hosts do not end in $LAB_STOP_S s and are killed"
-    for name in $(fleet_cgroup_names); do
-        host_kill "$name"
-    done
+    [ ${#kills[@]} = 0 ] || wait "${kills[@]}"
     [ ! -d "$top" ] || cgroup_remove "$top" || die "cannot remove $top"
     fleet_unmount
     [ ! -e "/sys/class/net/$LAB_BRIDGE" ] || ip link del "$LAB_BRIDGE" ||

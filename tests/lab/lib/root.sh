@@ -21,7 +21,7 @@ root_recipe() {
 }
 
 root_is_current() {
-    [ -d "$LAB_ROOT" ] && [ "$(cat "$LAB_DIR/root.recipe" 2>/dev/null)" = "$(root_recipe)" ]
+    [ -d "$LAB_ROOT" ] && [ "$(cat "$LAB_ROOT.recipe" 2>/dev/null)" = "$(root_recipe)" ]
 }
 
 # Debian's sources as this machine's own apt has them: no address stands in this repository.
@@ -45,6 +45,7 @@ root_mounted() { grep -qs " $LAB_HOSTS/[a-z0-9]*/root overlay " /proc/mounts; }
 root_build() {
     local started=$SECONDS
     root_is_current && return
+    [ "$LAB_ROOT" = "$LAB_DIR/root" ] || die "$LAB_ROOT is another lab's and not of this recipe; run: lab root"
     if root_mounted; then
         warn "the root's recipe has changed; the running hosts keep the old root until: lab down"
         return
@@ -64,6 +65,6 @@ root_build() {
     rm -f "$LAB_ROOT.new/etc/apt/apt.conf.d/99mmdebstrap" "$LAB_DIR/apt.proxy"
     : >"$LAB_ROOT.new/etc/resolv.conf" # no names from outside: a look-up fails at once
     mv "$LAB_ROOT.new" "$LAB_ROOT"
-    root_recipe >"$LAB_DIR/root.recipe"
+    root_recipe >"$LAB_ROOT.recipe"
     say "built the root in $((SECONDS - started)) s"
 }

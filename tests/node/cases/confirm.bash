@@ -8,6 +8,9 @@ two_releases() {
     must ok activate fence "$fence" release r1 env DEPLOYCTL_RELEASE=r1
 }
 
+# Of a timer that a test ends before it is due.
+timer_s=$(allowed 4)
+
 armed() { # SECONDS
     must ok activate fence "$fence" release r2 previous r1 confirm "$1" env DEPLOYCTL_RELEASE=r2 env "PLAIN=it's"
     expect current "$(readlink "$root/current")" releases/r2
@@ -64,7 +67,7 @@ test_what_a_service_adds_to_a_release_does_not_keep_it_from_being_put_back() {
 
 test_a_confirmed_release_stays_and_its_watcher_is_gone() {
     two_releases a
-    armed 4
+    armed "$timer_s"
     read -r pid _ <<<"$(watcher)"
     must refused confirm fence "$fence" release r2
     case $sentence in *"use a new one"*) ;; *) fail "$sentence" ;; esac
@@ -72,7 +75,7 @@ test_a_confirmed_release_stays_and_its_watcher_is_gone() {
     must ok confirm fence "$fence" release r2
     must ok confirm fence "$fence" release r2
     eventually group_is_gone "$pid"
-    sleep 5
+    sleep $((timer_s + 1))
     current_is r2 || fail "it was put back"
     expect starts "$(tail -n 1 "$work/starts")" "r2 r2"
     must ok facts
@@ -104,14 +107,14 @@ test_a_late_timer_that_was_confirmed_does_nothing() {
 
 test_an_activation_of_a_newer_generation_ends_the_timer() {
     two_releases a
-    armed 4
+    armed "$timer_s"
     read -r pid _ <<<"$(watcher)"
     must ok unlock fence "$fence"
     open_node b start "echo \"\$DEPLOYCTL_RELEASE\" >>'$work/starts'"
     must ok lock rollout newer holder someone ttl 60
     must ok activate fence 2 release r2 env DEPLOYCTL_RELEASE=newer
     eventually group_is_gone "$pid"
-    sleep 5
+    sleep $((timer_s + 1))
     current_is r2 || fail "the older timer put it back"
     expect starts "$(tail -n 1 "$work/starts")" newer
     must ok confirm fence 2 release r2
@@ -119,11 +122,11 @@ test_an_activation_of_a_newer_generation_ends_the_timer() {
 
 test_a_timer_waits_while_a_newer_generation_holds_the_lock() {
     two_releases a
-    armed 3
+    armed "$timer_s"
     must ok unlock fence "$fence"
     open_node b
     must ok lock rollout newer holder someone ttl 60
-    sleep 5
+    sleep $((timer_s + 1))
     current_is r2 || fail "it wrote beside the newer generation"
     must ok unlock fence 2
     eventually timer_is_over
@@ -143,10 +146,10 @@ test_without_a_release_before_the_service_is_stopped() {
 
 test_undoing_by_hand_ends_the_timer() {
     two_releases a
-    armed 4
+    armed "$timer_s"
     must ok activate fence "$fence" release r1 env DEPLOYCTL_RELEASE=r1
     starts=$(wc -l <"$work/starts")
-    sleep 5
+    sleep $((timer_s + 1))
     expect "starts after the undo" "$(wc -l <"$work/starts")" "$starts"
     [ -z "$(ls "$root"/.deployctl/confirm/*.done 2>/dev/null)" ] || fail "it fired"
 }

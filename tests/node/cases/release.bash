@@ -55,6 +55,42 @@ test_a_truncated_archive_leaves_nothing() {
     done
 }
 
+test_private_modes_stay_private() {
+    locked_node a
+    make_tree r1
+    local mode
+    for mode in 600 700 640 750; do
+        echo $mode >"$work/tree/$mode"
+        chmod $mode "$work/tree/$mode"
+    done
+    make_package r1
+    stage r1
+    unpack r1
+    expect unpack "$status" ok
+    expect modes "$(cd "$root/releases/r1" && stat -c %a 600 700 640 750 version bin/run | paste -s -d ' ')" '600 700 640 750 644 755'
+    must ok verify release r1
+    chmod 644 "$root/releases/r1/600"
+    must failed verify release r1
+    expect changed "$(value_of changed)" 600
+}
+
+test_no_more_is_unpacked_than_was_announced() {
+    locked_node a
+    make_tree r1
+    head -c 3000000 /dev/zero >"$work/tree/bomb"
+    make_package r1
+    local length
+    length=$(gzip -dc "$archive" | wc -c)
+    stage r1
+    ask unpack fence "$fence" release r1 sha256 "$sha256" compression gzip manifest_sha256 "$manifest_sha256" tar_bytes 200000
+    expect status "$status" failed
+    case $sentence in *'more than the 200000 bytes that were announced'*) ;; *) fail "$sentence" ;; esac
+    [ ! -e "$root/releases/r1" ] && [ ! -e "$root/.deployctl/manifests/r1" ] || fail "it is there"
+    stage r1
+    ask unpack fence "$fence" release r1 sha256 "$sha256" compression gzip manifest_sha256 "$manifest_sha256" tar_bytes "$length"
+    expect "$sentence" "$status" ok
+}
+
 test_another_release_under_the_same_id_is_refused() {
     locked_node a
     deliver r1
