@@ -37,6 +37,7 @@ struct options {
     const char *require_plan; /* rollout, rollback */
     uint32_t count;           /* history -n; 20 */
     int64_t timeout_ms;       /* exec --timeout */
+    bool marks_limit;         /* set by a verb that changes nodes: --limit leaves nodes outside of the run instead of leaving them out */
     bool each_own;            /* rollback: each node to its own release before */
     bool only_stale;          /* rollout: the fleet's release, for the nodes that are not at it */
     bool renew;               /* status: the leases of what the discoveries say */
@@ -96,6 +97,7 @@ struct inputs {
     const char *playbook_path; /* what was opened, relative to where we are; NULL without a playbook */
     size_t *nodes; /* the playbook's hosts (or the pattern's), cut by --limit; in the order of strategy.order */
     size_t node_count;
+    bool *outside; /* one a node: --limit leaves it out, and the run locks it all the same (options.marks_limit); else all false */
 };
 /* `playbook_name`: a path, or NAME for playbooks/NAME.ini; NULL: none wanted. `pattern`: nodes when there is no playbook (NULL: all).
  * Returns 0 or an exit code (65, 64) after printing. Always inputs_release. An empty selection is a fault. */
@@ -108,6 +110,8 @@ const char *inputs_source_path(struct inputs *inputs);
 
 /* The waves of the nodes in `inputs`, amounts resolved and zones kept apart; indices into inputs->nodes. Lives in inputs->arena. */
 int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err);
+/* The nodes that `limit` leaves out are outside from now on. ERR_NOT_FOUND when it leaves none inside. */
+int inputs_mark_limit(struct inputs *inputs, const char *limit, struct err *err);
 
 /* Prints `deployctl: <message>` to stderr, and returns the exit code that belongs to the error's class. */
 int report_error(const struct err *err);

@@ -109,19 +109,42 @@ static void order_nodes(struct inputs *inputs)
     }
 }
 
-/* Keeps the nodes that the limit names, in the order they have. */
-static int limit_nodes(struct inputs *inputs, const char *limit, struct err *err)
+/* Which of the inventory's nodes the limit names. */
+static int read_limit(bool **out, struct inputs *inputs, const char *limit, struct err *err)
 {
-    size_t *wanted = NULL, wanted_count = 0, kept = 0;
+    size_t *wanted = NULL, wanted_count = 0;
     int status =
         pattern_resolve(&wanted, &wanted_count, &inputs->inventory, limit, &inputs->arena, err);
     if (status)
         return err_prefix(err, "--limit");
-    bool *in = arena_alloc(&inputs->arena, inputs->inventory.node_count + 1);
-    if (!in)
+    *out = arena_alloc(&inputs->arena, inputs->inventory.node_count + 1);
+    if (!*out)
         return err_set(err, ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < wanted_count; i++)
-        in[wanted[i]] = true;
+        (*out)[wanted[i]] = true;
+    return 0;
+}
+
+int inputs_mark_limit(struct inputs *inputs, const char *limit, struct err *err)
+{
+    bool *in;
+    size_t left = 0;
+    if (read_limit(&in, inputs, limit, err) < 0)
+        return err->code;
+    for (size_t i = 0; i < inputs->node_count; i++) {
+        inputs->outside[i] = !in[inputs->nodes[i]];
+        left += !inputs->outside[i];
+    }
+    return left ? 0 : err_set(err, ERR_NOT_FOUND, "--limit %s leaves no node", limit);
+}
+
+/* Keeps the nodes that the limit names, in the order they have. */
+static int limit_nodes(struct inputs *inputs, const char *limit, struct err *err)
+{
+    bool *in;
+    size_t kept = 0;
+    if (read_limit(&in, inputs, limit, err) < 0)
+        return err->code;
     for (size_t i = 0; i < inputs->node_count; i++)
         if (in[inputs->nodes[i]])
             inputs->nodes[kept++] = inputs->nodes[i];
@@ -228,11 +251,15 @@ static int select_nodes(struct inputs *inputs, const struct options *options, co
             status = err_set(err, ERR_NOT_FOUND, "pattern %s: no node in %s", pattern,
                              inputs->inventory.file);
     }
-    if (!status && options->limit)
+    if (!status && options->limit && !options->marks_limit)
         status = limit_nodes(inputs, options->limit, err);
-    if (!status)
-        order_nodes(inputs);
-    return status;
+    if (status)
+        return status;
+    order_nodes(inputs);
+    inputs->outside = arena_alloc(&inputs->arena, inputs->node_count + 1);
+    if (!inputs->outside)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    return options->limit && options->marks_limit ? inputs_mark_limit(inputs, options->limit, err) : 0;
 }
 
 /* A file that cannot be read is bad input, whatever the reason. */
@@ -331,7 +358,7 @@ static int switch_waves(struct waves *out, struct inputs *inputs, struct err *er
     return waves_by_share(out, inputs->node_count, NULL, rules, 2, true, &inputs->arena, err);
 }
 
-int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
+static int make_waves(struct waves *out, struct inputs *inputs, struct err *err)
 {
     const struct strategy *strategy = &inputs->playbook.strategy;
     const char **zones = NULL;
@@ -353,4 +380,27 @@ int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
     for (size_t i = 0; i < count; i++)
         batch[i] = strategy_batch(&inputs->playbook, i);
     return waves_compile(out, inputs->node_count, zones, batch, count, &inputs->arena, err);
+}
+
+int inputs_waves(struct waves *out, struct inputs *inputs, struct err *err)
+{
+    size_t *all = inputs->nodes, all_count = inputs->node_count, count = 0;
+    size_t *inside = arena_alloc(&inputs->arena, (all_count + 1) * sizeof *inside);
+    size_t *nodes = arena_alloc(&inputs->arena, (all_count + 1) * sizeof *nodes);
+    if (!inside || !nodes)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < all_count; i++)
+        if (!inputs->outside[i]) {
+            inside[count] = i;
+            nodes[count++] = all[i];
+        }
+    inputs->nodes = nodes;
+    inputs->node_count = count;
+    int status = make_waves(out, inputs, err);
+    inputs->nodes = all;
+    inputs->node_count = all_count;
+    for (size_t wave = 0; !status && wave < out->count; wave++)
+        for (size_t i = 0; i < out->items[wave].count; i++)
+            out->items[wave].nodes[i] = inside[out->items[wave].nodes[i]];
+    return status;
 }

@@ -12,7 +12,7 @@ static bool all_have(const struct run *run, const char *release)
     for (size_t i = 0; i < run->survey.count; i++) {
         enum release_state state;
         const struct surveyed *node = &run->survey.nodes[i];
-        bool stays = run->has_sides && !sides_changes(&run->sides, &run->fleet->members[i]);
+        bool stays = node->outside || (run->has_sides && !sides_changes(&run->sides, &run->fleet->members[i]));
         if (node->answered && !stays &&
             (!facts_has(&node->facts, release, &state) || state == RELEASE_INCOMPLETE))
             return false;
@@ -27,6 +27,8 @@ static bool half_committed(const struct run *run, const struct open_run *open)
     for (size_t i = 0; i < run->survey.count; i++) {
         const struct facts *facts = &run->survey.nodes[i].facts;
         const char *before;
+        if (run->survey.nodes[i].outside)
+            continue;
         bool committed = run->survey.nodes[i].answered && facts_take_back(facts, run->chain, &before) &&
                          open->release && strcmp(facts->current, open->release) == 0;
         some |= committed;

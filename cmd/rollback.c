@@ -53,8 +53,7 @@ static int choose_targets(struct run *run, const char *to)
     }
     if (!to)
         return rollback_targets(&run->survey, run->options->each_own, run->targets, &err) < 0 ? report_error(&err) : 0;
-    for (size_t i = 0; i < run->fleet->count; i++)
-        run->targets[i] = run->fleet->members[i].outside ? NULL : to;
+    run_aim(run, to);
     return 0;
 }
 

@@ -17,7 +17,7 @@ static int aim_at_the_fleet(struct run *run, bool *done)
     }
     int code = run_survey(run, false);
     away = code ? 0 : survey_unanswered(&run->survey);
-    if (!code && away == run->survey.count)
+    if (!code && away == survey_members(&run->survey))
         code = run_unreached(run);
     const char *release = code ? NULL : survey_fleet_release(&run->survey);
     if (!code && !release) {
@@ -26,17 +26,16 @@ static int aim_at_the_fleet(struct run *run, bool *done)
         code = EXIT_REFUSED;
     }
     for (size_t i = 0; !code && i < run->survey.count; i++)
-        stale += surveyed_is_stale(&run->survey.nodes[i], release);
+        stale += !run->survey.nodes[i].outside && surveyed_is_stale(&run->survey.nodes[i], release);
     if (!code && !stale) {
-        run_say(run, "nothing to catch up: %zu node%s at %s, %zu not reached", run->survey.count - away,
-                run->survey.count - away == 1 ? "" : "s", release, away);
+        run_say(run, "nothing to catch up: %zu node%s at %s, %zu not reached", survey_members(&run->survey) - away,
+                survey_members(&run->survey) - away == 1 ? "" : "s", release, away);
         *done = true;
     }
     if (code || !stale)
         return code;
     code = pack_release(run, release, "` moves all to that");
-    for (size_t i = 0; i < run->inputs.node_count; i++)
-        run->targets[i] = release;
+    run_aim(run, release);
     return code;
 }
 

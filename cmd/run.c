@@ -61,6 +61,13 @@ static void name_holder(struct run *run)
 
 /* --- from options to a fleet --- */
 
+static int make_waves(struct run *run, struct err *err)
+{
+    for (size_t i = 0; i < run->fleet->count; i++)
+        run->fleet->members[i].outside = run->inputs.outside[i];
+    return inputs_waves(&run->waves, &run->inputs, err);
+}
+
 int run_begin(struct run *run, const struct options *options)
 {
     struct err err;
@@ -76,9 +83,9 @@ int run_begin(struct run *run, const struct options *options)
         return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
     if (discovers_read(&run->inputs.playbook, &run->undiscovered) < 0)
         print_err("deployctl: warning: %s\n", run->undiscovered.message);
-    if (inputs_waves(&run->waves, &run->inputs, &err) < 0 ||
-        fleet_create(&run->fleet, &run->inputs.inventory, run->inputs.nodes, run->inputs.node_count,
-                     &run->inputs.playbook, &err) < 0)
+    if (fleet_create(&run->fleet, &run->inputs.inventory, run->inputs.nodes, run->inputs.node_count,
+                     &run->inputs.playbook, &err) < 0 ||
+        make_waves(run, &err) < 0)
         return report_error(&err);
     return 0;
 }
@@ -126,7 +133,10 @@ int run_wait(struct run *run)
 int run_verb(const struct options *options, int (*once)(struct run *run))
 {
     struct run run;
-    int code = run_begin(&run, options);
+    struct options whole = *options;
+    whole.marks_limit = true;
+    int code = run_begin(&run, &whole);
+    run.limit = options->limit;
     if (!code)
         code = once(&run);
     while (code == EXIT_REFUSED && run.locked_out && wait_left_ms(&run)) {
@@ -175,8 +185,7 @@ int run_pack(struct run *run, const char *wanted_ref)
         err_prefix(&err, "source");
         return report_error(&err);
     }
-    for (size_t i = 0; i < run->inputs.node_count; i++)
-        run->targets[i] = package_release(run->package);
+    run_aim(run, package_release(run->package));
     if (!wanted_ref && !run->options->quiet)
         warn_of_changes(run);
     return 0;
@@ -191,14 +200,42 @@ int run_survey(struct run *run, bool probe)
     return rc > 0 ? 128 + rc : 0;
 }
 
+/* Whoever goes on with a run, or undoes it, does that for the nodes that it was begun for. */
+static int take_limit_of(struct run *run, const struct open_run *open)
+{
+    struct err err;
+    const char *given = run->options->limit;
+    bool same = given && open->limit && strcmp(given, open->limit) == 0;
+    if (given && !same) {
+        print_err("deployctl: rollout %s is of %s%s: leave --limit out\n", open->rollout, open->limit ? "the nodes of --limit " : "all nodes",
+                  open->limit ? open->limit : "");
+        return EXIT_REFUSED;
+    }
+    if (given || !open->limit)
+        return 0;
+    run->limit = arena_strdup(&run->inputs.arena, open->limit);
+    if (!run->limit)
+        return report_error(&(struct err){.code = ERR_MEMORY, .message = "out of memory"});
+    if (inputs_mark_limit(&run->inputs, run->limit, &err) < 0 || make_waves(run, &err) < 0)
+        return report_error(&err);
+    survey_mark_outside(&run->survey, run->fleet);
+    return 0;
+}
+
 int run_open(struct run *run, struct open_run *out)
 {
     int code = run_survey(run, false);
-    if (!code && survey_unanswered(&run->survey) == run->survey.count)
+    if (!code && survey_unanswered(&run->survey) == survey_members(&run->survey))
         code = run_unreached(run);
     if (!code)
         *out = survey_open_run(&run->survey);
-    return code;
+    return code || !out->rollout ? code : take_limit_of(run, out);
+}
+
+void run_aim(struct run *run, const char *release)
+{
+    for (size_t i = 0; i < run->fleet->count; i++)
+        run->targets[i] = run->fleet->members[i].outside ? NULL : release;
 }
 
 int run_goes_on(struct run *run, const struct open_run *open)
@@ -225,7 +262,7 @@ int run_named_release(struct run *run, const char **out)
 int run_unreached(const struct run *run)
 {
     for (size_t i = 0; i < run->survey.count; i++)
-        if (!run->survey.nodes[i].answered)
+        if (!run->survey.nodes[i].answered && !run->survey.nodes[i].outside)
             print_err("deployctl: %s: %s\n", run->fleet->members[i].node->name,
                     run->survey.nodes[i].error.message);
     return EXIT_UNREACHABLE;
@@ -247,12 +284,10 @@ int run_check_quorum(const struct run *run)
 {
     uint32_t count = (uint32_t)run->inputs.node_count;
     uint32_t quorum = strategy_quorum(&run->inputs.playbook, count);
-    if (!quorum || (!run->options->limit && quorum < count))
+    bool part = run->options->limit && !run->options->marks_limit; /* `plan`, which asks no other node */
+    if (!quorum || quorum < count || part)
         return 0;
-    if (run->options->limit)
-        print_err("deployctl: the quorum in [strategy] is of all nodes of hosts: leave --limit out\n");
-    else
-        print_err("deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
+    print_err("deployctl: a quorum of %u leaves none of the %u nodes that may be out of service: lower "
                 "quorum in [strategy]\n",
                 quorum, count);
     return EXIT_REFUSED;
@@ -520,6 +555,8 @@ int run_go(struct run *run, enum run_kind kind, bool resumes, const char *descri
     add_sinks(run, &sinks, &outputs);
     struct engine_settings settings = {
         .seen = seen_facts(run),
+        .outside = run->limit ? run->inputs.outside : NULL,
+        .limit = run->limit,
         .fleet = run->fleet,
         .playbook = &run->inputs.playbook,
         .sinks = &sinks,

@@ -19,6 +19,7 @@ struct run {
     const struct options *options;
     struct inputs inputs;
     struct waves waves;
+    const char *limit;   /* --limit, of this run or of the one that it goes on with; NULL: all nodes */
     uint32_t share;      /* of the traffic that an open canary has */
     const char *chain;   /* of run_goes_on; NULL: run_go goes on with nothing */
     bool half_committed; /* see app/engine.h */
@@ -52,6 +53,8 @@ void run_say(const struct run *run, const char *format, ...) __attribute__((form
 int run_wait(struct run *run);
 /* Packs the source at `ref` (NULL: as options and playbook say); its release becomes every node's target. */
 int run_pack(struct run *run, const char *ref);
+/* Every node of the run is to go to that release. Borrowed. */
+void run_aim(struct run *run, const char *release);
 /* Asks every node where it stands; `probe`: and how healthy it is. Prints nothing about nodes that did not answer. */
 int run_survey(struct run *run, bool probe);
 /* Asks the nodes which run did not end; its `rollout` NULL: none. 0, or an exit code after printing. */

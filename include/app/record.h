@@ -35,11 +35,12 @@ enum record_kind {
 };
 const char *record_kind_name(enum record_kind kind); /* "started", ... static: the JSON field `event` */
 
+#define NO_WAVE SIZE_MAX
 /* The nodes of a run, in the order of the waves. Lives as long as the run. */
 struct roster {
     const char *verb, *service, *rollout, *release, *description;
     const char *const *nodes;
-    const size_t *waves; /* wave of each node, 0-based; NULL when there are none */
+    const size_t *waves; /* wave of each node, 0-based, NO_WAVE: outside the run (--limit); NULL when there are none */
     size_t node_count, wave_count;
 };
 

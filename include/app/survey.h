@@ -37,7 +37,11 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
  * why when some could not be. */
 int survey_renew(struct survey *survey, struct fleet *fleet, struct err *err);
 void survey_release(struct survey *survey);
+/* Of the nodes of the run: those that did not answer, and all of them. */
 size_t survey_unanswered(const struct survey *survey);
+size_t survey_members(const struct survey *survey);
+/* Which nodes are outside the run has changed since survey_run. */
+void survey_mark_outside(struct survey *survey, const struct fleet *fleet);
 
 /* The release that most nodes are at, committed; of two with as many nodes the one committed by the later run. NULL: no node is at any. Borrowed
  * from the survey. */
@@ -53,6 +57,7 @@ struct open_run {
     size_t nodes;        /* on how many it is open */
     bool held;           /* at the end of a wave, for `promote` */
     size_t waves_passed; /* when held */
+    const char *limit;   /* its --limit; NULL: all nodes */
     const char *other;   /* another run is open too, on other nodes: its id; else NULL */
 };
 /* The newest run that some node knows of; NULL: none. Borrowed from the survey. */

@@ -392,6 +392,36 @@ static const struct wave_rule *rules_of(struct engine *engine)
     return rules;
 }
 
+/* The waves hold every node once: those outside the run come last, where nothing is done. */
+static int all_waves(struct waves *out, struct engine *engine, struct err *err)
+{
+    const struct waves *waves = &engine->settings->waves;
+    size_t last = waves->count - 1, count = engine->fleet->count;
+    *out = *waves;
+    if (!engine->settings->outside)
+        return 0;
+    struct wave *items = arena_alloc(&engine->arena, waves->count * sizeof(*items));
+    size_t *nodes = arena_alloc(&engine->arena, (count + 1) * sizeof(*nodes));
+    if (!items || !nodes)
+        return err_set(err, ERR_MEMORY, "out of memory");
+    memcpy(items, waves->items, waves->count * sizeof(*items));
+    memcpy(nodes, items[last].nodes, items[last].count * sizeof(*nodes));
+    items[last].nodes = nodes;
+    for (size_t i = 0; i < count; i++)
+        if (engine->settings->outside[i])
+            nodes[items[last].count++] = i;
+    out->items = items;
+    return 0;
+}
+
+static uint32_t members_of_the_run(const struct engine *engine)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < engine->fleet->count; i++)
+        count += !engine->settings->outside || !engine->settings->outside[i];
+    return count;
+}
+
 /* What the strategy, the waves and the nodes' number say. */
 static void set_strategy(struct rollout_config *config, struct engine *engine)
 {
@@ -399,7 +429,7 @@ static void set_strategy(struct rollout_config *config, struct engine *engine)
     const struct playbook *playbook = engine->playbook;
     uint32_t count = (uint32_t)engine->fleet->count;
     config->node_count = count;
-    config->waves = settings->waves;
+    config->outside = settings->outside;
     config->rules = rules_of(engine);
     config->shifts = settings->sides != NULL || moves_shares(engine);
     config->switches = settings->sides != NULL;
@@ -411,7 +441,7 @@ static void set_strategy(struct rollout_config *config, struct engine *engine)
     config->asks_leader = playbook->strategy.order == ORDER_REPLICAS_FIRST;
     config->waits_ready = playbook->strategy.ready_after != NULL;
     config->ready_deadline_ms = playbook->strategy.ready_deadline_ms;
-    config->max_failures = amount_tolerated(playbook->failure.max_failures, count);
+    config->max_failures = amount_tolerated(playbook->failure.max_failures, members_of_the_run(engine));
     config->unreachable = (enum on_unreachable)playbook->failure.unreachable;
     config->action = (enum on_failure)playbook->failure.action;
     config->bake_ms = playbook->strategy.bake_ms;
@@ -460,6 +490,8 @@ static int make_machine(struct engine *engine, struct err *err)
         .no_way_back = settings->data && settings->data->no_way_back,
         .seed = clock_random(),
     };
+    if (all_waves(&config.waves, engine, err) < 0)
+        return err->code;
     set_strategy(&config, engine);
     set_health(&config, &playbook->health);
     set_timeouts(&config, playbook);
@@ -482,8 +514,10 @@ static int make_roster(struct engine *engine, struct err *err)
     engine->events = arena_alloc(&engine->arena, engine->event_capacity * sizeof(*engine->events));
     if (!names || !waves || !engine->events)
         return err_set(err, ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         names[i] = engine->fleet->members[i].node->name;
+        waves[i] = NO_WAVE;
+    }
     for (size_t wave = 0; wave < settings->waves.count; wave++)
         for (size_t i = 0; i < settings->waves.items[wave].count; i++)
             waves[settings->waves.items[wave].nodes[i]] = wave;

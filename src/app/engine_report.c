@@ -209,6 +209,11 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     switch (view->outcome) {
     case NODE_NEEDS_CARE: {
         strbuf_adds(out, trouble);
+        if (!view->touched && !view->control) {
+            strbuf_addf(out, "%sunhealthy, and not changed by this run: look at the node; `deployctl logs %s --limit %s` shows its log",
+                        out->length ? "; " : "", service, node);
+            break;
+        }
         if (view->control) {
             strbuf_addf(out, "%staken out to be restarted as a control, on release %s that it had: there is nothing to go back to, look at the node",
                         out->length ? "; " : "", worker->serving ? worker->serving : "-");
@@ -234,6 +239,12 @@ static void what_to_do(struct strbuf *out, struct engine *engine, struct worker 
     case NODE_SKIPPED:
     case NODE_UNREACHABLE:
         strbuf_addf(out, "%s", trouble);
+        break;
+    case NODE_OUTSIDE:
+        if (view->unhealthy_before)
+            strbuf_adds(out, "unhealthy: it counts as out of service");
+        else if (view->trouble == TROUBLE_UNREACHABLE)
+            strbuf_addf(out, "not locked: %s", trouble);
         break;
     case NODE_REFUSED:
     case NODE_FAILED:

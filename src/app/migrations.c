@@ -56,7 +56,7 @@ static int take_word(struct data_plan *plan, const struct migration_word *word, 
 static size_t member_of(const struct fleet *fleet, const char *name)
 {
     for (size_t i = 0; i < fleet->count; i++)
-        if (strcmp(fleet->members[i].node->name, name) == 0)
+        if (!fleet->members[i].outside && strcmp(fleet->members[i].node->name, name) == 0)
             return i;
     return fleet->count;
 }

@@ -91,7 +91,7 @@ static int read_roster(struct past *past, const json_t *object)
         const json_t *node = json_array_get(list, i);
         int64_t wave = number_of(node, "wave");
         nodes[i] = text_of(past, node, "node");
-        waves[i] = wave ? (size_t)wave - 1 : 0;
+        waves[i] = wave > 0 ? (size_t)wave - 1 : NO_WAVE;
         if (!nodes[i])
             return -1;
     }

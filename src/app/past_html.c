@@ -48,8 +48,11 @@ static void print_nodes(const struct past *past, FILE *stream)
         const struct record *outcome = past_outcome(past, i);
         fputs("<tr>", stream);
         print_cell(stream, past->roster.nodes[i]);
-        fprintf(stream, "<td>%zu</td><td class=\"%s\">", past->roster.waves[i] + 1,
-                class_of(past_verdict(outcome)));
+        if (past->roster.waves[i] == NO_WAVE)
+            print_cell(stream, NULL);
+        else
+            fprintf(stream, "<td>%zu</td>", past->roster.waves[i] + 1);
+        fprintf(stream, "<td class=\"%s\">", class_of(past_verdict(outcome)));
         print_escaped(stream, outcome ? outcome->outcome : "no outcome");
         fputs("</td>", stream);
         print_cell(stream, outcome ? outcome->release : NULL);

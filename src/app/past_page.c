@@ -65,7 +65,7 @@ int64_t past_elapsed_ms(const struct past *past, size_t node)
 enum case_end past_verdict(const struct record *outcome)
 {
     static const enum node_outcome passed[] = {NODE_UPDATED, NODE_UNCHANGED};
-    static const enum node_outcome skipped[] = {NODE_PENDING, NODE_SKIPPED};
+    static const enum node_outcome skipped[] = {NODE_PENDING, NODE_SKIPPED, NODE_OUTSIDE};
     for (size_t i = 0; outcome && i < sizeof(passed) / sizeof(passed[0]); i++)
         if (strcmp(outcome->outcome, node_outcome_name(passed[i])) == 0)
             return CASE_PASSED;

@@ -27,7 +27,7 @@ static void add_roster(struct json_writer *line, const struct roster *roster)
     for (size_t i = 0; i < roster->node_count; i++) {
         json_writer_begin_object(line, NULL);
         json_writer_text(line, "node", roster->nodes[i]);
-        if (roster->waves)
+        if (roster->waves && roster->waves[i] != NO_WAVE)
             add_number(line, "wave", roster->waves[i] + 1);
         json_writer_end_object(line);
     }

@@ -34,6 +34,7 @@ enum tone outcome_tone(const char *outcome)
         return TONE_GOOD;
     case NODE_PENDING:
     case NODE_UNCHANGED:
+    case NODE_OUTSIDE:
         return TONE_DIM;
     case NODE_RESTORED:
     case NODE_SKIPPED:

@@ -235,10 +235,9 @@ int survey_run(struct survey *out, struct fleet *fleet, uint32_t forks, bool pro
         return err_set(err, ERR_MEMORY, "out of memory");
     surveying->fleet = fleet;
     surveying->survey = out;
-    for (size_t i = 0; i < out->count; i++) {
+    for (size_t i = 0; i < out->count; i++)
         out->nodes[i].name = fleet->members[i].node->name;
-        out->nodes[i].outside = fleet->members[i].outside;
-    }
+    survey_mark_outside(out, fleet);
     int rc = fleet_ask(fleet, &fanout);
     if (rc)
         return rc;
@@ -262,6 +261,20 @@ void survey_release(struct survey *survey)
         if (survey->nodes[i].answered)
             facts_release(&survey->nodes[i].facts);
     survey->nodes = NULL;
+}
+
+void survey_mark_outside(struct survey *survey, const struct fleet *fleet)
+{
+    for (size_t i = 0; i < survey->count; i++)
+        survey->nodes[i].outside = fleet->members[i].outside;
+}
+
+size_t survey_members(const struct survey *survey)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < survey->count; i++)
+        count += !survey->nodes[i].outside;
+    return count;
 }
 
 size_t survey_unanswered(const struct survey *survey)
@@ -342,6 +355,7 @@ struct open_run survey_open_run(const struct survey *survey)
             open.other = open.rollout;
             open.rollout = facts->open_rollout;
             open.release = facts->open_release;
+            open.limit = facts->open_limit;
             open.kind = RUN_ROLLOUT;
             for (int kind = RUN_ROLLOUT; kind <= RUN_ABORT; kind++)
                 if (facts->open_kind && strcmp(facts->open_kind, run_kind_name((enum run_kind)kind)) == 0)
@@ -385,6 +399,8 @@ void survey_undo_targets(const struct survey *survey, const char *chain, const c
     for (size_t i = 0; i < survey->count; i++) {
         const struct facts *facts = &survey->nodes[i].facts;
         out[i] = NULL;
+        if (survey->nodes[i].outside)
+            continue;
         if (survey->nodes[i].answered && !facts_take_back(facts, chain, &out[i]))
             out[i] = facts_release_before(facts);
     }
@@ -395,7 +411,7 @@ size_t survey_waves_passed(const struct survey *survey, const struct waves *wave
     for (size_t wave = waves->count; wave-- > 0;)
         for (size_t i = 0; i < waves->items[wave].count; i++) {
             const struct surveyed *node = &survey->nodes[waves->items[wave].nodes[i]];
-            if (node->answered && node->facts.current && !node->facts.current_good &&
+            if (node->answered && !node->outside && node->facts.current && !node->facts.current_good &&
                 strcmp(node->facts.current, release) == 0)
                 return wave;
         }
@@ -449,7 +465,9 @@ void survey_resume_targets(const struct survey *survey, const struct open_run *o
     for (size_t i = 0; i < survey->count; i++) {
         const struct facts *facts = &survey->nodes[i].facts;
         bool knew = facts->chain && text_has_word(facts->chain, open->rollout);
-        if (open->kind == RUN_ROLLOUT)
+        if (survey->nodes[i].outside)
+            out[i] = NULL;
+        else if (open->kind == RUN_ROLLOUT)
             out[i] = open->release;
         else if (is_in(&survey->nodes[i], chain))
             out[i] = facts->open_release;

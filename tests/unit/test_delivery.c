@@ -183,7 +183,7 @@ static void a_full_disk_is_told_before_anything_is_sent(void **state)
         skip();
     starts(&fixture, NULL);
     mkdir(node_file(&fixture, 0, ""), 0755);
-    if (mount("none", node_file(&fixture, 0, ""), "tmpfs", 0, "size=1m") != 0) {
+    if (mount("none", node_file(&fixture, 0, ""), "tmpfs", 0, "size=1m,mode=0755") != 0) {
         node_fixture_stop(&fixture);
         skip();
     }

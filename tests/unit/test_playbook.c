@@ -105,7 +105,7 @@ static void every_value_reaches_its_field(void **state)
     assert_true(playbook->hooks[0].ignore_failure);
     assert_int_equal(playbook->hooks[1].timeout_ms, 60000);
     assert_int_equal(playbook_line(playbook, "service", "keep"), 10);
-    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 40);
+    assert_int_equal(playbook_line(playbook, "step warm", "timeout"), 41);
     assert_int_equal(playbook_line(playbook, "retry", "max"), 0);
     parsed_release(&parsed);
 }
