@@ -437,6 +437,11 @@ static void locked(void *context, const struct reply *reply)
         return;
     }
     service_lock_seen(worker->engine->settings->lock, worker->fence);
+    /* Held already, since the answer to an earlier request was lost: the node counts from its last renewal. */
+    const char *age = reply_get(reply, "age");
+    uint64_t age_s = 0;
+    if (age && whole_parse(&age_s, age, 0, INT32_MAX, &err) == 0)
+        lease_sent(&worker->lease, worker->lease.sent_ms - (int64_t)(age_s + 1) * 1000);
     lease_acknowledged(&worker->lease, worker->engine->lease_ms);
     if (!worker->heartbeat)
         plan_heartbeat(worker);
