@@ -337,6 +337,11 @@ void runner_pause(struct runner *runner, int64_t until)
     runner->paused_until = until;
 }
 
+int64_t runner_suspended_ms(const struct runner *runner)
+{
+    return runner->suspended_ms;
+}
+
 void runner_suspend(struct runner *runner, int64_t until)
 {
     runner_pause(runner, until);

@@ -44,6 +44,8 @@ void runner_signal(struct runner *runner, int signal_number);
 void runner_pause(struct runner *runner, int64_t until);
 /* As a machine that is suspended: the same, and its monotonic clock, which its timers go by, stands still meanwhile. */
 void runner_suspend(struct runner *runner, int64_t until);
+/* How long it has been suspended in all. */
+int64_t runner_suspended_ms(const struct runner *runner);
 /* Its own wall clock. */
 void runner_jump(struct runner *runner, int64_t by_ms);
 

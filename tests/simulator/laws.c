@@ -263,10 +263,10 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
     seen->good_row = seen->bad_row = 0;
 }
 
-static void remember(struct world *world, uint64_t connection, const struct model_request *request, bool forward)
+static void remember(struct world *world, const struct runner *runner, uint64_t connection, const struct model_request *request, bool forward)
 {
     struct asked *asked = malloc(sizeof(*asked));
-    *asked = (struct asked){world->asked, connection, request->id, clock_now(), "", forward};
+    *asked = (struct asked){world->asked, connection, request->id, clock_now(), runner_suspended_ms(runner), "", forward};
     memcpy(asked->verb, request->verb, sizeof(asked->verb));
     world->asked = asked;
 }
@@ -322,7 +322,7 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
         law_6_one_at_a_time(run, index, connection, verb);
         law_8_journal(run, index, verb);
     }
-    remember(world, connection, request, forward);
+    remember(world, runner, connection, request, forward);
     if (tells_the_class(verb)) {
         run->seen[index].silent = true;
         run->seen[index].last_connection = connection;
@@ -367,7 +367,8 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
     if (telling() && !is(asked->verb, "renew"))
         tell("        %s: %s %s", node->name, asked->verb, status);
     /* What comes later was a bad one, when it was due. */
-    if (is(asked->verb, "probe") && clock_now() - asked->at <= PROBE_MS)
+    int64_t suspended = runner_suspended_ms(runner) - asked->suspended;
+    if (is(asked->verb, "probe") && clock_now() - suspended - asked->at <= PROBE_MS)
         probe_answered(seen, is(status, "ok"));
     if (is(asked->verb, "renew") && is(status, "refused")) {
         seen->lease_lost = true;

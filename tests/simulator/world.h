@@ -109,7 +109,7 @@ struct asked {
     struct asked *next;
     uint64_t connection;
     uint32_t id;
-    int64_t at;
+    int64_t at, suspended; /* suspended: how long its runner had been by then */
     char verb[16];
     bool forward;
 };
