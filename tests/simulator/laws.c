@@ -305,7 +305,8 @@ void laws_asked(void *context, struct runner *runner, struct model_node *node, u
     bool ends = is(verb, "cancel") || is(verb, "open") || is(verb, "settle") || is(verb, "confirm") || is(verb, "unpack");
     /* the second half of a round of probes: a look, which changes nothing */
     ends = ends || (is(verb, "probe") && clock_now() - run->lease_lost_at <= PROBE_MS);
-    bool gives_back = !run->seen[index].lease_lost && (is(verb, "finish") || is(verb, "renew") || is(verb, "failed"));
+    bool learns_now = run->seen[index].lease_lost_at == clock_now(); /* what the same turn still sends, the node refuses */
+    bool gives_back = (!run->seen[index].lease_lost || learns_now) && (is(verb, "finish") || is(verb, "renew") || is(verb, "failed"));
     if (run->lease_lost_at && run->lease_lost_at < clock_now() && !ends && !gives_back)
         law_broken(world, "law 11", "%s is sent to %s after the lease was lost", verb, node->name);
     if (is(verb, "activate")) {
@@ -372,6 +373,7 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
         probe_answered(seen, is(status, "ok"));
     if (is(asked->verb, "renew") && is(status, "refused")) {
         seen->lease_lost = true;
+        seen->lease_lost_at = clock_now();
         if (!run->lease_lost_at)
             run->lease_lost_at = clock_now();
     }

@@ -85,6 +85,7 @@ struct seen {
     char undo_token[MODEL_NAME], before[MODEL_NAME], target[MODEL_NAME];
     size_t order; /* of its first activation */
     bool lease_lost; /* as it was told */
+    int64_t lease_lost_at;
     bool silent; /* the last request, of those that do something there, has no answer */
     uint64_t last_connection;
     uint32_t last_id;
