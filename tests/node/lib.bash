@@ -67,11 +67,9 @@ expect() {
 
 # --- sessions ---
 
-boot_text() {
-    local text
-    text=$(sed -e 's/^[[:blank:]]*//' -e '/^#/d' -e '/^$/d' "$program")
-    printf 'boot-%s\n%s\n%s\n' "$nonce" $(($(printf '%s\n' "$text" | wc -l))) "$text"
-}
+program_text=$(sed -e 's/^[[:blank:]]*//' -e '/^#/d' -e '/^$/d' "$program")
+program_lines=$(wc -l <<<"$program_text")
+boot_text() { printf 'boot-%s\n%s\n%s\n' "$nonce" "$program_lines" "$program_text"; }
 
 node_pids=()
 next_id=1
