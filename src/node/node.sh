@@ -244,6 +244,8 @@ journal_lines() {
 
 # Says what a journal of a later version is, and returns 1: who cannot read what happened must not go on from there.
 check_journal() {
+    [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
+    grep -qsE '^([2-9]|[1-9][0-9]+) [0-9]+ [0-9]+ ' "$state/journal.1" "$state/journal" || return 0
     newer=$(journal_lines | grep -E '^([2-9]|[1-9][0-9]+) [0-9]+ [0-9]+ ' | tail -n 1)
     [ -n "$newer" ] || return 0
     reply refused "the journal in $state has lines of version ${newer%% *}, this deployctl knows version 1; use the newer one"
@@ -2816,12 +2818,13 @@ prune() {
 
 # --- reading -------------------------------------------------------------------------------------------------------------------
 
+# $answer: yes when CMD is true, else no.
 yes_no() {
-    if "$@"; then echo yes; else echo no; fi
+    if "$@"; then answer=yes; else answer=no; fi
 }
 
 sudo_state() {
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$user_id" = 0 ]; then
         echo ok
     elif ! have sudo; then
         echo "there is no sudo on this node"
@@ -2835,7 +2838,8 @@ facts_of_releases() {
     find_previous
     value current "${current:--}"
     value current_state "$current_state"
-    value current_good "$(yes_no current_is_committed)"
+    yes_no current_is_committed
+    value current_good "$answer"
     value previous "${previous:--}"
     list_releases | sort -n >"$tmp/releases"
     while read -r _ listed release_state; do
@@ -2935,12 +2939,14 @@ say_facts() {
     value disk_free "$disk_free"
     value disk_total "$disk_total"
     value inodes_free "$inodes_free"
-    value writable "$(yes_no test -w "$near")"
+    yes_no test -w "$near"
+    value writable "$answer"
     value sudo "$(sudo_state)"
     [ -z "$s_unit" ] || say_unit
     read_lock
     value lock "$lock_state"
-    value lock_expired "$([ "$lock_state" = expired ] && echo yes || echo no)"
+    yes_no [ "$lock_state" = expired ]
+    value lock_expired "$answer"
     if [ "$lock_state" != free ]; then
         value lock_holder "$lock_holder"
         value lock_rollout "$lock_rollout"
@@ -3195,8 +3201,10 @@ note_user() {
 
 # Folders of this account's sessions that were killed, step and all.
 remove_dead_folders() {
-    find "$temporary/" -maxdepth 1 -type d -name 'deployctl.??????' -user "$user_id" -perm 700 2>/dev/null | while IFS= read -r folder; do
-        [ "$folder" != "$tmp" ] && [ -s "$folder/main.user" ] && ! folder_is_used "$folder" && rm -rf -- "$folder"
+    for folder in "$temporary"/deployctl.??????; do
+        # shellcheck disable=SC3067 # dash, bash and busybox know -O
+        [ "$folder" != "$tmp" ] && [ ! -L "$folder" ] && [ -d "$folder" ] && [ -O "$folder" ] && [ -s "$folder/main.user" ] || continue
+        folder_is_used "$folder" || [ -z "$(find "$folder" -maxdepth 0 -perm 700)" ] || rm -rf -- "$folder"
     done
 }
 
@@ -3221,7 +3229,11 @@ is_system_folder() {
 # 0 when folder $1 belongs to root and no other account can write to it; $2 `sticky`: or only with the sticky bit. Else $loose is the reason.
 find_loose_folder() {
     # shellcheck disable=SC2046
-    set -- "$1" "$2" $(stat -L -c '%u %a %U' -- "$1" 2>/dev/null) - - -
+    judge_folder "$1" "$2" $(stat -L -c '%u %a %U' -- "$1" 2>/dev/null) - - -
+}
+
+# FOLDER STICKY UID MODE NAME
+judge_folder() {
     loose=
     case $3/$4 in
     0/*[2367] | 0/*[2367]?)
@@ -3237,6 +3249,7 @@ find_loose_folder() {
 # Follows path $1 as the kernel does. 0 when each folder on the way is root's alone, so that no other account has placed a link there, or can; $walked
 # is where it leads, as far as it exists. Else $loose is the reason. A sticky folder, as /tmp, may be on the way and not at the end.
 find_loose() {
+    ! is_plain_path "$1" || return "$plain_result"
     walked='' walk_rest=$1 walk_links=0
     find_loose_folder / '' || return
     while [ -n "$walk_rest" ]; do
@@ -3256,6 +3269,31 @@ find_loose() {
             walk_rest=
         fi
     done
+}
+
+# The same of an absolute path of plain names without a link in it, by one process. 1: it is none. $plain_result: what find_loose returns.
+is_plain_path() {
+    walked='' walk_rest=${1#/} plain_end=end
+    set -- /
+    while [ -n "$walk_rest" ]; do
+        walk_part=${walk_rest%%/*}
+        case $walk_rest in */*) walk_rest=${walk_rest#*/} ;; *) walk_rest='' ;; esac
+        case $walk_part in '' | . | ..) return 1 ;; esac
+        [ ! -L "$walked/$walk_part" ] || return 1
+        [ -e "$walked/$walk_part" ] || { plain_end='' && break; }
+        walked=$walked/$walk_part
+        set -- "$@" "$walked"
+    done
+    plain_stats=$(stat -L -c '%u %a %U' -- "$@" 2>/dev/null)$nl plain_result=1
+    while [ $# -gt 0 ]; do
+        plain_sticky=sticky
+        [ "$1" != / ] && [ "$#$plain_end" != 1end ] || plain_sticky=
+        # shellcheck disable=SC2086
+        judge_folder "$1" "$plain_sticky" ${plain_stats%%"$nl"*} - - - || return 0
+        plain_stats=${plain_stats#*"$nl"}
+        shift
+    done
+    plain_result=0
 }
 
 # $walk_part is a link.
@@ -3324,7 +3362,7 @@ check_tools() {
     [ -z "$missing" ] || { reply failed "missing on this node:$missing; install coreutils and util-linux, or busybox"; return 1; }
     [ -r /proc/uptime ] || { reply failed "there is no /proc on this node"; return 1; }
     make_temporary || { reply failed "no temporary folder can be made in /tmp, /dev/shm or /var/tmp: disk full or read-only"; return 1; }
-    if ! { ln -s a "$tmp/link.a" && ln -s b "$tmp/link.b" && mv -fT -- "$tmp/link.a" "$tmp/link.b"; } 2>/dev/null; then
+    if ! { ln -s a "$tmp/link.a" && mv -fT -- "$tmp/link.a" "$tmp/link.b"; } 2>/dev/null; then
         reply failed "mv on this node does not know -T; install coreutils or a newer busybox"
         return 1
     fi
@@ -3362,10 +3400,12 @@ do_open() {
     s_offset=$(($(date +%s) - up))
     value user "$user_name"
     value protocol "$protocol"
-    value elevated "$([ -n "${SUDO_UID:-}" ] && [ "$user_id" = 0 ] && echo yes || echo no)"
+    yes_no [ "${SUDO_UID:+$user_id}" = 0 ]
+    value elevated "$answer"
     value temporary "$tmp"
     for tool in zstd gzip tar setsid systemctl sudo sha256sum journalctl; do
-        value tool "$tool $(yes_no have "$tool")"
+        yes_no have "$tool"
+        value tool "$tool $answer"
     done
     opened=yes
     reply ok open
