@@ -1201,10 +1201,11 @@ log_mark() {
     log_mark="--- deployctl: release $1 ---"
 }
 
-# $log_size after service.log was cut to its bound; what is cut off keeps its mark.
+# $log_size after service.log was cut to its bound; what is cut off keeps its mark. The log is the account's alone; 1 when it cannot be made.
 cut_log() {
     log=$state/service.log
     log_size=0
+    [ -e "$log" ] || (umask 077 && : >>"$log") 2>/dev/null || return 1
     [ ! -s "$log" ] || log_size=$(($(wc -c <"$log")))
     [ "$log_size" -gt 262144 ] || return 0
     {
@@ -1217,9 +1218,8 @@ cut_log() {
 
 # A command of the playbook inside a step: `command_in FOLDER TEXT`, output to service.log and to the step's own.
 command_in() {
-    cut_log
-    log_target=$log
-    (umask 077 && : >>"$log") 2>/dev/null || log_target=/dev/null
+    log_target=/dev/null
+    ! cut_log || [ ! -w "$log" ] || log_target=$log
     (
         cd -- "$1" || exit 1
         plain_text=$2 plain_environment=$v_env plain_settings=$login_settings
@@ -2057,7 +2057,7 @@ mark_instance() {
 # Where its lines begin in service.log.
 mark_log() {
     log_mark "$v_release"
-    cut_log
+    cut_log || return
     {
         [ ! -s "$log" ] || [ -z "$(tail -c 1 "$log")" ] || printf '\n' >>"$log"
         printf '%s\n' "$log_mark" >>"$log"

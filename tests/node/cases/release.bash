@@ -441,7 +441,7 @@ test_a_missing_unit_is_told_before_anything_is_switched() {
 test_on_a_full_disk_going_back_still_works() {
     [ "$(id -u)" = 0 ] || skip "not root: no tmpfs can be mounted"
     mkdir "$root"
-    mount -t tmpfs -o size=1m,nr_inodes=200 tmpfs "$root" 2>/dev/null || skip "no tmpfs can be mounted here"
+    mount -t tmpfs -o mode=755,size=1m,nr_inodes=200 tmpfs "$root" 2>/dev/null || skip "no tmpfs can be mounted here"
     trap 'umount -l "$root"; stop_nodes' EXIT
     locked_node a
     for release in r1 r2; do
@@ -463,7 +463,7 @@ test_on_a_full_disk_going_back_still_works() {
 test_an_archive_that_fills_the_disk_leaves_nothing() {
     [ "$(id -u)" = 0 ] || skip "not root: no tmpfs can be mounted"
     mkdir "$root"
-    mount -t tmpfs -o size=2m tmpfs "$root" 2>/dev/null || skip "no tmpfs can be mounted here"
+    mount -t tmpfs -o mode=755,size=2m tmpfs "$root" 2>/dev/null || skip "no tmpfs can be mounted here"
     trap 'umount -l "$root"; stop_nodes' EXIT
     locked_node a
     make_tree r1
