@@ -54,7 +54,7 @@ static void judge(const struct run *run, size_t index, const struct err *fallbac
     bool there = facts_has(&node->facts, run->targets[index], &state) && state != RELEASE_INCOMPLETE;
     bool become = service->become || run->fleet->members[index].node->connection.become;
     uint64_t needed = there ? 0 : delivery_needs_bytes(run->package);
-    if (node->facts.lock_holder && !node->facts.lock_expired)
+    if (facts_locked(&node->facts))
         err_set(&out->refusal, ERR_REFUSED, "locked by %s, rollout %s", node->facts.lock_holder,
                 node->facts.lock_rollout ? node->facts.lock_rollout : "unknown");
     else if (facts_check(&node->facts, service, become, needed, &out->refusal) == 0 && !run->has_sides &&

@@ -46,13 +46,13 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     if (facts->lock_holder)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",
-                    facts->lock_expired ? " (expired)" : "");
+                    facts->lock_expired ? " (expired)" : facts->lock_abandoned ? " (its process has ended)" : "");
     if (facts->wish)
         strbuf_addf(out, ", asked to %s", facts->wish);
     if (facts->held && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s is %s; `deployctl promote %s` goes on, `deployctl abort %s` undoes it",
                     out->length ? "; " : "", facts->open_rollout, facts->open_step, playbook, playbook);
-    else if (facts->open_rollout && (!facts->lock_holder || facts->lock_expired))
+    else if (facts->open_rollout && !facts_locked(facts))
         strbuf_addf(out, "%srollout %s did not end; its last step: %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",
                     out->length ? "; " : "", facts->open_rollout, facts->open_step ? facts->open_step : "unknown", playbook,
                     playbook);

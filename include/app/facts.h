@@ -76,6 +76,9 @@ struct facts {
     uint64_t lock_held_s;            /* since it was taken */
     const char *wish; /* `pause|abort WHO`: what somebody wishes of the run that holds the lock; else NULL */
     bool lock_expired;
+    uint64_t lock_generation;
+    const char *lock_runner; /* io/process_identity.h; NULL: it left none */
+    bool lock_abandoned;     /* its runner is a process of this machine that has ended */
     /* The last run in the journal, when it has no end: interrupted, held, or its runner died. */
     const char *open_rollout, *open_step;
     bool held; /* at the end of a wave, for `promote`; open_step says it as a sentence */
@@ -110,6 +113,8 @@ struct facts {
 /* Always facts_release. ERR_PROTOCOL when a value is malformed. */
 int facts_read(struct facts *out, const struct reply *reply, struct err *err);
 void facts_release(struct facts *facts);
+/* Whether a run holds the lock: its lease lives, and its process is not known to have ended. */
+bool facts_locked(const struct facts *facts);
 /* The slot of the last commit, or of the side that the node is: `blue`; NULL without slots. */
 const char *facts_live_slot(const struct facts *facts);
 /* Seconds that a node reported, in milliseconds; the largest number when they do not fit. */

@@ -4,6 +4,7 @@
 #include "app/service_lock.h"
 #include "app/sides.h"
 #include "engine_step.h"
+#include "io/process_identity.h"
 
 #define HEARTBEATS 4 /* in a lease that is short */
 
@@ -21,7 +22,7 @@ static void settled(void *context, const struct reply *reply)
 static void settle(struct worker *worker, reply_fn *then)
 {
     session_begin(worker->member->session, "settle");
-    session_addu(worker->member->session, "fence", worker->fence);
+    session_add_fence(worker->member->session, worker->fence);
     if (worker->action.step == STEP_LOCK)
         session_add(worker->member->session, "facts", "yes");
     step_submit(worker, QUICK_TIMEOUT_MS, then);
@@ -55,7 +56,7 @@ void carry_connect(struct worker *worker)
 static int check_lock(struct worker *worker, struct err *err)
 {
     const struct facts *facts = &worker->facts;
-    if (!facts->lock_holder || facts->lock_expired)
+    if (!facts_locked(facts))
         return 0;
     worker->engine->outcome.locked_out = true;
     return err_set(err, ERR_REFUSED,
@@ -332,7 +333,7 @@ bool step_renew(struct worker *worker)
         return false;
     lease_sent(&worker->lease, clock_boot_ms());
     session_begin(session, "renew");
-    session_addu(session, "fence", worker->fence);
+    session_add_fence(session, worker->fence);
     engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);
@@ -454,6 +455,16 @@ static void locked(void *context, const struct reply *reply)
         settle(worker, settled_first);
 }
 
+/* Who we are, and whose lock we may take although its lease lives: that of the generation at which its process was found to have ended. */
+static void step_add_runner(const struct worker *worker, struct session *session)
+{
+    char runner[PROCESS_IDENTITY_MAX];
+    process_identity(runner);
+    session_add(session, "runner", *runner ? runner : NULL);
+    if (worker->has_facts && worker->facts.lock_abandoned)
+        session_addu(session, "takeover", worker->facts.lock_generation);
+}
+
 void carry_lock(struct worker *worker)
 {
     struct session *session = worker->member->session;
@@ -468,6 +479,7 @@ void carry_lock(struct worker *worker)
     session_add(session, "reason", worker->engine->settings->past_reason);
     session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", (uint64_t)worker->engine->lease_ms / 1000);
+    step_add_runner(worker, session);
     if (worker->engine->settings->lock)
         session_addu(session, "minimum", service_lock_generation(worker->engine->settings->lock));
     step_submit(worker, QUICK_TIMEOUT_MS, locked);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "io/process_identity.h"
 
 static const char *const state_names[] = {"good", "staged", "failed", "incomplete"};
 
@@ -43,6 +44,8 @@ static const struct fact_key fact_keys[] = {
     {"lock_held", FACT_NUMBER, offsetof(struct facts, lock_held_s)},
     {"wish", FACT_TEXT, offsetof(struct facts, wish)},
     {"lock_expired", FACT_YES, offsetof(struct facts, lock_expired)},
+    {"lock_generation", FACT_NUMBER, offsetof(struct facts, lock_generation)},
+    {"lock_runner", FACT_TEXT, offsetof(struct facts, lock_runner)},
     {"confirm", FACT_TEXT, offsetof(struct facts, confirm)},
     {"reverted", FACT_TEXT, offsetof(struct facts, reverted)},
     {"open_limit", FACT_TEXT, offsetof(struct facts, open_limit)},
@@ -263,7 +266,13 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
         if (rc < 0)
             return rc;
     }
+    out->lock_abandoned = out->lock_holder && process_has_ended(out->lock_runner);
     return 0;
+}
+
+bool facts_locked(const struct facts *facts)
+{
+    return facts->lock_holder && !facts->lock_expired && !facts->lock_abandoned;
 }
 
 void facts_release(struct facts *facts)

@@ -328,6 +328,7 @@ static void already_connected(void *context)
 static void start_connecting(struct session *session)
 {
     session->state = SESSION_CONNECTING;
+    session->epoch++;
     strbuf_reset(&session->error_output);
     session->ssh = ssh_open(session->settings.ssh, &session->settings.target,
                             session->connect_timeout_ms, ssh_is_ready, ssh_was_lost, session);

@@ -53,6 +53,7 @@ struct session {
     struct strbuf queue;        /* to be written to the channel */
     struct strbuf error_output; /* last of the shell's stderr */
     uint32_t next_id;
+    uint64_t epoch; /* of the connection: their number */
     struct strbuf building;
     char building_verb[32];
     struct err building_error;

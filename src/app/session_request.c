@@ -205,6 +205,17 @@ void session_env(struct session *session, const char *name, const char *value)
         request_env(&session->building, name, value, &session->building_error);
 }
 
+void session_add_fence(struct session *session, uint64_t generation)
+{
+    session_addu(session, "fence", generation);
+    session_addu(session, "epoch", session->epoch);
+}
+
+uint64_t session_epoch(const struct session *session)
+{
+    return session->epoch;
+}
+
 static void request_timed_out(void *context)
 {
     struct pending *pending = context;

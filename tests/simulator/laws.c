@@ -411,17 +411,18 @@ static void law_9_unmigrated(struct world *world, const struct model_step *step)
         world->migrated[0]--;
 }
 
-/* The fence: who has settled under a newer generation is alone. */
+/* The fence: who has settled under a newer generation, or with a newer epoch of it, is alone. */
 static void law_fence(struct world *world, struct model_node *node, const struct model_step *step)
 {
     /* A confirm timer waits for who holds the lock, and goes on after. */
     bool expired = model_uptime_s(node) - node->lock.beat_s > node->lock.ttl_s;
     if (step->reverts && (node->lock.ended || expired))
         return;
-    if (step->generation < world->settled_generation[index_of(world, node)])
-        law_broken(world, "fence", "%s: %s of generation %llu acts after generation %llu has settled", node->name,
-                   step->request->verb, (unsigned long long)step->generation,
-                   (unsigned long long)world->settled_generation[index_of(world, node)]);
+    uint64_t generation = world->settled_generation[index_of(world, node)], epoch = world->settled_epoch[index_of(world, node)];
+    if (step->generation < generation || (step->generation == generation && !step->reverts && step->epoch < epoch))
+        law_broken(world, "fence", "%s: %s of generation %llu, epoch %llu acts after %llu, %llu has settled", node->name,
+                   step->request->verb, (unsigned long long)step->generation, (unsigned long long)step->epoch,
+                   (unsigned long long)generation, (unsigned long long)epoch);
 }
 
 static void law_6_alone(struct world *world, struct model_node *node, const struct model_step *step)
@@ -471,8 +472,13 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         tell("        %s: generation %llu is %s's", node->name, (unsigned long long)node->lock.generation, node->lock.rollout);
         break;
     case MODEL_SETTLED:
-        if (!node->lock.ended)
-            world->settled_generation[index] = node->lock.generation;
+        if (node->lock.ended)
+            break;
+        world->settled_generation[index] = node->lock.generation;
+        world->settled_epoch[index] = node->lock.epoch;
+        break;
+    case MODEL_UNSETTLED:
+        law_broken(world, "fence", "%s: a step is asked for on a connection that has not settled", node->name);
         break;
     case MODEL_LEADS:
         law_6_alone(world, node, step);

@@ -70,9 +70,10 @@ struct model_migration {
 struct model_lock {
     uint64_t generation; /* 0: none yet */
     bool ended;
-    char rollout[MODEL_NAME], holder[96], token[MODEL_NAME];
+    char rollout[MODEL_NAME], holder[96], token[MODEL_NAME], runner[MODEL_NAME];
     int64_t ttl_s, beat_s;
     uint32_t boot;
+    uint64_t epoch; /* of the session that has settled last; 0: none has */
 };
 
 struct model_record {
@@ -96,6 +97,7 @@ struct model_timer {
 enum model_event {
     MODEL_LOCKED,      /* a generation was taken */
     MODEL_SETTLED,     /* settle answered ok */
+    MODEL_UNSETTLED,   /* a step was asked for by a session that has not settled, and is refused */
     MODEL_LEADS,       /* a step's leader has passed its fence: what it does, it does from here on */
     MODEL_LEFT,        /* the leader is gone */
     MODEL_SWITCHED,    /* current points at the step's release */
@@ -115,6 +117,14 @@ struct model_hooks {
     /* Whether the service answers its health check now. */
     bool (*healthy)(void *context, struct model_node *node);
     void *context;
+};
+
+/* What waits until model_let_go, as a process that hangs in a call: the first that comes there, once. */
+enum model_hold {
+    HOLD_NOTHING,
+    HOLD_SYNC, /* a supervisor, in the sync of its step's beginning in the journal */
+    HOLD_LINK, /* a session, with its claim of the lock */
+    HOLD_MOVE  /* a leader, with the switch of `current` */
 };
 
 struct model_session;
@@ -151,6 +161,11 @@ struct model_node {
     struct model_session *sessions;
     struct model_step *steps;
     const struct model_hooks *hooks;
+    enum model_hold hold; /* what is to be held */
+    struct model_step *held_step;
+    struct model_session *held_session; /* with this request, and the generation that it saw */
+    struct model_request *held_request;
+    uint64_t held_seen;
 };
 
 /* A step while it lives; all of them stay until model_end. */
@@ -166,7 +181,7 @@ struct model_step {
     bool sticks;  /* the process that serves is not stopped, and the one that is started ends, since its port is taken */
     bool reverts; /* the confirm timer's own */
     int64_t takes_ms;
-    uint64_t generation;
+    uint64_t generation, epoch;
     char rollout[MODEL_NAME], release[MODEL_NAME], step_name[MODEL_NAME];
     char late[12], status[12], sentence[160];
     int code;
@@ -194,6 +209,9 @@ typedef void model_out_fn(void *context, const char *verb, const char *line, boo
 struct model_session *model_session_open(struct model_node *node, uint64_t connection, model_out_fn *out, void *context);
 void model_session_feed(struct model_session *session, const char *bytes, size_t length);
 void model_session_hangup(struct model_session *session);
+/* Whether something is held. */
+bool model_holds(const struct model_node *node);
+void model_let_go(struct model_node *node);
 /* The data channel: a path line, then bytes. */
 void model_receive(struct model_node *node, const char *bytes, size_t length);
 

@@ -176,6 +176,8 @@ static void say_lock(struct model_node *node, struct strbuf *out)
     int64_t age = model_uptime_s(node) - node->lock.beat_s;
     lines_text(out, "lock_holder", node->lock.holder);
     lines_text(out, "lock_rollout", node->lock.rollout);
+    if (*node->lock.runner)
+        lines_text(out, "lock_runner", node->lock.runner);
     lines_value(out, "lock_generation", "%" PRIu64, node->lock.generation);
     lines_value(out, "lock_age", "%" PRId64, age < 0 ? 0 : age);
     lines_value(out, "lock_ttl", "%" PRId64, node->lock.ttl_s);

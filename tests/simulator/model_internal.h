@@ -15,6 +15,7 @@ struct model_session {
     void *context;
     bool opened;
     struct model_step *busy;
+    bool settling;
 };
 
 /* --- replies --- */
@@ -36,6 +37,9 @@ void node_journal(struct model_node *node, uint64_t generation, const char *roll
 enum lock_state { LOCK_FREE, LOCK_HELD, LOCK_EXPIRED };
 enum lock_state lock_state(const struct model_node *node);
 bool fence_holds(const struct model_node *node, uint64_t generation);
+/* A step of this generation and epoch may change something. */
+bool may_act(const struct model_node *node, uint64_t generation, uint64_t epoch);
+uint64_t request_number(const struct model_request *request, const char *key);
 /* Replies and returns false unless the request's fence holds. */
 bool check_fence(struct model_session *session, const struct model_request *request);
 void describe_holder(struct model_session *session, const struct model_request *request);
@@ -47,6 +51,7 @@ enum record_state record_state(struct model_node *node);
 struct model_step *step_of_record(struct model_node *node);
 void step_launch(struct model_session *session, const struct model_request *request, bool recorded, bool plain,
                  int64_t limit_ms);
+void step_go_on(struct model_step *step);
 void step_cancel(struct model_session *session, const struct model_request *request);
 void settle_start(struct model_session *session, const struct model_request *request);
 bool answer_from_record(struct model_session *session, const struct model_request *request);

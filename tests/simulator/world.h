@@ -127,7 +127,7 @@ struct world {
         bool out;
         int64_t empty_at; /* until when it has sessions */
     } traffic[NODES_MAX];
-    uint64_t settled_generation[NODES_MAX];
+    uint64_t settled_generation[NODES_MAX], settled_epoch[NODES_MAX];
     char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */
     uint32_t migrated[3];
     bool past_no_return, troubled[NODES_MAX];
