@@ -2,6 +2,7 @@
 
 #include "app/balancer.h"
 #include "app/shares.h"
+#include "missing.h"
 #include "open_run.h"
 #include "print.h"
 
@@ -26,6 +27,9 @@ static int resume(struct run *run)
     if (code)
         return code;
     if (!open.rollout) {
+        code = run_check_missing(run);
+        if (code)
+            return code;
         name_left_out(run);
         return run_nothing_open(run, "resume");
     }

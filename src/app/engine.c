@@ -509,13 +509,15 @@ static int make_roster(struct engine *engine, struct err *err)
     const struct engine_settings *settings = engine->settings;
     size_t count = engine->fleet->count;
     const char **names = arena_alloc(&engine->arena, (count + 1) * sizeof(*names));
+    const char **roots = arena_alloc(&engine->arena, (count + 1) * sizeof(*roots));
     size_t *waves = arena_alloc(&engine->arena, (count + 1) * sizeof(*waves));
     engine->event_capacity = count * 8 + 64;
     engine->events = arena_alloc(&engine->arena, engine->event_capacity * sizeof(*engine->events));
-    if (!names || !waves || !engine->events)
+    if (!names || !roots || !waves || !engine->events)
         return err_set(err, ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
         names[i] = engine->fleet->members[i].node->name;
+        roots[i] = engine->fleet->members[i].service.root;
         waves[i] = NO_WAVE;
     }
     for (size_t wave = 0; wave < settings->waves.count; wave++)
@@ -527,7 +529,9 @@ static int make_roster(struct engine *engine, struct err *err)
         .rollout = settings->rollout,
         .release = settings->package ? package_release(settings->package) : NULL,
         .description = settings->description,
+        .root = engine->playbook->service.root,
         .nodes = names,
+        .roots = roots,
         .waves = waves,
         .node_count = count,
         .wave_count = settings->waves.count,

@@ -79,23 +79,27 @@ static int read_roster(struct past *past, const json_t *object)
     if (count == 0 || count > NODES_MAX)
         return -1;
     const char **nodes = arena_alloc(&past->arena, count * sizeof(*nodes));
+    const char **roots = arena_alloc(&past->arena, count * sizeof(*roots));
     size_t *waves = arena_alloc(&past->arena, count * sizeof(*waves));
-    if (!nodes || !waves)
+    if (!nodes || !roots || !waves)
         return -1;
     roster->verb = text_of(past, object, "verb");
     roster->service = text_of(past, object, "service");
     roster->rollout = text_of(past, object, "rollout");
     roster->release = text_of(past, object, "release");
     roster->description = text_of(past, object, "description");
+    roster->root = text_of(past, object, "root");
     for (size_t i = 0; i < count; i++) {
         const json_t *node = json_array_get(list, i);
         int64_t wave = number_of(node, "wave");
         nodes[i] = text_of(past, node, "node");
+        roots[i] = text_of(past, node, "root");
         waves[i] = wave > 0 ? (size_t)wave - 1 : NO_WAVE;
         if (!nodes[i])
             return -1;
     }
     roster->nodes = nodes;
+    roster->roots = roots;
     roster->waves = waves;
     roster->node_count = count;
     roster->wave_count = (size_t)number_of(object, "wave_count");

@@ -186,6 +186,7 @@ static void send_open(struct session *session)
     if (service) {
         session_add(session, "root", service->root);
         session_add(session, "service", service->name);
+        session_add(session, "renamed_from", service->renamed_from);
         session_add(session, "unit", service->unit);
         session_add(session, "start", service->start);
         session_add(session, "stop", service->stop);

@@ -20,7 +20,7 @@
 #   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB. A
 #                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began. One of kind `outside` has
 #                 locked this node only to keep other runs away: it changes nothing here and leaves open what is open. `limit note`
-#                 after `begin` has the run's --limit
+#                 after `begin` has the run's --limit, `members note` how many nodes it has, this one's name, and those that come next
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
@@ -29,7 +29,7 @@
 #   unsettled     `VERB RELEASE ROLLOUT`: a change of the service (activate, restart, stop, revert) that has begun and has not ended
 #                 well. Written and synced before the service is touched, removed when such a change ends with ok: while it is here
 #                 the service may be stopped, whatever `current` links
-#   service       the name of the service that this root belongs to, written by its first lock
+#   service       the name of the service that this root belongs to, written by its first lock; another service is refused
 #   chain         the rollout that took the lock last, and those that it goes on with; a second line: what stood there before it
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
@@ -466,6 +466,22 @@ restore_chain() {
     replace_file "$state/chain" "$chain_before"
 }
 
+# 0 when the root belongs to this session's service, by `renamed_from` also under its earlier name, or to none yet. Else $line has the owner.
+owns_root() {
+    first_line "$state/service"
+    case $line in
+    '' | "$s_service" | "${s_renamed_from:-$s_service}") return 0 ;;
+    esac
+    [ -z "$s_service" ]
+}
+
+# The first lock of a service notes whose the root is.
+note_service() {
+    owns_root || return 1
+    [ "$line" != "$s_service" ] || return 0
+    replace_file "$state/service" "$s_service" && { sync "$state/service" 2>/dev/null || sync; }
+}
+
 # Whose the lock is, in the journal. 1: replied, and the lock is given back, since nobody could tell later what held it.
 note_lock() {
     mend_journal
@@ -474,8 +490,11 @@ note_lock() {
     note_fault=
     if [ "$v_kind" != outside ] && ! write_chain; then
         note_fault="the rollout cannot be noted in $state"
+    elif ! note_service; then
+        note_fault="$state/service cannot be written, or names another service by now"
     elif ! journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" ||
         { [ -n "$v_limit" ] && ! journal limit note - - "$v_limit"; } ||
+        { [ -n "$v_members" ] && ! journal members note - - "$v_members"; } ||
         { [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; }; then
         note_fault="the journal cannot be written in $state"
     fi
@@ -494,6 +513,11 @@ do_lock() {
     made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
     # What root has found missing when the session began may have been made by somebody else since.
     check_trust || return
+    if ! owns_root; then
+        value service "$line"
+        reply refused "root $s_root belongs to service $line, not to $s_service"
+        return
+    fi
     read_lock
     if [ "$lock_state" = held ]; then
         if [ -n "$v_token" ] && [ "$v_token" = "$lock_token" ]; then
@@ -2849,6 +2873,7 @@ facts_of_releases() {
     ! read_before || value committed "$before_release $before_rollout $before_kind $before_was${before_retracts:+ retracts}"
     ! first_line "$state/chain" || value chain "$line"
     ! first_line "$state/unsettled" || value unsettled "$line"
+    ! first_line "$state/service" || value service "$line"
 }
 
 # The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
@@ -2862,12 +2887,16 @@ facts_of_journal() {
         $5 == "rollout" && $6 == "begin" && $8 == "outside" { outside[$4] = 1; next }
         $5 == "rollout" && ($4 in outside) { next }
         $5 == "rollout" && $6 == "begin" {
-            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit }
-            open = run = $4; step = "-"; release = $7; kind = $8; limit = ""
+            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit; was_members = members }
+            open = run = $4; step = "-"; release = $7; kind = $8; limit = members = ""
             next
         }
         $5 == "limit" && $6 == "note" {
             if ($4 == open && NF > 8) limit = text_from(9)
+            next
+        }
+        $5 == "members" && $6 == "note" {
+            if ($4 == open && NF > 8) members = text_from(9)
             next
         }
         $5 == "breaker" && $6 == "note" {
@@ -2883,7 +2912,7 @@ facts_of_journal() {
                 step = substr($0, RSTART)
                 gsub(/ /, "_", step)
             }
-            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit }
+            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit; members = was_members }
             if ($6 == "end" || $6 == "held" || $6 == "left") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i
@@ -2894,6 +2923,7 @@ facts_of_journal() {
         END {
             if (open != "") print "open_rollout", open, step, release, kind
             if (open != "" && limit != "") print "open_limit", limit
+            if (open != "" && members != "") print "open_members", members
             if (open == ours && was != "") print "open_before", was, was_step, was_release, was_kind
             if (ended != "") print "ended_rollout", ended
             for (i = notes; i > 0 && told < 64; i--)
@@ -3392,7 +3422,7 @@ do_open() {
     s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
-    s_service=$v_service state=$s_root/.deployctl
+    s_service=$v_service s_renamed_from=$v_renamed_from state=$s_root/.deployctl
     check_trust || return
     first_line /proc/sys/kernel/random/boot_id
     s_boot=${line:-unknown}
@@ -3419,7 +3449,7 @@ read_request() {
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
     v_port='' v_address=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
-    v_facts='' v_limit=''
+    v_facts='' v_limit='' v_renamed_from='' v_members=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -3428,6 +3458,7 @@ read_request() {
         case ${line%% *} in
         root) v_root=$text ;;
         service) v_service=$text ;;
+        renamed_from) v_renamed_from=$text ;;
         verify) ;;
         unit) v_unit=$text ;;
         start) v_start=$text ;;
@@ -3471,6 +3502,7 @@ read_request() {
         pin) v_pin=$v_pin$text$nl ;;
         facts) v_facts=$text ;;
         limit) v_limit=$text ;;
+        members) v_members=$text ;;
         breaker) v_breaker=$v_breaker$text$nl ;;
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;
@@ -3557,7 +3589,7 @@ serve() {
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
     follow='' followers='' session_pid=$$
     s_slots='' s_slot_start='' s_slot_stop='' s_pin=''
-    s_root='' s_service='' user_id='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
+    s_root='' s_service='' s_renamed_from='' user_id='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
         [ -n "$line" ] || continue

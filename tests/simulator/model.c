@@ -377,6 +377,8 @@ static void do_lock(struct model_session *session, const struct model_request *r
     snprintf(lock->rollout, sizeof(lock->rollout), "%s", text_of(request, "rollout"));
     snprintf(lock->holder, sizeof(lock->holder), "%s", text_of(request, "holder"));
     snprintf(lock->token, sizeof(lock->token), "%s", token);
+    if (*session->service)
+        snprintf(node->service, sizeof(node->service), "%s", session->service);
     const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
     size_t first = strcspn(node->chain, " ");
     bool outside = strcmp(kind, "outside") == 0;
@@ -592,6 +594,7 @@ static void do_open(struct model_session *session, const struct model_request *r
     session_text(session, request, "temporary", "/tmp/deployctl.x");
     for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
         session_value(session, request, "tool", "%s yes", tools[i]);
+    snprintf(session->service, sizeof(session->service), "%s", text_of(request, "service"));
     session->opened = true;
     session_reply(session, request, "ok", "open");
 }

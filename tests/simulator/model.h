@@ -133,6 +133,7 @@ struct model_node {
     size_t release_count;
     struct model_before before;
     char chain[400], chain_before[400];
+    char service[MODEL_NAME]; /* that the root belongs to; "": none yet. Each session here is of one and the same */
     char unsettled[200]; /* the change of the service that has not ended well; "": none */
     char current[MODEL_NAME]; /* "": none */
     struct model_migration migrations[MODEL_MIGRATIONS];

@@ -163,6 +163,8 @@ static void say_releases(struct model_node *node, struct strbuf *out)
         lines_text(out, "chain", node->chain);
     if (*node->unsettled)
         lines_text(out, "unsettled", node->unsettled);
+    if (*node->service)
+        lines_text(out, "service", node->service);
 }
 
 static void say_lock(struct model_node *node, struct strbuf *out)

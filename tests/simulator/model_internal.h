@@ -14,6 +14,7 @@ struct model_session {
     model_out_fn *out; /* NULL: nobody listens */
     void *context;
     bool opened;
+    char service[MODEL_NAME];
     struct model_step *busy;
 };
 
