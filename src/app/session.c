@@ -212,7 +212,7 @@ static void on_ready(void *context)
 }
 
 static const struct reply_events reply_handlers = {
-    .ready = on_ready, .value = request_value, .output = request_output, .done = request_done};
+    .ready = on_ready, .value = request_value, .output = request_output, .started = request_started, .done = request_done};
 
 static void channel_opened(void *context)
 {
@@ -308,6 +308,7 @@ static void ssh_is_ready(void *context, const struct err *error)
     node_boot_init(&session->boot, nonce);
     reply_reader_init(&session->reader, nonce, &reply_handlers, session);
     session->reader_in_use = true;
+    session->unasked = 0;
     session->channel = ssh_exec(session->ssh, node_bootstrap(), &channel_handlers, session);
     if (!session->channel)
         session_drop(session, "out of memory");
