@@ -87,7 +87,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
     if (code)
         return code;
     run->stages_again = open->kind == RUN_ROLLOUT && open->release && run->waves_passed == 0 &&
-                        survey_waves_passed(&run->survey, &run->waves, open->release) == 0;
+                        survey_waves_passed(&run->survey, run->fleet, &run->waves, open->release) == 0;
     run->half_committed = open->kind == RUN_ROLLOUT && half_committed(run, open);
     snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open->kind), open->rollout);
     return run_go(run, open->kind, true, text);

@@ -37,7 +37,7 @@ static int resume(struct run *run)
     }
     if (open.kind == RUN_ROLLOUT && open.release && run->waves.rules)
         run->waves_passed =
-            shares_waves_passed(&run->waves, survey_waves_passed(&run->survey, &run->waves, open.release),
+            shares_waves_passed(&run->waves, survey_waves_passed(&run->survey, run->fleet, &run->waves, open.release),
                                 shares_seen(run->fleet, &run->survey, open.release));
     return open_run_go_on(run, &open);
 }

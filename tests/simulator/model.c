@@ -266,6 +266,8 @@ void model_crash(struct model_node *node)
 {
     node->up = false;
     node->serving[0] = '\0';
+    for (size_t i = 0; i < MODEL_SLOTS; i++)
+        node->slots[i].process[0] = '\0';
     node->boot++;
     node->frozen_until = 0;
     for (struct model_step *step = node->steps; step; step = step->next) {
@@ -275,12 +277,25 @@ void model_crash(struct model_node *node)
     }
 }
 
+/* Synced are the journal, manifests, releases, links, commits and migrations. A beat counts for nothing after a boot. */
+void model_lose_unsynced(struct model_node *node, bool gone)
+{
+    struct model_record *record = &node->record;
+    if (gone)
+        record->any = record->ended = false;
+    record->ended = false;
+    strbuf_reset(&record->values);
+}
+
 void model_boot(struct model_node *node)
 {
     node->up = true;
     node->booted_at = clock_now();
     node->incoming_length = node->incoming[0] = 0;
-    memcpy(node->serving, node->current, sizeof(node->serving));
+    if (!node->has_slots)
+        memcpy(node->serving, node->current, sizeof(node->serving));
+    for (size_t i = 0; i < MODEL_SLOTS; i++)
+        memcpy(node->slots[i].process, node->slots[i].release, sizeof(node->slots[i].process));
     node->process = ++node->processes;
 }
 
@@ -625,7 +640,7 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         step_cancel(session, &request);
     else if (strcmp(verb, "migrate") == 0)
         start_migrate(session, &request);
-    else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0)
+    else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0 || strcmp(verb, "stop") == 0 || strcmp(verb, "keep_old") == 0)
         launch_recorded(session, &request, false, 600000);
     else if (strcmp(verb, "commit") == 0 || strcmp(verb, "retract") == 0 || strcmp(verb, "discard") == 0)
         launch_recorded(session, &request, false, 300000);

@@ -53,6 +53,7 @@ static void note_before(struct model_step *step, const struct model_release *tar
     snprintf(before->rollout, sizeof(before->rollout), "%s", step->rollout);
     snprintf(before->kind, sizeof(before->kind), "%s", kind);
     snprintf(before->release, sizeof(before->release), "%s", target->id);
+    slot_note_before(step, before);
     for (size_t i = 0; i < node->release_count; i++) {
         const struct model_release *release = &node->releases[i];
         if (release->sequence > most && !release->failed && release_complete(release)) {
@@ -102,6 +103,7 @@ void step_retract(struct model_step *step)
     }
     if (release && !was_good)
         release->sequence = 0;
+    slot_retracts(node, before);
     before->any = false;
     node_happened(node, MODEL_RETRACTED, step);
     step_said(step, "ok", "the commit of release %s is taken back", step->release);
@@ -117,6 +119,9 @@ void step_commit(struct model_step *step)
         return;
     }
     note_before(step, release, kind ? kind : "rollout");
+    struct model_slot *slot = slot_of(node, step->request);
+    if (slot && !slot_commits(step, slot))
+        return;
     if (kind && strcmp(kind, "rollback") == 0 && release->sequence) {
         for (size_t i = 0; i < node->release_count; i++)
             if (node->releases[i].sequence > release->sequence)
@@ -277,6 +282,7 @@ void say_facts(struct model_node *node, struct strbuf *out)
     lines_text(out, "sudo", "ok");
     say_lock(node, out);
     say_open(node, out);
+    say_slots(node, out);
     if (timer->any && timer->end == TIMER_RUNS && timer->boot == node->boot)
         lines_value(out, "confirm", "armed %" PRId64 " %s %s",
                    timer->until_s > model_uptime_s(node) ? timer->until_s - model_uptime_s(node) : 0, timer->release,

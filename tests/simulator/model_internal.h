@@ -68,6 +68,19 @@ void step_text(struct model_step *step, const char *key, const char *value);
 void step_value(struct model_step *step, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void step_said(struct model_step *step, const char *status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* --- slots --- */
+/* NULL: the request is about none. */
+struct model_slot *slot_of(struct model_node *node, const struct model_request *request);
+size_t slot_index(const struct model_node *node, const struct model_slot *slot);
+void lead_activate_slot(struct model_step *step, struct model_slot *slot);
+void lead_stop_slot(struct model_step *step, struct model_slot *slot);
+void lead_keep_old(struct model_step *step, struct model_slot *slot);
+bool slot_commits(struct model_step *step, struct model_slot *slot);
+void slot_note_before(struct model_step *step, struct model_before *before);
+void slot_retracts(struct model_node *node, const struct model_before *before);
+void slot_forget_keep(struct model_node *node);
+void say_slots(struct model_node *node, struct strbuf *out);
+
 /* --- migrations --- */
 struct model_migration *find_migration(struct model_node *node, const char *name);
 const char *migration_state_on(struct model_node *node, const struct model_migration *migration);

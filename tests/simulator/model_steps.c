@@ -311,6 +311,11 @@ static void lead_activate(struct model_step *step)
 {
     struct model_node *node = step->node;
     struct model_release *release = model_find_release(node, step->release);
+    struct model_slot *slot = slot_of(node, step->request);
+    if (slot) {
+        lead_activate_slot(step, slot);
+        return;
+    }
     bool restarts = strcmp(step->request->verb, "restart") == 0;
     if (step->part == 1) {
         if (restarts && strcmp(node->current, step->release) != 0) {
@@ -341,6 +346,10 @@ static void lead_activate(struct model_step *step)
         snprintf(node->current, sizeof(node->current), "%s", none(step->release) ? "" : step->release);
         step_text(step, "switched", "yes");
         node_happened(node, MODEL_SWITCHED, step);
+    } else if (none(step->release) && step->sticks && *node->serving) {
+        snprintf(node->mark.release, sizeof(node->mark.release), "-");
+        step_said(step, "failed", "no release is current, but process %u still listens on port 8080 after `stop`; end it by hand",
+                  (unsigned)node->process);
     } else if (none(step->release)) {
         node->unsettled[0] = '\0';
         snprintf(node->mark.release, sizeof(node->mark.release), "-");
@@ -363,8 +372,9 @@ static void lead_command(struct model_step *step)
     struct model_node *node = step->node;
     const char *verb = step->request->verb;
     if (strcmp(verb, "probe") == 0) {
+        const struct model_slot *slot = slot_of(node, step->request);
         bool healthy = !node->hooks || !node->hooks->healthy ? *node->serving != '\0'
-                                                             : node->hooks->healthy(node->hooks->context, node);
+                                                             : node->hooks->healthy(node->hooks->context, node, slot);
         step->code = healthy ? 0 : 1;
     } else {
         step->code = step->fails ? 1 : 0;
@@ -382,7 +392,7 @@ bool model_starts(const struct model_step *step)
 
 static int parts_of(const struct model_step *step)
 {
-    return model_starts(step) ? 3 : 1;
+    return model_starts(step) ? 3 : strcmp(step->request->verb, "stop") == 0 ? 2 : 1;
 }
 
 static void work(void *context)
@@ -402,6 +412,10 @@ static void work(void *context)
         lead_stage(step);
     else if (strcmp(verb, "unpack") == 0)
         lead_unpack(step);
+    else if (strcmp(verb, "stop") == 0)
+        lead_stop_slot(step, slot_of(step->node, step->request));
+    else if (strcmp(verb, "keep_old") == 0)
+        lead_keep_old(step, slot_of(step->node, step->request));
     else if (strcmp(verb, "commit") == 0)
         step_commit(step);
     else if (strcmp(verb, "verify") == 0)
@@ -495,6 +509,7 @@ void step_launch(struct model_session *session, const struct model_request *requ
     step->recorded = recorded;
     step->plain = plain;
     step->generation = node->lock.generation;
+    step->connection = session->connection;
     memcpy(step->rollout, node->lock.rollout, sizeof(step->rollout));
     snprintf(step->release, sizeof(step->release), "%s", text_of(step, "release"));
     bool migrates = strcmp(request->verb, "migrate") == 0;
@@ -556,6 +571,7 @@ static void settle_said(struct settling *settling)
     session_text(session, &settling->request, "last_state", record->ended ? record->end : "none");
     if (node->timer.any && node->timer.generation == node->lock.generation && *node->reverted)
         session_text(session, &settling->request, "reverted", node->reverted);
+    node->settled_connection = session->connection;
     node_happened(node, MODEL_SETTLED, NULL);
     if (settling->facts) {
         struct strbuf lines;
@@ -657,6 +673,7 @@ bool timer_is_reverting(const struct model_node *node)
 void timer_disarm(struct model_node *node)
 {
     node->reverted[0] = '\0';
+    slot_forget_keep(node);
     if (node->timer.any && node->timer.end == TIMER_RUNS)
         node->timer.end = TIMER_SUPERSEDED;
 }
