@@ -3271,7 +3271,7 @@ find_loose() {
     done
 }
 
-# The same of an absolute path of plain names without a link in it, by one process. 1: it is none. $plain_result: what find_loose returns.
+# The same by one process, for a path without a link or an empty part, `.` or `..`: 0, and $plain_result is what find_loose returns. 1: another path.
 is_plain_path() {
     walked='' walk_rest=${1#/} plain_end=end
     set -- /
