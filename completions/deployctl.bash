@@ -34,7 +34,7 @@ _deployctl_options()
     rollout)
         echo --inventory --limit --ref --require-plan --only-stale --supersede --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
-        echo --inventory --limit --to --require-plan --wait --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --to --each-own --require-plan --wait --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
     resume)
         echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     promote)
