@@ -142,11 +142,11 @@ check:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN)
 	@$(SUITE)
 test:
-	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN) $(call IF_ROOT,$(LAB_DEBIAN))
+	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(LINT_DEBIAN) $(FUZZ_DEBIAN) $(call IF_ROOT,$(LAB_DEBIAN))
 	@$(SUITE)
 soak:
 	@tests/checks/deps $(BUILD_DEBIAN) $(TEST_DEBIAN) $(FUZZ_DEBIAN)
-	@FUZZ_SECONDS=$(SECONDS) $(SUITE)
+	@FUZZ_SECONDS=$(if $(filter file,$(origin SECONDS)),180,$(SECONDS)) $(SUITE)
 
 demo:
 	@tests/checks/deps $(BUILD_DEBIAN) $(DEMO_DEBIAN)
@@ -235,7 +235,7 @@ help:
 # help: make demo            four local nodes, two rollouts, a bad release that goes back by itself; under a minute
 # help: make check           the loop while you work: build, unit, property and scenario tests, 10,000 worlds, lint of what changed; under 2 minutes
 # help: make test            what a release needs, on real servers and six hosts; at most 20 minutes; the last line counts it
-# help: make soak SECONDS=60 the long versions, for hours: every kill point, 1,000 races, 1,000,000 worlds, 200,000 requests a case, fuzz
+# help: make soak SECONDS=180 the long versions, for hours: every kill point, 1,000 races, 1,000,000 worlds, 200,000 requests a case, fuzz
 # help: make unit            unit tests; so property, scenario
 # help: make simulator       100,000 random worlds: the real engine over simulated nodes, in virtual time
 # help: make worlds SECONDS=60 the same for that long, from a new seed
@@ -243,7 +243,7 @@ help:
 # help: make lint            static checks: layers, purity, cppcheck, shellcheck and more
 # help: make san             unit tests and scenarios under AddressSanitizer and UndefinedBehaviorSanitizer (SAN_PROGRAMS=all: every program)
 # help: make valgrind        unit tests under valgrind
-# help: make fuzz SECONDS=60 fuzz each parser for that long (clang)
+# help: make fuzz SECONDS=60 fuzz each parser for that long, two at a time (clang)
 # help: make bench           how much the client costs, beside bare libssh2, pdsh, clush and ansible
 # help: make zero-loss REQUESTS=200000  so many requests in each change behind each balancer: how many were lost
 # help: make lab             boot six real hosts on this machine (root); tests/lab/lab help

@@ -4,6 +4,7 @@
 #include "app/queue.h"
 #include "app/run_end.h"
 #include "app/wish.h"
+#include "missing.h"
 #include "run.h"
 #include "print.h"
 
@@ -12,7 +13,9 @@
 static int undo(struct run *run, const struct open_run *open)
 {
     char text[160];
-    int code = run_goes_on(run, open);
+    int code = run_check_missing(run);
+    if (!code)
+        code = run_goes_on(run, open);
     if (code)
         return code;
     survey_undo_targets(&run->survey, run->chain, run->targets);
@@ -133,7 +136,8 @@ static int abort_once(struct run *run)
         return undo(run, &open);
     if (lives)
         return tell_end(run, &live);
-    return run_nothing_open(run, "abort");
+    code = run_check_missing(run);
+    return code ? code : run_nothing_open(run, "abort");
 }
 
 int verb_abort(const struct options *options)

@@ -52,6 +52,7 @@ struct options {
     size_t argument_count;
     const struct migration_word *migrations; /* --migration NAME=done|again */
     size_t migration_count;
+    const char *ignore_missing; /* --ignore-missing, a rollout's id; NULL: not given */
     const char *past_reason; /* --past-point-of-no-return; NULL: not given */
     const char *const *command;   /* after `--` (exec) */
     size_t command_count;

@@ -1,4 +1,6 @@
 #include "open_run.h"
+#include "missing.h"
+#include "shares.h"
 #include "print.h"
 
 #include <stdio.h>
@@ -59,7 +61,9 @@ int pack_release(struct run *run, const char *release, const char *advice)
 int open_run_go_on(struct run *run, const struct open_run *open)
 {
     char text[160];
-    int code = run_goes_on(run, open);
+    int code = run_check_missing(run);
+    if (!code)
+        code = run_goes_on(run, open);
     if (!code)
         code = run_sides(run, open->kind == RUN_ABORT ? SIDES_FOR_UNDO : SIDES_FOR_RESUME);
     if (code)
@@ -68,6 +72,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
         code = pack_release(run, open->release, " --supersede` starts over with that");
     if (code)
         return code;
+    shares_warn(run);
     if (open->kind == RUN_ROLLOUT && open->release)
         run->share = shares_seen(run->fleet, &run->survey, open->release);
     survey_resume_targets(&run->survey, open, run->chain, run->targets);
@@ -87,7 +92,7 @@ int open_run_go_on(struct run *run, const struct open_run *open)
     if (code)
         return code;
     run->stages_again = open->kind == RUN_ROLLOUT && open->release && run->waves_passed == 0 &&
-                        survey_waves_passed(&run->survey, &run->waves, open->release) == 0;
+                        survey_waves_passed(&run->survey, run->fleet, &run->waves, open->release) == 0;
     run->half_committed = open->kind == RUN_ROLLOUT && half_committed(run, open);
     snprintf(text, sizeof(text), "going on with %s %.64s", run_kind_name(open->kind), open->rollout);
     return run_go(run, open->kind, true, text);

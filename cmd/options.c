@@ -33,6 +33,8 @@ const struct option_spec option_specs[] = {
      "wait so long for a lock that is held, e.g. 15m"},
     {0, "migration", "NAME=done|again", OPTION_MIGRATION, AT(migrations), 0, 0, COMPLETE_NONE,
      "what a migration was whose end is unknown; repeatable"},
+    {0, "ignore-missing", "ROLLOUT", OPTION_TEXT, AT(ignore_missing), 0, 0, COMPLETE_ROLLOUT,
+     "leave its nodes that are not in the inventory"},
     {0, "past-point-of-no-return", "REASON", OPTION_TEXT, AT(past_reason), 0, 0, COMPLETE_NONE,
      "go back across an irreversible migration; recorded"},
     {'y', "yes", NULL, OPTION_FLAG, AT(yes), 0, 0, COMPLETE_NONE, "do not ask"},

@@ -11,6 +11,7 @@
 #include "run.h"
 #include "service_lock.h"
 #include "shares.h"
+#include "missing.h"
 #include "print.h"
 
 struct planned {
@@ -54,7 +55,7 @@ static void judge(const struct run *run, size_t index, const struct err *fallbac
     bool there = facts_has(&node->facts, run->targets[index], &state) && state != RELEASE_INCOMPLETE;
     bool become = service->become || run->fleet->members[index].node->connection.become;
     uint64_t needed = there ? 0 : delivery_needs_bytes(run->package);
-    if (node->facts.lock_holder && !node->facts.lock_expired)
+    if (facts_locked(&node->facts))
         err_set(&out->refusal, ERR_REFUSED, "locked by %s, rollout %s", node->facts.lock_holder,
                 node->facts.lock_rollout ? node->facts.lock_rollout : "unknown");
     else if (facts_check(&node->facts, service, become, needed, &out->refusal) == 0 && !run->has_sides &&
@@ -282,6 +283,8 @@ static int plan(struct run *run)
     if (data_plan_check(&run->data, run->fleet, &run->survey, run->options->limit != NULL, &refusal) < 0 ||
         data_check_targets(run->fleet, &run->survey, run->targets, &refusal) < 0)
         code = code == EXIT_DONE ? EXIT_REFUSED : code;
+    else
+        run_warn_of_time(run, run->targets);
     run_plan_hash(run, hash);
     warn_of_doubts(run);
     (run->options->json ? print_json : print_text)(run, planned, hash, &refusal);
@@ -307,6 +310,8 @@ int verb_plan(const struct options *options)
         code = run_data(&run);
     if (!code)
         code = plan(&run);
+    if (code == EXIT_DONE)
+        code = run_check_missing(&run);
     if (code == EXIT_DONE || code == EXIT_REFUSED) {
         fflush(stdout);
         int lock_code = service_lock_show(&run, &view);

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "missing.h"
 #include "open_run.h"
 #include "print.h"
 
@@ -12,8 +13,10 @@ static int promote(struct run *run)
         code = run_open(run, &open);
     if (code)
         return code;
-    if (!open.rollout)
-        return run_nothing_open(run, "promote");
+    if (!open.rollout) {
+        code = run_check_missing(run);
+        return code ? code : run_nothing_open(run, "promote");
+    }
     if (!open.held) {
         print_err("deployctl: rollout %s is not held, it did not end; `deployctl resume %s` goes on, "
                 "`deployctl abort %s` undoes it\n",

@@ -2,6 +2,7 @@
 
 #include "app/balancer.h"
 #include "app/shares.h"
+#include "missing.h"
 #include "open_run.h"
 #include "print.h"
 
@@ -26,6 +27,9 @@ static int resume(struct run *run)
     if (code)
         return code;
     if (!open.rollout) {
+        code = run_check_missing(run);
+        if (code)
+            return code;
         name_left_out(run);
         return run_nothing_open(run, "resume");
     }
@@ -37,7 +41,7 @@ static int resume(struct run *run)
     }
     if (open.kind == RUN_ROLLOUT && open.release && run->waves.rules)
         run->waves_passed =
-            shares_waves_passed(&run->waves, survey_waves_passed(&run->survey, &run->waves, open.release),
+            shares_waves_passed(&run->waves, survey_waves_passed(&run->survey, run->fleet, &run->waves, open.release),
                                 shares_seen(run->fleet, &run->survey, open.release));
     return open_run_go_on(run, &open);
 }

@@ -4,6 +4,7 @@
 
 #include "app/rollback_targets.h"
 #include "app/table.h"
+#include "missing.h"
 #include "run.h"
 #include "print.h"
 
@@ -69,6 +70,8 @@ static int rollback(struct run *run)
         code = run_check_quorum(run);
     if (!code)
         code = run_survey(run, false);
+    if (!code)
+        code = run_check_missing(run);
     if (!code)
         code = run_named_release(run, &to);
     if (!code)

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "missing.h"
 #include "open_run.h"
 #include "print.h"
 
@@ -56,6 +57,8 @@ static int rollout(struct run *run)
     bool data = run->inputs.playbook.migration_count || options->migration_count || options->supersede;
     if (!code && data)
         code = run_data(run);
+    if (!code)
+        code = run_check_missing(run);
     if (!code)
         code = run_leaders(run);
     if (!code)

@@ -19,6 +19,7 @@
 #include "inputs.h"
 #include "print.h"
 #include "io/digest.h"
+#include "io/commits.h"
 #include "io/files.h"
 #include "model/strategy.h"
 
@@ -68,6 +69,15 @@ static int make_waves(struct run *run, struct err *err)
     return inputs_waves(&run->waves, &run->inputs, err);
 }
 
+/* How releases follow each other, when the source is a repository. */
+static void find_history(struct run *run)
+{
+    const struct source *source = &run->inputs.playbook.source;
+    const char *where = source->kind == SOURCE_GIT ? inputs_source_path(&run->inputs) : NULL;
+    run->commits = where ? commits_create(where, source->path) : NULL;
+    run->fleet->commits = run->commits;
+}
+
 int run_begin(struct run *run, const struct options *options)
 {
     struct err err;
@@ -87,6 +97,7 @@ int run_begin(struct run *run, const struct options *options)
                      &run->inputs.playbook, &err) < 0 ||
         make_waves(run, &err) < 0)
         return report_error(&err);
+    find_history(run);
     return 0;
 }
 
@@ -94,6 +105,7 @@ void run_release(struct run *run)
 {
     survey_release(&run->survey);
     fleet_free(run->fleet);
+    commits_free(run->commits);
     package_free(run->package);
     inputs_release(&run->inputs);
 }
@@ -222,11 +234,27 @@ static int take_limit_of(struct run *run, const struct open_run *open)
     return 0;
 }
 
+/* What is open in a root of another service is not ours to go on with, nor to end. */
+static int check_service(const struct run *run)
+{
+    struct err err;
+    for (size_t i = 0; i < run->survey.count; i++) {
+        const struct surveyed *node = &run->survey.nodes[i];
+        if (!node->answered || facts_check_service(&node->facts, &run->fleet->members[i].service, &err) == 0)
+            continue;
+        err_prefix(&err, "%s", node->name);
+        return report_error(&err);
+    }
+    return 0;
+}
+
 int run_open(struct run *run, struct open_run *out)
 {
     int code = run_survey(run, false);
     if (!code && survey_unanswered(&run->survey) == survey_members(&run->survey))
         code = run_unreached(run);
+    if (!code)
+        code = check_service(run);
     if (!code)
         *out = survey_open_run(&run->survey);
     return code || !out->rollout ? code : take_limit_of(run, out);
@@ -365,11 +393,23 @@ int run_check_data(struct run *run)
     return run_check_targets(run, run->targets);
 }
 
+void run_warn_of_time(const struct run *run, const char *const *targets)
+{
+    struct strbuf text;
+    strbuf_init(&text, 1024);
+    if (data_judged_by_time(run->fleet, &run->survey, targets, &text))
+        print_err("deployctl: warning: %s\n", text.text);
+    strbuf_release(&text);
+}
+
 int run_check_targets(struct run *run, const char *const *targets)
 {
     struct err err;
-    if (!run->options->past_reason && data_check_targets(run->fleet, &run->survey, targets, &err) < 0)
+    if (run->options->past_reason)
+        return 0;
+    if (data_check_targets(run->fleet, &run->survey, targets, &err) < 0)
         return report_error(&err);
+    run_warn_of_time(run, targets);
     return 0;
 }
 

@@ -28,6 +28,7 @@ struct run {
     struct package *package;
     struct err undiscovered;   /* why another service's addresses are not known: nothing is changed then */
     struct service_lock *lock; /* while run_go runs */
+    struct commits *commits;   /* the source's history; NULL: it is no git repository */
     struct fleet *fleet;
     struct survey survey;
     struct data_plan data; /* of run_data */
@@ -79,6 +80,8 @@ int run_sides(struct run *run, enum sides_for what);
 int run_data(struct run *run);
 /* 0, or 4 after saying why the pending migrations cannot be run. */
 int run_check_data(struct run *run);
+/* Warns when only times tell that the targets are later than an irreversible migration. */
+void run_warn_of_time(const struct run *run, const char *const *targets);
 /* 0, or 4 when the targets lie before a point of no return and nobody gave a reason. */
 int run_check_targets(struct run *run, const char *const *targets);
 /* The same of an undo to the run's targets; also when the data was contracted since. */

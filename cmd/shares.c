@@ -6,6 +6,7 @@
 
 #include "app/shares.h"
 #include "app/table.h"
+#include "app/wish.h"
 #include "base/units.h"
 
 static bool is_canary(const struct run *run)
@@ -79,14 +80,71 @@ void shares_print_plan(const struct run *run, bool json)
     print_baseline(run, json);
 }
 
+/* What a canary has of the traffic, and what it was given. */
+struct traffic {
+    struct open_run open;
+    uint32_t seen, given; /* per mille */
+};
+
+/* False when no canary of a rollout is open. */
+static bool look_at_traffic(struct traffic *out, const struct run *run)
+{
+    *out = (struct traffic){.open = survey_open_run(&run->survey)};
+    const struct open_run *open = &out->open;
+    if (!is_canary(run) || !run->fleet->balancers || !open->rollout || open->kind != RUN_ROLLOUT || !open->release)
+        return false;
+    out->seen = shares_seen(run->fleet, &run->survey, open->release);
+    out->given = shares_given(&run->waves, open);
+    return true;
+}
+
+static void tell_forgotten(struct strbuf *out, const struct traffic *traffic)
+{
+    strbuf_addf(out, "release %s has %g%% of the traffic, and rollout %s gave it %g%%: a balancer has forgotten its weights, as an HAProxy that is reloaded "
+                     "does unless it loads a server-state file",
+                traffic->open.release, traffic->seen / 10.0, traffic->open.rollout, traffic->given / 10.0);
+}
+
+/* While a runner is at work it changes weights, and sets them again itself. */
+static bool is_forgotten(const struct run *run, const struct traffic *traffic)
+{
+    const char *holder;
+    return !survey_live_run(&run->survey, &holder) && shares_exceed(traffic->seen, traffic->given);
+}
+
+bool shares_forgotten(const struct run *run)
+{
+    struct traffic traffic;
+    return look_at_traffic(&traffic, run) && is_forgotten(run, &traffic);
+}
+
 void shares_print_status(const struct run *run, bool json)
 {
-    struct open_run open = survey_open_run(&run->survey);
-    if (!is_canary(run) || !run->fleet->balancers || !open.rollout || open.kind != RUN_ROLLOUT || !open.release)
+    struct traffic traffic;
+    struct strbuf text;
+    if (!look_at_traffic(&traffic, run))
         return;
-    double percent = shares_seen(run->fleet, &run->survey, open.release) / 10.0;
+    bool forgotten = is_forgotten(run, &traffic);
+    strbuf_init(&text, 1024);
+    tell_forgotten(&text, &traffic);
     if (json)
-        dump(json_line("{s:i, s:s, s:s, s:f}", "v", 1, "event", "traffic", "release", open.release, "percent", percent));
+        dump(json_line("{s:i, s:s, s:s, s:f, s:f, s:b}", "v", 1, "event", "traffic", "release", traffic.open.release, "percent",
+                       traffic.seen / 10.0, "given", traffic.given / 10.0, "forgotten", forgotten));
+    else if (forgotten)
+        print_out("traffic: %s\n", text.text);
     else
-        print_out("traffic: %g%% on %s, which is not committed\n", percent, open.release);
+        print_out("traffic: %g%% on %s, which is not committed\n", traffic.seen / 10.0, traffic.open.release);
+    strbuf_release(&text);
+}
+
+void shares_warn(const struct run *run)
+{
+    struct traffic traffic;
+    struct strbuf text;
+    if (!look_at_traffic(&traffic, run) || !is_forgotten(run, &traffic))
+        return;
+    strbuf_init(&text, 1024);
+    tell_forgotten(&text, &traffic);
+    print_err("deployctl: warning: %s; this run sets them again\n", text.text);
+    strbuf_release(&text);
 }

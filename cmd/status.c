@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/crossing.h"
 #include "app/table.h"
 #include "breakers.h"
+#include "missing.h"
 #include "run.h"
 #include "service_lock.h"
 #include "shares.h"
@@ -22,11 +24,18 @@ static const char *state_of(const struct surveyed *node)
 }
 
 /* What a person should know of this node beside its release and health. */
-static void note_of(struct strbuf *out, const struct surveyed *node, const char *playbook, const char *fleet_release)
+static void note_of(struct strbuf *out, const struct run *run, size_t member, const char *fleet_release)
 {
+    const struct surveyed *node = &run->survey.nodes[member];
     const struct facts *facts = &node->facts;
+    const char *playbook = run->options->arguments[0];
+    struct err other;
     if (!node->answered) {
         strbuf_addf(out, "%s%s%s", node->error.message, node->traffic[0] ? "; " : "", node->traffic);
+        return;
+    }
+    if (facts_check_service(facts, &run->fleet->members[member].service, &other) < 0) {
+        strbuf_adds(out, other.message);
         return;
     }
     if (node->probed && !node->healthy)
@@ -46,13 +55,13 @@ static void note_of(struct strbuf *out, const struct surveyed *node, const char 
     if (facts->lock_holder)
         strbuf_addf(out, "%slocked by %s, rollout %s%s", out->length ? "; " : "", facts->lock_holder,
                     facts->lock_rollout ? facts->lock_rollout : "unknown",
-                    facts->lock_expired ? " (expired)" : "");
+                    facts->lock_expired ? " (expired)" : facts->lock_abandoned ? " (its process has ended)" : "");
     if (facts->wish)
         strbuf_addf(out, ", asked to %s", facts->wish);
     if (facts->held && !facts->lock_holder)
         strbuf_addf(out, "%srollout %s is %s; `deployctl promote %s` goes on, `deployctl abort %s` undoes it",
                     out->length ? "; " : "", facts->open_rollout, facts->open_step, playbook, playbook);
-    else if (facts->open_rollout && (!facts->lock_holder || facts->lock_expired))
+    else if (facts->open_rollout && !facts_locked(facts))
         strbuf_addf(out, "%srollout %s did not end; its last step: %s; `deployctl resume %s` goes on, `deployctl abort %s` undoes it",
                     out->length ? "; " : "", facts->open_rollout, facts->open_step ? facts->open_step : "unknown", playbook,
                     playbook);
@@ -98,7 +107,7 @@ static void print_text(const struct run *run)
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node, run->options->arguments[0], fleet_release);
+        note_of(&note, run, i, fleet_release);
         const char *cells[] = {run->fleet->members[i].node->name,
                                node->facts.current,
                                state_of(node),
@@ -154,7 +163,7 @@ static void print_json(const struct run *run)
         const struct surveyed *node = &run->survey.nodes[i];
         struct strbuf note;
         strbuf_init(&note, 2048);
-        note_of(&note, node, run->options->arguments[0], fleet_release);
+        note_of(&note, run, i, fleet_release);
         json_t *line = json_line(
             "{s:i, s:s, s:s, s:b, s:s?, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:b}", "v", 1,
             "event", "status", "node", run->fleet->members[i].node->name, "reached", node->answered, "release",
@@ -178,7 +187,9 @@ static int exit_code(const struct run *run)
         return EXIT_UNREACHABLE;
     for (size_t i = 0; i < run->survey.count; i++) {
         const struct surveyed *node = &run->survey.nodes[i];
-        if (!node->answered || (node->probed && !node->healthy))
+        struct err other;
+        if (!node->answered || (node->probed && !node->healthy) ||
+            facts_check_service(&node->facts, &run->fleet->members[i].service, &other) < 0)
             code = EXIT_NEEDS_CARE;
     }
     return code;
@@ -205,10 +216,11 @@ int verb_status(const struct options *options)
         int renewed = options->renew ? renew(&run) : EXIT_DONE;
         (options->json ? print_json : print_text)(&run);
         breakers_print_status(run.inputs.playbook.service.name, &run.survey, options->json);
+        bool missing = missing_print_status(&run);
         fflush(stdout);
         int lock_code = service_lock_show(&run, &view);
         code = exit_code(&run);
-        code = code == EXIT_DONE && (lock_code || renewed) ? EXIT_NEEDS_CARE : code;
+        code = code == EXIT_DONE && (lock_code || renewed || missing || shares_forgotten(&run)) ? EXIT_NEEDS_CARE : code;
     }
     run_release(&run);
     return report_printed(code);

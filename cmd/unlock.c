@@ -5,6 +5,7 @@
 
 #include "app/table.h"
 #include "base/units.h"
+#include "io/process_identity.h"
 #include "run.h"
 #include "service_lock.h"
 #include "print.h"
@@ -14,6 +15,7 @@
 /* The lock of one node, as it was shown; texts live in the run's arena. */
 struct shown {
     bool asked, held;
+    bool abandoned; /* its runner, a process of this machine, has ended */
     const char *state, *holder, *rollout, *generation, *age_s, *ttl_s;
 };
 
@@ -21,7 +23,7 @@ struct unlocking {
     struct run *run;
     struct shown *nodes;
     struct service_lock_view service; /* the service's lock in etcd */
-    size_t held, unasked, broken, refused, failed;
+    size_t held, abandoned, unasked, broken, refused, failed;
 };
 
 static const char *node_name(const struct unlocking *unlocking, size_t member)
@@ -66,7 +68,11 @@ static void take_lock(void *context, size_t member, const struct reply *reply,
         .ttl_s = kept(unlocking, reply, "lock_ttl"),
     };
     shown->held = shown->holder && shown->generation;
+    shown->abandoned = shown->held && process_has_ended(reply_get(reply, "lock_runner"));
+    if (shown->abandoned)
+        shown->state = "abandoned";
     unlocking->held += shown->held;
+    unlocking->abandoned += shown->abandoned;
 }
 
 /* Seconds as the node sent them, for people. */
@@ -173,11 +179,12 @@ static int ask(struct unlocking *unlocking, bool breaking)
     return signal_number ? 128 + signal_number : 0;
 }
 
-/* 0, or 4 after saying what to do. */
+/* 0, or 4 after saying what to do. Locks whose processes have ended are broken without a question. */
 static int agree(const struct unlocking *unlocking)
 {
     char answer[16] = "";
-    if (unlocking->run->options->yes)
+    bool all_abandoned = unlocking->abandoned == unlocking->held && !unlocking->service.held;
+    if (unlocking->run->options->yes || all_abandoned)
         return 0;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
         print_err("deployctl: nothing was broken; when the holder is surely gone, say it "

@@ -5,7 +5,7 @@
 
 const struct verb verbs[] = {
     {"rollout", "move the service to a release", "PLAYBOOK",
-     SELECT " ref only-stale require-plan supersede wait migration past-point-of-no-return forks set " SHOW,
+     SELECT " ref only-stale require-plan supersede wait migration ignore-missing past-point-of-no-return forks set " SHOW,
      "Stages the release on all nodes at once, which changes nothing that runs. Then\n"
      "goes wave by wave: takes a node out, switches it, and lets the next one change\n"
      "only when its health gate is passed and the wave has baked. More failures than\n"
@@ -46,7 +46,7 @@ const struct verb verbs[] = {
      "  deployctl rollout shop --set strategy.batch=1,10%,50%\n",
      verb_rollout},
     {"rollback", "move the nodes back to the release before", "PLAYBOOK",
-     SELECT " to each-own require-plan wait past-point-of-no-return yes forks set " SHOW,
+     SELECT " to each-own require-plan wait ignore-missing past-point-of-no-return yes forks set " SHOW,
      "Moves all nodes back to one release: the good release before the one that most\n"
      "nodes are at or, after a rollout that did not end, before that one; or to the\n"
      "release that --to names (its id, or 4 or more first letters of the id or of the\n"
@@ -72,7 +72,7 @@ const struct verb verbs[] = {
      "  deployctl rollback shop --to 20261120T101112Z-1a2b3c4d5e6f --yes\n",
      verb_rollback},
     {"resume", "go on with a rollout that did not end", "PLAYBOOK",
-     SELECT " wait migration past-point-of-no-return forks set " SHOW,
+     SELECT " wait migration ignore-missing past-point-of-no-return forks set " SHOW,
      "Reads from the nodes' journals which rollout or rollback did not end: it was\n"
      "interrupted, is held, or its runner died. Takes every node where that run would\n"
      "have taken it, through the same waves and gates. Needs nothing that the earlier\n"
@@ -87,7 +87,7 @@ const struct verb verbs[] = {
      "  deployctl resume shop\n",
      verb_resume},
     {"promote", "go on with a rollout that is held", "PLAYBOOK",
-     SELECT " wait migration past-point-of-no-return forks set " SHOW,
+     SELECT " wait migration ignore-missing past-point-of-no-return forks set " SHOW,
      "Passes a manual gate: a rollout that is held at the end of a wave goes on with\n"
      "the next one. Where it is held stands in the nodes' journals, so another machine\n"
      "or CI job can do it. The nodes that run the new release already must be healthy,\n"
@@ -100,7 +100,7 @@ const struct verb verbs[] = {
      "  deployctl promote shop\n",
      verb_promote},
     {"abort", "undo a rollout that did not end", "PLAYBOOK",
-     SELECT " wait past-point-of-no-return forks set " SHOW,
+     SELECT " wait ignore-missing past-point-of-no-return forks set " SHOW,
      "Every node that the run has changed goes back to the release from before it,\n"
      "newest change first, and its health gate proves it; also where the run has\n"
      "committed its release already, unless data was contracted after that. Of a\n"
@@ -137,7 +137,7 @@ const struct verb verbs[] = {
      "  deployctl pause shop && deployctl status shop\n",
      verb_pause},
     {"plan", "connect, change nothing, and say what a rollout would do", "PLAYBOOK",
-     SELECT " ref forks set " SHOW,
+     SELECT " ref ignore-missing forks set " SHOW,
      "Connects to every node and reads: its current release and the target, drift,\n"
      "free disk, sudo, the lock, and whether it could go back. Prints the waves and a\n"
      "plan hash; `rollout --require-plan HASH` refuses to run when the plan is no\n"
@@ -263,6 +263,9 @@ const struct verb verbs[] = {
      "when that was last alive. Then breaks exactly these locks, after asking; where\n"
      "nobody can be asked, only with --yes. A lock that has changed hands meanwhile is\n"
      "left alone. An expired lock needs no breaking: the next rollout takes it over.\n"
+     "Nor does one whose state is 'abandoned': the run that took it was a process of\n"
+     "this machine, and that process has ended. Where all locks are abandoned they are\n"
+     "broken without asking.\n"
      "With [lock] etcd the service's lock there is shown and broken too, and first.\n"
      "\n"
      "Exit codes:\n"

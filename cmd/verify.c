@@ -50,7 +50,7 @@ static void print_text(const struct verifying *verifying, const char *node,
     }
     const char *all = reply_get(reply, "differences");
     if (all && told && strtoull(all, NULL, 10) > told)
-        print_out("  ...      and more: %zu of %s are told\n", told, all);
+        print_out("  ...      and more: the first %zu of %s are listed\n", told, all);
     fflush(stdout);
 }
 

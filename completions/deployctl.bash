@@ -14,6 +14,7 @@ _deployctl_value()
     --require-plan) echo none ;;
     --wait) echo none ;;
     --migration) echo none ;;
+    --ignore-missing) echo rollout ;;
     --past-point-of-no-return) echo none ;;
     -n | --count) echo none ;;
     --timeout) echo none ;;
@@ -32,19 +33,19 @@ _deployctl_options()
     case $1 in
     '') echo --version --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     rollout)
-        echo --inventory --limit --ref --require-plan --only-stale --supersede --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --ref --require-plan --only-stale --supersede --wait --migration --ignore-missing --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     rollback)
-        echo --inventory --limit --to --each-own --require-plan --wait --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --to --each-own --require-plan --wait --ignore-missing --past-point-of-no-return --yes --forks --set --output --quiet --verbose --no-color --help ;;
     resume)
-        echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --wait --migration --ignore-missing --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     promote)
-        echo --inventory --limit --wait --migration --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --wait --migration --ignore-missing --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     abort)
-        echo --inventory --limit --wait --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --wait --ignore-missing --past-point-of-no-return --forks --set --output --quiet --verbose --no-color --help ;;
     pause)
         echo --inventory --limit --forks --set --output --quiet --verbose --no-color --help ;;
     plan)
-        echo --inventory --limit --ref --forks --set --output --quiet --verbose --no-color --help ;;
+        echo --inventory --limit --ref --ignore-missing --forks --set --output --quiet --verbose --no-color --help ;;
     check)
         echo --inventory --limit --set --output --quiet --help ;;
     status)

@@ -167,7 +167,7 @@ int64_t balancers_limit_ms(const struct balancers *balancers, enum balancer_wish
 /* Whether some balancer may keep traffic from the node, as far as looks and writes of this run
  * tell. */
 bool balancers_holds_out(const struct balancers *balancers, size_t member);
-/* Whether some balancer was not told what it was to be told last about the node, for want of a lease. */
+/* Whether the last write about the node was left out at some balancer because there was no lease. */
 bool balancers_unwritten(const struct balancers *balancers, size_t member);
 /* Appends where the last looks had the node out: `balancer front on lb1 had it in drain; ...`. */
 void balancers_describe_out(const struct balancers *balancers, size_t member, struct strbuf *out);

@@ -66,7 +66,7 @@ struct engine_settings {
     uint32_t forks;
     const struct engine_patience *patience; /* NULL: 5, 15 and 18 s */
     const struct data_plan *data; /* what is pending is run; NULL: no migration is looked at */
-    /* All is done and the nodes' locks are given back, before the result is told, which may take as long as a terminal is blocked. May be NULL. */
+    /* All is done and the nodes' locks are given back; the result is printed after it, which takes as long as a terminal is blocked. May be NULL. */
     void (*over)(void *context, const struct engine_outcome *outcome);
     void *context;
     struct service_lock *lock;    /* taken; NULL: the playbook has none */

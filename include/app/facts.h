@@ -76,6 +76,9 @@ struct facts {
     uint64_t lock_held_s;            /* since it was taken */
     const char *wish; /* `pause|abort WHO`: what somebody wishes of the run that holds the lock; else NULL */
     bool lock_expired;
+    uint64_t lock_generation;
+    const char *lock_runner; /* io/process_identity.h; NULL: it left none */
+    bool lock_abandoned;     /* its runner is a process of this machine that has ended */
     /* The last run in the journal, when it has no end: interrupted, held, or its runner died. */
     const char *open_rollout, *open_step;
     bool held; /* at the end of a wave, for `promote`; open_step says it as a sentence */
@@ -83,11 +86,13 @@ struct facts {
     const char *open_release; /* where it took this node; NULL: to no release */
     const char *open_kind;    /* its verb: `rollout`, `rollback`, `abort` */
     const char *open_limit;   /* its --limit; NULL: none */
+    const char *open_members; /* its nodes, as app/missing.h notes them; NULL: not noted */
     /* Read by the run that holds the lock, which is the open one then: what was open before it; NULL: nothing. */
     const char *before_rollout, *before_step;
     /* `VERB RELEASE ROLLOUT`: a change of the service that has begun and not ended well, so that it may be stopped whatever is current; NULL:
      * none. */
     const char *unsettled;
+    const char *service; /* that the root belongs to; NULL: none was noted */
     /* The last run that has an end in the journal, and its result; NULL: none. */
     const char *ended_rollout, *ended_result;
     const char *breaker_rollout; /* the newest run, when some of its breakers have opened, as the node was told; else NULL */
@@ -110,6 +115,8 @@ struct facts {
 /* Always facts_release. ERR_PROTOCOL when a value is malformed. */
 int facts_read(struct facts *out, const struct reply *reply, struct err *err);
 void facts_release(struct facts *facts);
+/* Whether a run holds the lock: its lease lives, and its process is not known to have ended. */
+bool facts_locked(const struct facts *facts);
 /* The slot of the last commit, or of the side that the node is: `blue`; NULL without slots. */
 const char *facts_live_slot(const struct facts *facts);
 /* Seconds that a node reported, in milliseconds; the largest number when they do not fit. */
@@ -134,6 +141,10 @@ bool reverted_sentence(const char *text, struct strbuf *out);
 int facts_check(const struct facts *facts, const struct service *service, bool become,
                 uint64_t needed_bytes, struct err *err);
 
+/* The root belongs to this service, by `renamed_from` also under its earlier name, or to none yet: 0, or ERR_REFUSED with a sentence that says
+ * what to do. Part of facts_check. */
+int facts_check_service(const struct facts *facts, const struct service *service, struct err *err);
+
 /* What a rollout to `target` that fails would have to go back to, and cannot: what `current` leads to was staged by nobody here, e.g. by another tool.
  * 0, or ERR_REFUSED with a sentence that says what to do. */
 int facts_check_way_back(const struct facts *facts, const char *target, struct err *err);
@@ -144,12 +155,5 @@ const char *facts_release_before(const struct facts *facts);
 /* The current release was committed by one of the runs in `chain` (ids, a blank between; NULL: none): true, and what was committed before it
  * (NULL: nothing). */
 bool facts_take_back(const struct facts *facts, const char *chain, const char **before);
-
-/* Which release is the earlier one, as strcmp says it: by the times that their ids begin with, in the same second by what this node has committed
- * when. One that it has not committed is later than one that it has. */
-int facts_release_order(const struct facts *facts, const char *release, const char *other);
-/* The irreversible migration on record here, run or perhaps run, that a release is from before; NULL: none. In order as above; a release of the
- * same second as one that is not good here is from before its migration when it was good by then. */
-const struct migration_fact *facts_crossed(const struct facts *facts, const char *release);
 
 #endif

@@ -65,6 +65,7 @@ struct fleet {
     struct retries retries; /* of what is no node; nothing without a playbook */
     struct balancers *balancers; /* app/balancer.h; NULL: the playbook has none */
     struct discoveries *discoveries; /* app/discovery.h; NULL likewise */
+    struct commits *commits; /* io/commits.h: which release contains which; NULL: only their times tell. Borrowed */
     const struct lease_guard *guard; /* of the run that has the fleet; NULL: none has */
 };
 

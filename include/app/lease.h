@@ -1,7 +1,7 @@
 /*
  * What a run may still change where no node can refuse it: balancers, registries, commands on the runner. A node compares
  * the fencing number of every request; those do not. For them the lock's lease is the fence: a node gives its lock to
- * nobody else until the ttl has passed since it received the last renewal, so what happens before that is ours alone.
+ * no other run until the ttl has passed since it received the last renewal, so what happens before that is ours alone.
  *
  * A lease holds until `ttl - margin` has passed since the last acknowledged renewal was sent (the node received it later,
  * so it counts longer). The times are those of clock_boot_ms: it counts the time that the machine was suspended, as the

@@ -64,4 +64,7 @@ int data_check_targets(const struct fleet *fleet, const struct survey *survey, c
  * before may not bear. `chain`: of the runs that are undone. */
 int data_check_undo(const struct fleet *fleet, const struct survey *survey, const char *chain, struct err *err);
 
+/* Some target was found to be later than such a migration by its time alone, since the fleet's commits do not tell: true, with a sentence. */
+bool data_judged_by_time(const struct fleet *fleet, const struct survey *survey, const char *const *targets, struct strbuf *out);
+
 #endif

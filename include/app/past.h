@@ -36,6 +36,8 @@ struct past {
 
 /* Always past_release. ERR_INPUT: no such file, too large, of a later version, or it does not begin with a run's start. */
 int past_read(struct past *out, const char *path, struct err *err);
+/* The same for a journal's bytes; `name` is its name in messages. */
+int past_parse(struct past *out, const char *name, const char *text, size_t length, struct err *err);
 void past_release(struct past *past);
 
 /* The last word on node `node`, or NULL; and the run's end, or NULL when it did not end. */

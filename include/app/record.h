@@ -39,7 +39,9 @@ const char *record_kind_name(enum record_kind kind); /* "started", ... static: t
 /* The nodes of a run, in the order of the waves. Lives as long as the run. */
 struct roster {
     const char *verb, *service, *rollout, *release, *description;
+    const char *root; /* the playbook's; NULL: not known */
     const char *const *nodes;
+    const char *const *roots; /* of each node; NULL: none is known, as an item too */
     const size_t *waves; /* wave of each node, 0-based, NO_WAVE: outside the run (--limit); NULL when there are none */
     size_t node_count, wave_count;
 };

@@ -1,8 +1,8 @@
 /*
- * Where the verb `rollback` takes each node: the whole fleet to one release. Decides from what the nodes have answered; asks nobody.
+ * Where the verb `rollback` takes each node: the whole fleet to one release. Decides from what the nodes have answered; asks no node.
  *
  * A node's own release before is its previous good one (Nomad's last stable version). Nodes with different histories would each go
- * somewhere else, and nobody chose that (Capistrano's old complaint), so the nodes that go back must agree.
+ * somewhere else, which no one chose (Capistrano's old complaint), so the nodes that go back must agree.
  */
 #ifndef APP_ROLLBACK_TARGETS_H
 #define APP_ROLLBACK_TARGETS_H

@@ -17,4 +17,8 @@ struct run_end {
 /* Runs the loop. Returns 0 or a signal's number. */
 int run_end_ask(struct run_end *out, struct fleet *fleet, uint32_t forks, const char *rollout);
 
+/* One line of a node's history, `ID START END WHO RELEASE OUTCOME RESULT`; they come oldest first. `passed`: the last line was about
+ * `rollout`; false before the first one. */
+void run_end_note(struct run_end *end, const char *rollout, const char *line, bool *passed);
+
 #endif

@@ -79,6 +79,11 @@ void session_add(struct session *session, const char *key,
                  const char *value); /* NULL value: nothing is added */
 void session_addu(struct session *session, const char *key, uint64_t value);
 void session_env(struct session *session, const char *name, const char *value);
+/* The generation of the lock that the request depends on, and the epoch of the session that sends it. Once a newer epoch has settled on
+ * the node, what an older one asked for is refused there, however late it arrives. */
+void session_add_fence(struct session *session, uint64_t generation);
+/* The number of the session's connections so far: each has an epoch of its own. */
+uint64_t session_epoch(const struct session *session);
 /* Sends it. When no answer came after `timeout_ms` the connection is given up (the node's program
  * answers even while a step runs). Returns the request's id, or 0 with `err` set: not connected, or
  * a bad value. */

@@ -28,7 +28,7 @@ struct sink *sink_journal_create(const char *path, struct err *err);
 struct sink *sink_summary_create(FILE *stream, bool color, enum verbosity verbosity);
 
 /* `inner` writes to the stream of `output`, which is borrowed. Its reports of progress and of probes, and its redrawing, are left out while
- * the reader is behind; how many were is told at the end. Takes `inner` over; `inner` itself when out of memory. */
+ * the reader is behind; how many were left out is reported at the end. Takes `inner` over; `inner` itself when out of memory. */
 struct sink *sink_paced_create(struct sink *inner, struct output *output);
 
 #endif

@@ -74,8 +74,8 @@ void survey_chain(const struct survey *survey, const struct open_run *open, char
 /* Where undoing it takes each node: also from a release that it has committed there. */
 void survey_undo_targets(const struct survey *survey, const char *chain, const char **out);
 /* How many of the waves were over when the run ended in the middle of one: those before the last one with a node that runs `release`, not
- * committed. */
-size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release);
+ * committed, and before the first one with such a node that a balancer keeps out of the traffic. */
+size_t survey_waves_passed(const struct survey *survey, const struct fleet *fleet, const struct waves *waves, const char *release);
 /* Where going on with it, of its chain, takes each node: its release for a rollout; for an abort where an abort would; for a rollback what the
  * node's own journal says. A node whose journal knows nothing of the rollback stays, unless that died while it took its locks, or what the
  * node runs is not committed: then it goes where `rollback` takes it. */

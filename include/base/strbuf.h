@@ -28,6 +28,8 @@ void strbuf_release(struct strbuf *buffer);
 void strbuf_reset(struct strbuf *buffer);
 
 void strbuf_add(struct strbuf *buffer, const void *bytes, size_t length);
+/* All of it or nothing: a character is never cut in two. */
+void strbuf_add_whole(struct strbuf *buffer, const void *bytes, size_t length);
 void strbuf_adds(struct strbuf *buffer, const char *text);
 void strbuf_addc(struct strbuf *buffer, char byte);
 void strbuf_addf(struct strbuf *buffer, const char *format, ...)

@@ -31,12 +31,12 @@ int64_t loop_now_ms(const struct loop *loop);
 /* Wall clock, milliseconds since 1970 UTC: for names and journals only, never for deadlines. */
 int64_t clock_wall_ms(void);
 /* Milliseconds since the machine started, those in which it was suspended included: read anew by each call, unlike the loop's
- * time, which also stands still meanwhile. For leases. */
+ * time, which stands still then. For leases. */
 int64_t clock_boot_ms(void);
 /* 64 random bits from the kernel: seeds, nonces. */
 uint64_t clock_random(void);
 
-/* One-shot timer. When the loop did not turn for a second past its time (the program was stopped), what has arrived meanwhile comes
+/* One-shot timer. When the loop did not turn for a second past its time (the program was stopped), what has arrived by then comes
  * first: an answer that is there is no time-out. The handle is freed when it has fired or been stopped: forget it then. NULL when out of memory. */
 struct timer;
 typedef void timer_fn(void *context);

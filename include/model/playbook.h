@@ -29,6 +29,7 @@ struct string_list {
 
 struct service {
     const char *name;  /* text_is_name */
+    const char *renamed_from; /* its earlier name; NULL: none */
     const char *hosts; /* an inventory pattern; `all` by default */
     const char *root;  /* absolute, no `..` */
     uint16_t port;     /* 0: none */

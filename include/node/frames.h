@@ -11,8 +11,9 @@
  * kept (bounded) only for messages. With `become yes` and a root folder that the login user cannot write, the program starts itself again under
  * sudo and hands the pending `open` on: the ready line then comes a second time (the reader swallows it) and the new program answers.
  *
- * Verbs: keys (? may be absent) -> values. `open` comes first. C: changes something, needs `fence GENERATION` and is refused when the lock
- * was lost. R: besides recorded under its `token`?, one at a time; a token that has an end on record is answered from there (value
+ * Verbs: keys (? may be absent) -> values. `open` comes first. C: changes something, needs `fence GENERATION` and `epoch N`, and is refused when the lock
+ * was lost, or a newer epoch of that generation has settled. An epoch is a session's, from 1 on, higher than those of the sessions before it; the
+ * program travels with its runner, so a request without one is refused, not served as before. R: besides recorded under its `token`?, one at a time; a token that has an end on record is answered from there (value
  * `recorded yes`). Each with a fence also takes `breaker`?* (`open|half-open|closed SINCE node|dependency NAME CAUSE`, SINCE in ms since 1970 by
  * the runner's clock, NAME without blanks: %XX), which the journal notes; nothing depends on it. Each takes `timeout SECONDS` or `timeout_ms`?; the defaults are in brackets. Names are of [A-Za-z0-9._-].
  *   open      root? service? unit? start? stop? reload? become? shared?* keep? pin?* (letters that a release, or its commit, begins with) -> user, protocol, elevated yes|no (the data channel then
@@ -23,19 +24,21 @@
  *   facts     -> now, uptime, current ID|-, current_state ok|none|dangling|foreign|not-a-link, current_good, previous ID|-,
  *             release ID good|staged|failed|incomplete *, committed RELEASE ROLLOUT KIND BEFORE|- (the last commit, as long as `retract` can take it
  *             back; BEFORE: what was committed before it), chain ROLLOUT ... (who took the lock last, and the runs it goes on with), disk_free, disk_total, inodes_free, writable, sudo ok|TEXT, unit_* as of `unit`,
- *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl lock_held (for how long), wish as of `renew`, open_rollout ID STEP RELEASE KIND,
+ *             lock free|held|expired, lock_holder lock_rollout lock_generation lock_age lock_ttl lock_held (for how long) lock_runner?, wish as of `renew`, open_rollout ID STEP RELEASE KIND,
  *             ended_rollout ID OUTCOME RESULT (the last one that ended here), breaker ROLLOUT STATE SINCE KIND NAME CAUSE * (64 at most: how
  *             those of the newest run were last, as it told this node), confirm armed|lost SECONDS
  *             RELEASE PREVIOUS, reverted ... as of `confirm`: what a timer put back, until the next activation,
  *             migration NAME running|done|failed|undone|unknown RELEASE KIND *, live_slot NAME EPOCH of the last commit in a slot,
  *             slot NAME RELEASE|- running|stopped BEFORE|-|committed SECONDS|- *: what it linked before an activation that is not committed, and how
  *             long until it is stopped [60 s]
- *   lock      rollout holder ttl release? kind? resumes? (the runs it goes on with, a blank between) reason? (why past a point of no return) minimum? (the least generation it may have) token? -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
- *             The same token again, while held, answers the same generation.
+ *   lock      rollout holder ttl release? kind? resumes? (the runs it goes on with, a blank between) reason? (why past a point of no return) minimum? (the least generation it may have) token? runner? (its process, see io/process_identity.h)
+ *             takeover? (the generation that is held by a process that has ended) -> generation, taken_over?, warning?; refused: holder rollout generation age ttl.
+ *             The same token again, while held, answers the same generation; once that has ended, a request with a token is refused.
  *   wish      rollout kind pause|abort holder: for the rollout that holds the lock; refused when that is another or none
  *   renew C -> wish pause|abort HOLDER?;  unlock C;  break: generation? holder? -> holder ...;  finish C: release? status? result open? (`yes`: this run, `before`: what was open before it) migration?* (`NAME RELEASE KIND`, done) -> the journal's end, and unlocks
  *   settle    fence, or none when nobody holds a lease -> last_token TOKEN|-, last_verb, last_state none|ok|failed|timeout|cancelled|killed|lost,
- *             last_sentence?; ends what an earlier session left running. After `lock`, before the first step.
+ *             last_sentence?; ends what earlier sessions left running. With a fence the session's epoch counts from then on. After `lock`, before the first
+ *             step: none begins without.
  *   stage R   release sha256 bytes unpacked manifest_sha256 entries? -> have yes | have no, path FILE [600 s]
  *   unpack R  release sha256 compression zstd|gzip manifest_sha256 tar_bytes? (no more of it is unpacked) [600 s];  discard R: release
  *   activate R  release ID|- env?* -> was ID|-, switched yes, warning?* [600 s]; with `confirm SECONDS`, `previous ID|-`: first arms the

@@ -1,13 +1,12 @@
 /* Figures from a Prometheus server: instant queries by its HTTP API, GET /api/v1/query. */
 #include <ctype.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analysis_internal.h"
-#include "base/text.h"
+#include "analysis_prometheus_answer.h"
 #include "model/template.h"
 
 #define QUERY_MAX 8192
@@ -121,49 +120,6 @@ bool analysis_asks_each_node(const struct analysis *analysis)
 
 /* --- the answer --- */
 
-/* `[time, "0.25"]` */
-static double figure_of(const json_t *pair)
-{
-    const char *text = json_string_value(json_array_get(pair, 1));
-    char *end = NULL;
-    double figure = text ? strtod(text, &end) : NAN;
-    return text && end != text && !*end ? figure : NAN;
-}
-
-/* No series, or NaN as of 0/0: no figure in this round. */
-static int read_result(double *out, const json_t *data, struct err *err)
-{
-    const char *type = json_string_value(json_object_get(data, "resultType"));
-    const json_t *result = json_object_get(data, "result");
-    *out = NAN;
-    if (type && strcmp(type, "scalar") == 0) {
-        *out = figure_of(result);
-        return 0;
-    }
-    if (!type || strcmp(type, "vector") != 0)
-        return err_set(err, ERR_FAILED, "prometheus: the query gives no instant vector; it must end in one number");
-    if (json_array_size(result) > 1)
-        return err_set(err, ERR_FAILED,
-                       "prometheus: the query gives %zu series; make one number of them, e.g. with sum()",
-                       json_array_size(result));
-    if (json_array_size(result) == 1)
-        *out = figure_of(json_object_get(json_array_get(result, 0), "value"));
-    return 0;
-}
-
-/* The server's own word, foreign bytes. */
-static int tell_error(const json_t *answer, int status, struct err *err)
-{
-    const char *said = json_string_value(json_object_get(answer, "error"));
-    struct strbuf safe;
-    strbuf_init(&safe, 400);
-    if (said)
-        text_sanitize(&safe, said, strlen(said), false);
-    err_set(err, ERR_FAILED, "prometheus: http %d%s%s", status, said ? ": " : "", safe.text);
-    strbuf_release(&safe);
-    return ERR_FAILED;
-}
-
 static int read_answer(double *out, const struct http_response *response, struct err *err)
 {
     if (response->error) {
@@ -173,13 +129,7 @@ static int read_answer(double *out, const struct http_response *response, struct
     if (response->body_total > response->body_length)
         return err_set(err, ERR_FAILED, "prometheus: an answer of %zu bytes is too large",
                        (size_t)response->body_total);
-    json_t *answer = json_loadb(response->body, response->body_length, 0, NULL);
-    const char *status = json_string_value(json_object_get(answer, "status"));
-    int rc = status && strcmp(status, "success") == 0
-                 ? read_result(out, json_object_get(answer, "data"), err)
-                 : tell_error(answer, response->status, err);
-    json_decref(answer);
-    return rc;
+    return prometheus_answer(out, response->status, response->body, response->body_length, err);
 }
 
 /* An error of the query is an answer; one of the server is none. */

@@ -12,24 +12,6 @@ static bool is_server(const char *name)
     return *name && strlen(name) <= 255;
 }
 
-/* `ready|drain|maint [WEIGHT [SESSIONS]]` */
-static int read_state(struct traffic_order *order, const char *output, struct err *err)
-{
-    struct traffic_view *view = &order->view;
-    char word[8] = "", more[2];
-    *view = (struct traffic_view){.one_way_out = true, .up = true, .weight = WEIGHT_FULL, .full_weight = WEIGHT_FULL};
-    int count = sscanf(output, "%7s %9" SCNu64 " %9" SCNu64 " %1s", word, &view->weight, &view->sessions, more);
-    for (int state = TRAFFIC_READY; state <= TRAFFIC_MAINT; state++)
-        if (count >= 1 && count < 4 && strcmp(word, traffic_state_name((enum traffic_state)state)) == 0) {
-            view->state = (enum traffic_state)state;
-            return 0;
-        }
-    return err_set(err, ERR_REFUSED,
-                   "state of %s: wanted a line `ready`, `drain` or `maint`, then its weight and its "
-                   "sessions where there are such, not '%.60s'",
-                   order->server, word);
-}
-
 static int compare(const struct traffic_order *order, struct err *err)
 {
     bool ready = order->view.state == TRAFFIC_READY;
@@ -48,7 +30,7 @@ static void state_told(struct lane *lane, const char *output)
 {
     struct traffic_order *order = &lane->first->orders[lane->at];
     struct err error = {0};
-    if (read_state(order, output, &error) < 0 || compare(order, &error) < 0) {
+    if (balancer_state_parse(&order->view, order->server, output, &error) < 0 || compare(order, &error) < 0) {
         lane_finish(lane, &error);
         return;
     }

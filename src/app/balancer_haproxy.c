@@ -17,10 +17,17 @@
 #define LINE_MOST 15000 /* bytes; HAProxy takes 16 KiB */
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-"
 
+static bool is_name(const char *name, size_t length)
+{
+    size_t at = 0;
+    while (at < length && name[at] && strchr(NAME_BYTES, name[at]))
+        at++;
+    return length > 0 && length <= 255 && at == length;
+}
+
 bool haproxy_is_name(const char *name)
 {
-    size_t length = strspn(name, NAME_BYTES);
-    return length > 0 && length <= 255 && !name[length];
+    return is_name(name, strlen(name));
 }
 
 /* --- lines and columns --- */
@@ -149,7 +156,7 @@ struct rows {
     /* of the row at hand */
     struct line server;
     uint64_t numbers[NUMBERS_MAX];
-    bool sound; /* each number that must be there is one */
+    bool sound; /* each number that must be there is one, and the server's name is a name */
 };
 
 static void rows_begin(struct rows *rows, const struct table_shape *shape, const struct line *heading,
@@ -168,7 +175,8 @@ static bool rows_next(struct rows *rows)
             !line_is(&fields[rows->columns.backend], rows->backend))
             continue;
         rows->server = fields[rows->columns.server];
-        rows->sound = read_numbers(rows->shape, &rows->columns, fields, width, rows->numbers);
+        rows->sound = read_numbers(rows->shape, &rows->columns, fields, width, rows->numbers) &&
+                      is_name(rows->server.text, rows->server.length);
         rows->at = row;
         return true;
     }

@@ -19,7 +19,7 @@ struct errand {
     bool thorough; /* before a run: whatever can be wrong is looked for */
     bool owed;     /* has waited for its trial: is sent whatever the breaker says */
     bool partial;  /* an undo's: servers of nodes whose lease does not hold are left as they are, and looked at */
-    bool asked;    /* the breaker was, for it, and is not told yet how it went */
+    bool asked;    /* the breaker was, for it, and its outcome is not reported to it yet */
     size_t count;
     struct traffic_order orders[];
 };
@@ -105,6 +105,9 @@ bool lane_may_write(struct lane *lane);
 /* How the first errand ended; called by the types, from the loop. */
 void lane_finish(struct lane *lane, const struct err *error);
 void lane_fail(struct lane *lane, int code, const char *message);
+
+/* The first line that a `state` command printed, `ready|drain|maint [WEIGHT [SESSIONS]]`: 0 or ERR_REFUSED. Pure. */
+int balancer_state_parse(struct traffic_view *view, const char *server, const char *output, struct err *err);
 
 /* --- operations over all balancers --- */
 

@@ -47,7 +47,7 @@ static void begin(struct delivery *delivery, const char *verb)
     session_add(order->session, "release", package_release(order->package));
     session_add(order->session, "rollout", order->rollout);
     session_add(order->session, "token", order->token);
-    session_addu(order->session, "fence", order->fence);
+    session_add_fence(order->session, order->fence);
     session_add(order->session, "sha256", delivery->bytes.sha256);
     session_add(order->session, "compression",
                 delivery->compression == COMPRESSION_ZSTD ? "zstd" : "gzip");

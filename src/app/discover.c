@@ -74,29 +74,36 @@ static int read_announced(struct announced *out, const struct discover *discover
 struct asking {
     struct loop *loop;
     struct announced *out;
-    size_t prefix_length;
+    const char *prefix;
     struct err error;
     bool done;
 };
 
+/* A key without a value names no target. */
+static void drop_empty(struct announced *announced)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < announced->count; i++) {
+        struct said *item = &announced->items[i];
+        if (*item->text) {
+            announced->items[kept++] = *item;
+        } else {
+            free(item->node);
+            free(item->text);
+        }
+    }
+    announced->count = kept;
+}
+
 static void answered(void *context, const json_t *answer, const struct err *error)
 {
     struct asking *asking = context;
-    json_t *kv;
-    size_t index;
+    struct err err;
     if (error)
         asking->error = *error;
-    json_array_foreach(json_object_get(answer, "kvs"), index, kv)
-    {
-        struct strbuf key, value;
-        strbuf_init(&key, 4096);
-        strbuf_init(&value, VALUE_MAX);
-        if (etcd_string(&key, kv, "key") == 0 && etcd_string(&value, kv, "value") == 0 &&
-            key.length > asking->prefix_length)
-            announced_add(asking->out, key.text + asking->prefix_length, value.text);
-        strbuf_release(&key);
-        strbuf_release(&value);
-    }
+    else if (etcd_keys_parse(asking->out, answer, asking->prefix, &err) < 0)
+        asking->error = err;
+    drop_empty(asking->out);
     asking->done = true;
     loop_stop(asking->loop);
 }
@@ -112,7 +119,7 @@ static int ask(struct announced *out, struct loop *loop, struct http_client *htt
         return rc;
     strbuf_init(&prefix, 2048);
     strbuf_addf(&prefix, "%s/%s/", discover->prefix, discover->service);
-    asking.prefix_length = prefix.length;
+    asking.prefix = prefix.text;
     if (!etcd_start(etcd, "kv/range",
                     json_pack("{s:o, s:o}", "key", etcd_text(prefix.text), "range_end", etcd_range_end(prefix.text)),
                     answered, &asking))

@@ -130,20 +130,6 @@ static void run(struct place *place)
 
 /* --- the type --- */
 
-/* One node a line. */
-static void take_list(struct place *place, const char *output)
-{
-    while (*output) {
-        size_t length = strcspn(output, "\n");
-        char node[256];
-        snprintf(node, sizeof(node), "%.*s", length < sizeof(node) ? (int)length : 0, output);
-        char *name = text_trim(node);
-        if (*name)
-            announced_add(&place->said, name, "");
-        output += length + (output[length] == '\n');
-    }
-}
-
 static void write_next(struct place *place, struct change *change)
 {
     while (change && (change->wish == WISH_LOOK || (!place->said.unknown && change_is_done(place, change))))
@@ -165,7 +151,7 @@ static void was_done(struct place *place, const char *output, const struct err *
     } else {
         announced_release(&place->said);
         if (!error)
-            take_list(place, output);
+            list_parse(&place->said, output);
         place_was_read(place, error);
     }
 }

@@ -3,7 +3,6 @@
 #include "discovery_internal.h"
 
 #define OPERATIONS_MAX 128 /* etcd takes so many in one transaction, unless told otherwise (--max-txn-ops) */
-#define VALUE_MAX ((size_t)64 << 10)
 
 /* Everything of the service begins with this. */
 static void add_prefix(struct strbuf *out, const struct place *place)
@@ -21,20 +20,11 @@ static void start(struct place *place, const char *method, json_t *body, etcd_fn
     fn(place, NULL, &err);
 }
 
-static void keep(struct place *place, const char *node, const char *text, int64_t lease)
-{
-    announced_add(&place->said, node, text);
-    struct said *said = announced_item(&place->said, node);
-    if (said)
-        said->lease = lease;
-}
-
 static void was_read(void *context, const json_t *answer, const struct err *error)
 {
     struct place *place = context;
-    struct strbuf key, value, prefix;
-    json_t *kv;
-    size_t index;
+    struct strbuf prefix;
+    struct err err;
     place->call = NULL;
     if (error) {
         place_was_read(place, error);
@@ -42,22 +32,10 @@ static void was_read(void *context, const json_t *answer, const struct err *erro
     }
     announced_release(&place->said);
     strbuf_init(&prefix, 2048);
-    strbuf_init(&key, 4096);
-    strbuf_init(&value, VALUE_MAX);
     add_prefix(&prefix, place);
-    json_array_foreach(json_object_get(answer, "kvs"), index, kv)
-    {
-        strbuf_reset(&key);
-        strbuf_reset(&value);
-        if (etcd_string(&key, kv, "key") == 0 && key.length > prefix.length)
-            etcd_string(&value, kv, "value");
-        if (key.length > prefix.length)
-            keep(place, key.text + prefix.length, value.text, etcd_number(kv, "lease"));
-    }
+    int rc = etcd_keys_parse(&place->said, answer, prefix.text, &err);
     strbuf_release(&prefix);
-    strbuf_release(&key);
-    strbuf_release(&value);
-    place_was_read(place, NULL);
+    place_was_read(place, rc < 0 ? &err : NULL);
 }
 
 static void etcd_read(struct place *place)
@@ -76,12 +54,7 @@ static bool is_stale(const struct place *place, const struct said *said)
     const char *service = place->discoveries->fleet->playbook->service.name;
     if (place_has_host(place, said->node))
         return false;
-    json_t *value = json_loads(said->text, 0, NULL);
-    const char *node = json_string_value(json_object_get(value, "node"));
-    const char *whose = json_string_value(json_object_get(value, "service"));
-    bool ours = node && whose && strcmp(node, said->node) == 0 && strcmp(whose, service) == 0;
-    json_decref(value);
-    return ours;
+    return etcd_value_is_of(said->text, service, said->node);
 }
 
 static void add_operation(const struct place *place, json_t *operations, const char *node, const struct change *change)

@@ -5,8 +5,6 @@
 #include "discovery_internal.h"
 #include "io/files.h"
 
-/* A node's program gives back 256 KiB of output at most, and base64 takes a third more than its bytes. */
-#define FILE_MAX ((size_t)180 << 10)
 #define PIECE_MAX ((size_t)60000)
 
 /* The bytes, how many they are, and their digest: last, since of a longer output the end is kept. */
@@ -117,40 +115,6 @@ static int reply_error(const struct place *place, const struct reply *reply, str
                    length < 400 ? (int)length : 400, reply->output);
 }
 
-/* The output's last two lines are the size and the digest. */
-static int take_file(struct place *place, const char *output, struct err *err)
-{
-    struct strbuf text;
-    unsigned long long size = 0;
-    memcpy(place->digest, "-", 2);
-    if (strncmp(output, "absent\n", 7) == 0)
-        return 0;
-    /* from the end: digest, size, base64 */
-    size_t length = strlen(output);
-    while (length && output[length - 1] == '\n')
-        length--;
-    const char *digest = memrchr(output, '\n', length);
-    const char *number = digest ? memrchr(output, '\n', (size_t)(digest - output)) : NULL;
-    number = number ? number + 1 : output;
-    if (!digest || (size_t)(output + length - digest) < SHA256_HEX)
-        return err_set(err, ERR_PROTOCOL, "%s cannot be read", place->discovery->file);
-    memcpy(place->digest, digest + 1, SHA256_HEX - 1);
-    place->digest[SHA256_HEX - 1] = '\0';
-    for (const char *at = number; at < digest; at++)
-        if (*at >= '0' && *at <= '9' && size < FILE_MAX * 10)
-            size = size * 10 + (unsigned long long)(*at - '0');
-    strbuf_init(&text, (size_t)512 << 10);
-    for (const char *at = output; at < number; at++)
-        if (*at != '\n')
-            strbuf_addc(&text, *at);
-    strbuf_reset(&place->content);
-    int rc = size > FILE_MAX || base64_decode(&place->content, text.text, text.length) < 0 || place->content.length != size;
-    strbuf_release(&text);
-    return rc ? err_set(err, ERR_UNSUPPORTED, "%s is larger than %zu KiB, the most that is kept here",
-                        place->discovery->file, FILE_MAX >> 10)
-              : 0;
-}
-
 static void was_read(void *context, const struct reply *reply)
 {
     struct place *place = context;
@@ -159,7 +123,7 @@ static void was_read(void *context, const struct reply *reply)
     strbuf_reset(&place->content);
     int rc = reply_error(place, reply, &err);
     if (rc == 0)
-        rc = take_file(place, reply->output, &err);
+        rc = file_reply_parse(&place->content, place->digest, reply->output, place->discovery->file, &err);
     if (rc < 0)
         place_was_read(place, &err);
     else
@@ -234,8 +198,8 @@ static void file_write_place(struct place *place)
     strbuf_reset(&place->content);
     (place->discovery->kind == DISCOVERY_FILE_SD ? file_sd_write : hosts_write)(&place->content, &place->said,
                                                                                 service_of(place));
-    if (place->content.overflowed || (place->session && place->content.length > FILE_MAX)) {
-        err_set(&err, ERR_UNSUPPORTED, "%s would be larger than %zu KiB", place->discovery->file, FILE_MAX >> 10);
+    if (place->content.overflowed || (place->session && place->content.length > DISCOVERY_FILE_MAX)) {
+        err_set(&err, ERR_UNSUPPORTED, "%s would be larger than %zu KiB", place->discovery->file, DISCOVERY_FILE_MAX >> 10);
         place_was_written(place, &err);
         return;
     }

@@ -20,7 +20,9 @@ struct announced {
     bool unknown;      /* cannot be read */
 };
 void announced_release(struct announced *announced);
-/* Copies both; -1 when out of memory. */
+/* A node that is not in the list yet, at its end. Copies both; -1 when out of memory. */
+int announced_append(struct announced *announced, const char *node, const char *text);
+/* The same; one that is in the list gets the new text, in its place. */
 int announced_add(struct announced *announced, const char *node, const char *text);
 void announced_remove(struct announced *announced, const char *node);
 const char *announced_find(const struct announced *announced, const char *node);
@@ -28,6 +30,9 @@ const char *announced_find(const struct announced *announced, const char *node);
 struct said *announced_item(const struct announced *announced, const char *node);
 
 /* --- discovery_text.c: files as text, pure --- */
+
+/* A node's program gives back 256 KiB of output at most, and base64 takes a third more than its bytes. */
+#define DISCOVERY_FILE_MAX ((size_t)180 << 10)
 
 /* ERR_PROTOCOL: it is no such file; then nothing is written over it. */
 int file_sd_parse(struct announced *out, const char *text, size_t length, const char *service, struct err *err);
@@ -37,6 +42,21 @@ void hosts_write(struct strbuf *out, const struct announced *announced, const ch
 /* What a discovery says of a node; malloc'ed, or NULL with `err`. */
 char *discovery_text(const struct discovery *discovery, const struct member *member, const struct node_words *words,
                      struct err *err);
+
+/* What a node sends of a file: `absent`, or its bytes in base64, their number and their digest ("-": absent). ERR_PROTOCOL, ERR_UNSUPPORTED:
+ * larger than DISCOVERY_FILE_MAX. */
+int file_reply_parse(struct strbuf *content, char digest[SHA256_HEX], const char *output, const char *file, struct err *err);
+/* A command's list: one node a line. */
+int list_parse(struct announced *out, const char *output);
+
+/* --- discovery_keys.c: etcd's keys, pure --- */
+
+#define ETCD_KEYS_MAX 20000 /* of one service: what is looked through for each node */
+/* The keys below `prefix` in the answer to a range, with their leases; a value that is no text is an empty one. ERR_PROTOCOL: more than
+ * ETCD_KEYS_MAX. */
+int etcd_keys_parse(struct announced *out, const json_t *answer, const char *prefix, struct err *err);
+/* Whether this service has written this value for this node. */
+bool etcd_value_is_of(const char *text, const char *service, const char *node);
 
 /* --- changes and places: discovery_place.c --- */
 

@@ -211,7 +211,7 @@ static enum lease_answer ask_for(const struct place *place, const struct change 
     return writes ? lease_ask(place->discoveries->fleet->guard, change->member, why) : LEASE_HOLDS;
 }
 
-/* Whoever waits gets to know; what nobody waits for is told. */
+/* The operation that waits gets the error; without one it is a notice. */
 static void deny(struct place *place, struct change *change, struct err *why)
 {
     char name[200];

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/base64.h"
+#include "base/text.h"
 #include "discovery_internal.h"
 #include "model/template.h"
 
@@ -31,16 +33,9 @@ static size_t place_of(const struct announced *announced, const char *node)
     return i;
 }
 
-/* One that is there already gets the new text, in its place. */
-int announced_add(struct announced *announced, const char *node, const char *text)
+int announced_append(struct announced *announced, const char *node, const char *text)
 {
-    size_t at = place_of(announced, node);
     char *copy = strdup(text);
-    if (at < announced->count && copy) {
-        free(announced->items[at].text);
-        announced->items[at].text = copy;
-        return 0;
-    }
     char *name = strdup(node);
     struct said *grown = reallocarray(announced->items, announced->count + 1, sizeof(*grown));
     if (grown)
@@ -51,6 +46,19 @@ int announced_add(struct announced *announced, const char *node, const char *tex
         return -1;
     }
     grown[announced->count++] = (struct said){.node = name, .text = copy};
+    return 0;
+}
+
+int announced_add(struct announced *announced, const char *node, const char *text)
+{
+    size_t at = place_of(announced, node);
+    if (at == announced->count)
+        return announced_append(announced, node, text);
+    char *copy = strdup(text);
+    if (!copy)
+        return -1;
+    free(announced->items[at].text);
+    announced->items[at].text = copy;
     return 0;
 }
 
@@ -219,6 +227,55 @@ void hosts_write(struct strbuf *out, const struct announced *announced, const ch
     strbuf_addf(out, MARK "\n", service, "end");
     if (announced->tail)
         strbuf_adds(out, announced->tail);
+}
+
+/* --- what a node and a command send --- */
+
+/* The last two lines are the size and the digest. */
+int file_reply_parse(struct strbuf *content, char digest[SHA256_HEX], const char *output, const char *file, struct err *err)
+{
+    struct strbuf text;
+    unsigned long long size = 0;
+    memcpy(digest, "-", 2);
+    if (strncmp(output, "absent\n", 7) == 0)
+        return 0;
+    /* from the end: digest, size, base64 */
+    size_t length = strlen(output);
+    while (length && output[length - 1] == '\n')
+        length--;
+    const char *last = memrchr(output, '\n', length);
+    const char *number = last ? memrchr(output, '\n', (size_t)(last - output)) : NULL;
+    number = number ? number + 1 : output;
+    if (!last || (size_t)(output + length - last) < SHA256_HEX)
+        return err_set(err, ERR_PROTOCOL, "%s cannot be read", file);
+    memcpy(digest, last + 1, SHA256_HEX - 1);
+    digest[SHA256_HEX - 1] = '\0';
+    for (const char *at = number; at < last; at++)
+        if (*at >= '0' && *at <= '9' && size < DISCOVERY_FILE_MAX * 10)
+            size = size * 10 + (unsigned long long)(*at - '0');
+    strbuf_init(&text, (size_t)512 << 10);
+    for (const char *at = output; at < number; at++)
+        if (*at != '\n')
+            strbuf_addc(&text, *at);
+    int rc = size > DISCOVERY_FILE_MAX || base64_decode(content, text.text, text.length) < 0 || content->length != size;
+    strbuf_release(&text);
+    return rc ? err_set(err, ERR_UNSUPPORTED, "%s is larger than %zu KiB, the most that is kept here", file,
+                        DISCOVERY_FILE_MAX >> 10)
+              : 0;
+}
+
+int list_parse(struct announced *out, const char *output)
+{
+    int rc = 0;
+    while (rc == 0 && *output) {
+        size_t length = strcspn(output, "\n");
+        char node[256];
+        snprintf(node, sizeof(node), "%.*s", length < sizeof(node) ? (int)length : 0, output);
+        char *name = text_trim(node);
+        rc = *name ? announced_add(out, name, "") : 0;
+        output += length + (output[length] == '\n');
+    }
+    return rc;
 }
 
 /* --- one node's text --- */

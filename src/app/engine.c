@@ -11,6 +11,7 @@
 #include "app/sides.h"
 #include "app/service_lock.h"
 #include "base/strbuf.h"
+#include "base/text.h"
 #include "engine_internal.h"
 #include "model/strategy.h"
 
@@ -136,6 +137,29 @@ static bool is_held_out(const struct worker *worker)
     return balancers && balancers_holds_out(balancers, worker->index);
 }
 
+/* A step's name in a node's journal: of those that a run has before it changes the service, or once all gates have passed, none does. A hook has
+ * the name that the playbook gives it. */
+static bool may_follow_activation(const char *step)
+{
+    static const char *const others[] = {"stage", "unpack", "discard", "commit", "retract", "failed", "-"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcmp(step, others[i]) == 0)
+            return false;
+    return strncmp(step, "migrate.", 8) != 0 && strncmp(step, "unmigrate.", 10) != 0;
+}
+
+/* The last step of a run that this one goes on with or undoes changed the service, or was a hook, perhaps after that: whether what was
+ * started passed its gate is not on record, whatever `current` links. */
+static bool gate_is_unknown(const struct worker *worker)
+{
+    const struct engine_settings *settings = worker->engine->settings;
+    const struct facts *facts = &worker->facts;
+    bool ours = facts->open_rollout && strcmp(facts->open_rollout, settings->rollout) == 0;
+    const char *rollout = ours ? facts->before_rollout : facts->open_rollout, *step = ours ? facts->before_step : facts->open_step;
+    bool theirs = settings->chain && rollout && text_has_word(settings->chain, rollout);
+    return theirs && !settings->sides && step && !facts->held && may_follow_activation(step);
+}
+
 /* An earlier run, which this one undoes, goes on with or replaces, has changed the node: what it has begun counts, whatever `current` links. */
 static bool was_changed_before(const struct worker *worker)
 {
@@ -143,7 +167,7 @@ static bool was_changed_before(const struct worker *worker)
     const struct facts *facts = &worker->facts;
     bool over = engine->settings->kind == RUN_ABORT || engine->settings->resumes;
     bool half_done = facts->current && (!facts->current_good || is_held_out(worker) || worker->takes_back);
-    return over && (half_done || facts->unsettled);
+    return over && (half_done || facts->unsettled || gate_is_unknown(worker));
 }
 
 static void add_facts(const struct worker *worker, struct event *event)
@@ -509,13 +533,15 @@ static int make_roster(struct engine *engine, struct err *err)
     const struct engine_settings *settings = engine->settings;
     size_t count = engine->fleet->count;
     const char **names = arena_alloc(&engine->arena, (count + 1) * sizeof(*names));
+    const char **roots = arena_alloc(&engine->arena, (count + 1) * sizeof(*roots));
     size_t *waves = arena_alloc(&engine->arena, (count + 1) * sizeof(*waves));
     engine->event_capacity = count * 8 + 64;
     engine->events = arena_alloc(&engine->arena, engine->event_capacity * sizeof(*engine->events));
-    if (!names || !waves || !engine->events)
+    if (!names || !roots || !waves || !engine->events)
         return err_set(err, ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
         names[i] = engine->fleet->members[i].node->name;
+        roots[i] = engine->fleet->members[i].service.root;
         waves[i] = NO_WAVE;
     }
     for (size_t wave = 0; wave < settings->waves.count; wave++)
@@ -527,7 +553,9 @@ static int make_roster(struct engine *engine, struct err *err)
         .rollout = settings->rollout,
         .release = settings->package ? package_release(settings->package) : NULL,
         .description = settings->description,
+        .root = engine->playbook->service.root,
         .nodes = names,
+        .roots = roots,
         .waves = waves,
         .node_count = count,
         .wave_count = settings->waves.count,

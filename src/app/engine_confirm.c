@@ -82,7 +82,9 @@ static void opened(void *context, const struct err *error)
         return;
     }
     session_begin(session, "confirm");
+    /* On behalf of the main session: it settles nothing, and takes no epoch away. */
     session_addu(session, "fence", worker->fence);
+    session_addu(session, "epoch", session_epoch(worker->member->session));
     session_add(session, "release", worker->target);
     if (!session_submit(session, ANSWER_TIMEOUT_MS, answered, worker, &err))
         end_with_error(worker, &err);

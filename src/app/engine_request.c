@@ -89,7 +89,7 @@ struct session *step_begin_keyed(struct worker *worker, const char *verb, const 
     session_begin(session, verb);
     session_add(session, "rollout", worker->engine->settings->rollout);
     session_add(session, "token", token);
-    session_addu(session, "fence", worker->fence);
+    session_add_fence(session, worker->fence);
     engine_add_breakers(worker, strcmp(verb, "finish") == 0);
     return session;
 }

@@ -1,9 +1,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/crossing.h"
+#include "app/missing.h"
 #include "app/service_lock.h"
 #include "app/sides.h"
 #include "engine_step.h"
+#include "io/process_identity.h"
 
 #define HEARTBEATS 4 /* in a lease that is short */
 
@@ -21,7 +24,7 @@ static void settled(void *context, const struct reply *reply)
 static void settle(struct worker *worker, reply_fn *then)
 {
     session_begin(worker->member->session, "settle");
-    session_addu(worker->member->session, "fence", worker->fence);
+    session_add_fence(worker->member->session, worker->fence);
     if (worker->action.step == STEP_LOCK)
         session_add(worker->member->session, "facts", "yes");
     step_submit(worker, QUICK_TIMEOUT_MS, then);
@@ -55,7 +58,7 @@ void carry_connect(struct worker *worker)
 static int check_lock(struct worker *worker, struct err *err)
 {
     const struct facts *facts = &worker->facts;
-    if (!facts->lock_holder || facts->lock_expired)
+    if (!facts_locked(facts))
         return 0;
     worker->engine->outcome.locked_out = true;
     return err_set(err, ERR_REFUSED,
@@ -81,20 +84,25 @@ static int check_open(const struct worker *worker, struct err *err)
                    open, step ? step : "none", service, service);
 }
 
+static int refuse_crossing(const struct crossing *crossing, const char *release, struct err *err)
+{
+    struct strbuf sentence;
+    strbuf_init(&sentence, SENTENCE_MAX);
+    crossing_tell(crossing, release, &sentence);
+    err_set(err, ERR_REFUSED, "%s; --past-point-of-no-return REASON goes there all the same", sentence.text);
+    strbuf_release(&sentence);
+    return ERR_REFUSED;
+}
+
 /* What this node knows of the data must be what the run was planned by. */
 static int check_data(const struct worker *worker, struct err *err)
 {
     const struct engine_settings *settings = worker->engine->settings;
     const struct facts *facts = &worker->facts;
-    const struct migration_fact *crossed =
-        worker->target && settings->kind != RUN_ABORT && !settings->past_reason
-            ? facts_crossed(facts, worker->target)
-            : NULL;
-    if (crossed)
-        return err_set(err, ERR_REFUSED,
-                       "release %s is from before migration %s, which is irreversible and came with release %s; "
-                       "--past-point-of-no-return REASON goes there all the same",
-                       worker->target, crossed->name, crossed->release);
+    bool goes = worker->target && settings->kind != RUN_ABORT && !settings->past_reason;
+    struct crossing crossing = goes ? facts_crossed(facts, worker->target, settings->fleet->commits) : (struct crossing){NULL, NULL};
+    if (crossing.fact)
+        return refuse_crossing(&crossing, worker->target, err);
     for (size_t i = 0; settings->data && i < settings->data->count; i++) {
         const struct data_change *change = &settings->data->changes[i];
         for (size_t j = 0; j < facts->migration_count; j++) {
@@ -230,8 +238,10 @@ static int take_facts(struct worker *worker, const struct reply *reply, struct e
         facts_release(&worker->facts);
     worker->has_facts = true;
     int rc = facts_read(&worker->facts, reply, err);
-    if (engine_is_outside(worker))
+    if (engine_is_outside(worker)) {
+        rc = rc < 0 ? rc : facts_check_service(&worker->facts, &worker->member->service, err);
         return rc < 0 ? rc : check_lock(worker, err);
+    }
     worker->takes_back = takes_commit_back(worker);
     if (!worker->takes_back)
         worker->previous = facts_release_before(&worker->facts);
@@ -332,7 +342,7 @@ bool step_renew(struct worker *worker)
         return false;
     lease_sent(&worker->lease, clock_boot_ms());
     session_begin(session, "renew");
-    session_addu(session, "fence", worker->fence);
+    session_add_fence(session, worker->fence);
     engine_add_breakers(worker, false);
     worker->renewal = session_submit(session, worker->engine->patience.answer_ms, renewed,
                                       worker, &err);
@@ -454,6 +464,26 @@ static void locked(void *context, const struct reply *reply)
         settle(worker, settled_first);
 }
 
+/* Who we are, and whose lock we may take although its lease lives: that of the generation at which its process was found to have ended. */
+static void step_add_runner(const struct worker *worker, struct session *session)
+{
+    char runner[PROCESS_IDENTITY_MAX];
+    process_identity(runner);
+    session_add(session, "runner", *runner ? runner : NULL);
+    if (worker->has_facts && worker->facts.lock_abandoned)
+        session_addu(session, "takeover", worker->facts.lock_generation);
+}
+
+/* Who belongs to the run, for whoever goes on with it from another inventory. */
+static void add_members(struct worker *worker)
+{
+    struct strbuf note;
+    strbuf_init(&note, MEMBERS_BYTES + 32);
+    members_note(&note, worker->engine->fleet, worker->index);
+    session_add(worker->member->session, "members", engine_is_outside(worker) ? NULL : note.text);
+    strbuf_release(&note);
+}
+
 void carry_lock(struct worker *worker)
 {
     struct session *session = worker->member->session;
@@ -466,8 +496,10 @@ void carry_lock(struct worker *worker)
     session_add(session, "resumes", worker->engine->settings->chain);
     session_add(session, "limit", engine_is_outside(worker) ? NULL : worker->engine->settings->limit);
     session_add(session, "reason", worker->engine->settings->past_reason);
+    add_members(worker);
     session_add(session, "token", worker->engine->lock_token);
     session_addu(session, "ttl", (uint64_t)worker->engine->lease_ms / 1000);
+    step_add_runner(worker, session);
     if (worker->engine->settings->lock)
         session_addu(session, "minimum", service_lock_generation(worker->engine->settings->lock));
     step_submit(worker, QUICK_TIMEOUT_MS, locked);

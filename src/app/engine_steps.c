@@ -300,15 +300,22 @@ static void probed(void *context, bool healthy, const char *evidence, const stru
     engine_answer(worker, &result);
 }
 
+/* What an earlier run activated has perhaps not passed its gate: the process of the release before may still answer for it. */
+static bool proves_itself(const struct worker *worker)
+{
+    struct node_view view;
+    bool at_target = worker->engine->settings->kind != RUN_ABORT && worker->serving && worker->target &&
+                     strcmp(worker->serving, worker->target) == 0;
+    rollout_node(worker->engine->machine, worker->index, &view);
+    return view.touched || at_target;
+}
+
 static void carry_probe(struct worker *worker)
 {
     struct prober *prober = switch_prober(worker);
-    struct node_view view;
     if (worker->serving)
         worker->words.release = worker->serving;
-    rollout_node(worker->engine->machine, worker->index, &view);
-    /* what an earlier run of the same rollout activated */
-    if (prober == worker->prober && view.touched && !prober_expects(prober))
+    if (prober == worker->prober && !prober_expects(prober) && proves_itself(worker))
         prober_expect(prober);
     prober_start(prober, probed, worker);
 }

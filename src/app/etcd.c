@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base64.h"
-#include "base/text.h"
+#include "etcd_answer.h"
 #include "io/files.h"
 
 #define ANSWER_MAX ((size_t)8 << 20)
@@ -180,70 +180,47 @@ static void keep_token(struct etcd_call *call, const json_t *answer)
     send_next(call);
 }
 
-/* gRPC's codes, as the gateway gives them in `code`. */
-enum { GRPC_DEADLINE = 4, GRPC_DENIED = 7, GRPC_UNAVAILABLE = 14, GRPC_UNAUTHENTICATED = 16 };
-
 /* etcd answered with an error of its own. */
-static void refused(struct etcd_call *call, int status, const json_t *answer)
+static void refused(struct etcd_call *call, const struct etcd_answer *answer)
 {
-    const char *said = json_string_value(json_object_get(answer, "error"));
-    json_int_t code = json_integer_value(json_object_get(answer, "code"));
-    struct strbuf words;
     struct err error;
-    bool token = code == GRPC_UNAUTHENTICATED || status == 401;
-    strbuf_init(&words, 400);
-    said = said ? said : "no reason given";
-    text_sanitize(&words, said, strlen(said), false);
+    bool token = answer->outcome == ETCD_TOKEN_REFUSED;
     if (token && call->etcd->token && !call->renewed && !call->authenticating) {
         call->renewed = true;
         drop_token(call->etcd);
         send_next(call);
-    } else if (code == GRPC_UNAVAILABLE || code == GRPC_DEADLINE || status == 503) {
-        err_set(&error, ERR_UNREACHABLE, "%s", words.text);
+    } else if (answer->outcome == ETCD_UNAVAILABLE) {
+        err_set(&error, ERR_UNREACHABLE, "%s", answer->reason);
         failed_here(call, &error);
     } else {
-        bool denied = call->authenticating || token || code == GRPC_DENIED;
-        err_set(&error, denied ? ERR_AUTH : ERR_FAILED, "etcd %s says: %s", endpoint_of(call), words.text);
+        bool denied = call->authenticating || token || answer->outcome == ETCD_DENIED;
+        err_set(&error, denied ? ERR_AUTH : ERR_FAILED, "etcd %s says: %s", endpoint_of(call), answer->reason);
         end(call, NULL, &error);
     }
-    strbuf_release(&words);
-}
-
-/* A stream's answer (keepalive) is wrapped once more. */
-static const json_t *unwrap(const json_t *answer)
-{
-    const json_t *inner = json_object_get(answer, "result");
-    return inner ? inner : answer;
-}
-
-static const json_t *wrapped_error(const json_t *answer)
-{
-    const json_t *error = json_object_get(answer, "error");
-    return json_is_object(error) ? error : NULL;
 }
 
 static void answered(void *context, const struct http_response *response)
 {
     struct etcd_call *call = context;
+    struct etcd_answer answer;
     struct err error;
     call->http = NULL;
     if (response->error) {
         failed_here(call, response->error);
         return;
     }
-    /* a stream may hold several objects: the first is the answer */
-    json_t *answer = json_loadb(response->body, response->body_length, JSON_DISABLE_EOF_CHECK, NULL);
-    if (!json_is_object(answer)) {
+    etcd_answer_read(&answer, response->status, response->body, response->body_length);
+    if (answer.outcome == ETCD_NO_ANSWER) {
         err_set(&error, ERR_PROTOCOL, "HTTP status %d, and no answer of etcd's", response->status);
         failed_here(call, &error);
-    } else if (response->status != 200 || wrapped_error(answer)) {
-        refused(call, response->status, wrapped_error(answer) ? wrapped_error(answer) : answer);
+    } else if (answer.outcome != ETCD_ANSWERED) {
+        refused(call, &answer);
     } else if (call->authenticating) {
-        keep_token(call, answer);
+        keep_token(call, answer.whole);
     } else {
-        end(call, unwrap(answer), NULL);
+        end(call, answer.result, NULL);
     }
-    json_decref(answer);
+    etcd_answer_release(&answer);
 }
 
 static char *authentication(const struct etcd *etcd)

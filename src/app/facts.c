@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "io/process_identity.h"
 
 static const char *const state_names[] = {"good", "staged", "failed", "incomplete"};
 
@@ -43,10 +44,14 @@ static const struct fact_key fact_keys[] = {
     {"lock_held", FACT_NUMBER, offsetof(struct facts, lock_held_s)},
     {"wish", FACT_TEXT, offsetof(struct facts, wish)},
     {"lock_expired", FACT_YES, offsetof(struct facts, lock_expired)},
+    {"lock_generation", FACT_NUMBER, offsetof(struct facts, lock_generation)},
+    {"lock_runner", FACT_TEXT, offsetof(struct facts, lock_runner)},
     {"confirm", FACT_TEXT, offsetof(struct facts, confirm)},
     {"reverted", FACT_TEXT, offsetof(struct facts, reverted)},
     {"open_limit", FACT_TEXT, offsetof(struct facts, open_limit)},
+    {"open_members", FACT_TEXT, offsetof(struct facts, open_members)},
     {"unsettled", FACT_TEXT, offsetof(struct facts, unsettled)},
+    {"service", FACT_TEXT, offsetof(struct facts, service)},
 };
 
 static int read_known(struct facts *facts, const struct reply_value *value, struct err *err)
@@ -263,7 +268,13 @@ int facts_read(struct facts *out, const struct reply *reply, struct err *err)
         if (rc < 0)
             return rc;
     }
+    out->lock_abandoned = out->lock_holder && process_has_ended(out->lock_runner);
     return 0;
+}
+
+bool facts_locked(const struct facts *facts)
+{
+    return facts->lock_holder && !facts->lock_expired && !facts->lock_abandoned;
 }
 
 void facts_release(struct facts *facts)
@@ -337,55 +348,6 @@ bool facts_take_back(const struct facts *facts, const char *chain, const char **
     return stands || commit->retracts;
 }
 
-/* --- which release is the earlier one --- */
-
-/* Ids begin with the time of their source. */
-static bool of_one_second(const char *release, const char *other)
-{
-    size_t length = strcspn(release, "-");
-    return release[length] == '-' && strncmp(release, other, length + 1) == 0;
-}
-
-/* NULL: it is not good here. */
-static const struct release_fact *good_one(const struct facts *facts, const char *release)
-{
-    for (size_t i = 0; i < facts->release_count; i++)
-        if (facts->releases[i].state == RELEASE_GOOD && strcmp(facts->releases[i].id, release) == 0)
-            return &facts->releases[i];
-    return NULL;
-}
-
-int facts_release_order(const struct facts *facts, const char *release, const char *other)
-{
-    int order = strcmp(release, other);
-    const struct release_fact *one = good_one(facts, release), *two = good_one(facts, other);
-    if (order == 0 || !of_one_second(release, other) || (!one && !two))
-        return order;
-    if (one && two)
-        return one < two ? -1 : 1; /* they are listed so */
-    return one ? -1 : 1;
-}
-
-static bool is_before(const struct facts *facts, const char *release, const struct migration_fact *fact)
-{
-    const struct release_fact *own = good_one(facts, release);
-    if (!of_one_second(release, fact->release) || good_one(facts, fact->release))
-        return facts_release_order(facts, release, fact->release) < 0;
-    return own && strcmp(release, fact->release) != 0 && own->since_s <= fact->since_s;
-}
-
-const struct migration_fact *facts_crossed(const struct facts *facts, const char *release)
-{
-    for (size_t i = 0; i < facts->migration_count; i++) {
-        const struct migration_fact *fact = &facts->migrations[i];
-        bool ran = fact->record == RECORDED_DONE || fact->record == RECORDED_UNKNOWN ||
-                   fact->record == RECORDED_RUNNING;
-        if (ran && fact->kind == CHANGE_IRREVERSIBLE && is_before(facts, release, fact))
-            return fact;
-    }
-    return NULL;
-}
-
 static bool has_state(const struct facts *facts, const char *name)
 {
     return facts->current_state && strcmp(facts->current_state, name) == 0;
@@ -405,10 +367,23 @@ int facts_check_way_back(const struct facts *facts, const char *target, struct e
                    before ? before : "elsewhere");
 }
 
+int facts_check_service(const struct facts *facts, const struct service *service, struct err *err)
+{
+    const char *owner = facts->service;
+    if (!owner || strcmp(owner, service->name) == 0 || (service->renamed_from && strcmp(owner, service->renamed_from) == 0))
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "root %s belongs to service %s, and this playbook is for %s: give %s a root of its own or, if it is %s renamed, "
+                   "--set service.renamed_from=%s (in the playbook: renamed_from = %s)",
+                   service->root, owner, service->name, service->name, owner, owner, owner);
+}
+
 int facts_check(const struct facts *facts, const struct service *service, bool become,
                 uint64_t needed_bytes, struct err *err)
 {
     char needed[DURATION_TEXT_MAX], available[DURATION_TEXT_MAX];
+    if (facts_check_service(facts, service, err) < 0)
+        return err->code;
     if (has_state(facts, "not-a-link"))
         return err_set(err, ERR_REFUSED, "%s/current is a folder or a file, not a link; move it away", service->root);
     if (become && facts->sudo && strcmp(facts->sudo, "ok") != 0)

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "app/crossing.h"
+
 const char *data_state_name(enum data_state state)
 {
     static const char *const names[] = {"pending", "done", "unknown"};
@@ -61,14 +63,18 @@ static size_t member_of(const struct fleet *fleet, const char *name)
     return fleet->count;
 }
 
-/* The irreversible migration that a release is from before; NULL: none. */
-static const struct migration_fact *crossed(const struct survey *survey, const char *release)
+/* What the records of all nodes say of a release. */
+static struct crossing crossed(const struct fleet *fleet, const struct survey *survey, const char *release)
 {
-    const struct migration_fact *fact = NULL;
-    for (size_t i = 0; i < survey->count && !fact; i++)
-        if (survey->nodes[i].answered)
-            fact = facts_crossed(&survey->nodes[i].facts, release);
-    return fact;
+    struct crossing out = {NULL, NULL};
+    for (size_t i = 0; i < survey->count && !out.fact; i++) {
+        if (!survey->nodes[i].answered)
+            continue;
+        struct crossing here = facts_crossed(&survey->nodes[i].facts, release, fleet->commits);
+        out.fact = here.fact;
+        out.timed = here.timed ? here.timed : out.fact ? NULL : out.timed;
+    }
+    return out;
 }
 
 int data_plan_make(struct data_plan *out, const struct playbook *playbook, const struct fleet *fleet,
@@ -93,7 +99,7 @@ int data_plan_make(struct data_plan *out, const struct playbook *playbook, const
     }
     for (size_t i = 0; i < survey->count; i++) {
         const char *before = survey->nodes[i].answered ? facts_release_before(&survey->nodes[i].facts) : NULL;
-        out->no_way_back = out->no_way_back || (before && crossed(survey, before));
+        out->no_way_back = out->no_way_back || (before && crossed(fleet, survey, before).fact);
     }
     return 0;
 }
@@ -174,17 +180,36 @@ int data_check_targets(const struct fleet *fleet, const struct survey *survey, c
                        struct err *err)
 {
     for (size_t i = 0; i < survey->count; i++) {
-        const struct migration_fact *fact = targets[i] && survey->nodes[i].answered
-                                                ? crossed(survey, targets[i])
-                                                : NULL;
-        if (fact)
-            return err_set(err, ERR_REFUSED,
-                           "%s: release %s is from before migration %s, which is irreversible and %s with release %s; "
-                           "--past-point-of-no-return REASON goes there all the same",
-                           fleet->members[i].node->name, targets[i], fact->name,
-                           fact->record == RECORDED_DONE ? "was run" : "may have been run", fact->release);
+        if (!targets[i] || !survey->nodes[i].answered)
+            continue;
+        struct crossing crossing = crossed(fleet, survey, targets[i]);
+        struct strbuf sentence;
+        if (!crossing.fact)
+            continue;
+        strbuf_init(&sentence, sizeof(err->message));
+        crossing_tell(&crossing, targets[i], &sentence);
+        err_set(err, ERR_REFUSED, "%s: %s; --past-point-of-no-return REASON goes there all the same", fleet->members[i].node->name,
+                sentence.text);
+        strbuf_release(&sentence);
+        return ERR_REFUSED;
     }
     return 0;
+}
+
+bool data_judged_by_time(const struct fleet *fleet, const struct survey *survey, const char *const *targets, struct strbuf *out)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        struct crossing crossing = {NULL, NULL};
+        if (targets[i] && survey->nodes[i].answered)
+            crossing = crossed(fleet, survey, targets[i]);
+        if (!crossing.timed)
+            continue;
+        strbuf_addf(out, "release %s counts as later than migration %s, which is irreversible, by its time alone: the source's history here does not have "
+                         "the commits of both it and release %s",
+                    targets[i], crossing.timed->name, crossing.timed->release);
+        return true;
+    }
+    return false;
 }
 
 /* A migration that contracts and came with that release; NULL: none has run. */

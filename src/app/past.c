@@ -79,23 +79,27 @@ static int read_roster(struct past *past, const json_t *object)
     if (count == 0 || count > NODES_MAX)
         return -1;
     const char **nodes = arena_alloc(&past->arena, count * sizeof(*nodes));
+    const char **roots = arena_alloc(&past->arena, count * sizeof(*roots));
     size_t *waves = arena_alloc(&past->arena, count * sizeof(*waves));
-    if (!nodes || !waves)
+    if (!nodes || !roots || !waves)
         return -1;
     roster->verb = text_of(past, object, "verb");
     roster->service = text_of(past, object, "service");
     roster->rollout = text_of(past, object, "rollout");
     roster->release = text_of(past, object, "release");
     roster->description = text_of(past, object, "description");
+    roster->root = text_of(past, object, "root");
     for (size_t i = 0; i < count; i++) {
         const json_t *node = json_array_get(list, i);
         int64_t wave = number_of(node, "wave");
         nodes[i] = text_of(past, node, "node");
+        roots[i] = text_of(past, node, "root");
         waves[i] = wave > 0 ? (size_t)wave - 1 : NO_WAVE;
         if (!nodes[i])
             return -1;
     }
     roster->nodes = nodes;
+    roster->roots = roots;
     roster->waves = waves;
     roster->node_count = count;
     roster->wave_count = (size_t)number_of(object, "wave_count");
@@ -282,26 +286,32 @@ out:
     return rc;
 }
 
+int past_parse(struct past *out, const char *name, const char *text, size_t length, struct err *err)
+{
+    *out = (struct past){0};
+    arena_init(&out->arena);
+    for (size_t at = 0; at < length;) {
+        const char *from = text + at;
+        const char *end = memchr(from, '\n', length - at);
+        size_t width = end ? (size_t)(end - from) : length - at;
+        if (width && add_line(out, from, width) < 0)
+            out->malformed++;
+        at += width + 1;
+    }
+    if (out->version > JOURNAL_VERSION)
+        return err_set(err, ERR_INPUT, "%s: a journal of version %lld, and this deployctl knows version %d; use the newer one", name,
+                       (long long)out->version, JOURNAL_VERSION);
+    return out->count ? 0 : err_set(err, ERR_INPUT, "%s: does not begin with the start of a rollout", name);
+}
+
 int past_read(struct past *out, const char *path, struct err *err)
 {
     struct strbuf text;
     *out = (struct past){0};
-    arena_init(&out->arena);
     strbuf_init(&text, PAST_FILE_MAX);
     int rc = file_read(&text, path, err);
-    for (size_t at = 0; rc == 0 && at < text.length;) {
-        const char *from = text.text + at;
-        const char *end = memchr(from, '\n', text.length - at);
-        size_t length = end ? (size_t)(end - from) : text.length - at;
-        if (length && add_line(out, from, length) < 0)
-            out->malformed++;
-        at += length + 1;
-    }
-    if (rc == 0 && out->version > JOURNAL_VERSION)
-        rc = err_set(err, ERR_INPUT, "%s: a journal of version %lld, and this deployctl knows version %d; use the newer one", path,
-                     (long long)out->version, JOURNAL_VERSION);
-    if (rc == 0 && out->count == 0)
-        rc = err_set(err, ERR_INPUT, "%s: does not begin with the start of a rollout", path);
+    if (rc == 0)
+        rc = past_parse(out, path, text.text, text.length, err);
     strbuf_release(&text);
     return rc;
 }

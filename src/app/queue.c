@@ -61,7 +61,7 @@ static void answer(void *context, size_t member, const struct reply *reply, cons
     struct err err;
     bool read = !error && reply->status == REPLY_OK && facts_read(&facts, reply, &err) == 0;
     const char *rollout = queue->order->rollout;
-    bool held = read && facts.lock_holder && !facts.lock_expired &&
+    bool held = read && facts_locked(&facts) &&
                 (!rollout || (facts.lock_rollout && strcmp(rollout, facts.lock_rollout) == 0));
     queue->held[member] = held;
     if (held && queue->held_count++ == 0)

@@ -33,27 +33,30 @@ static void take_result(struct run_end *end, const char *text)
     end->known = true;
 }
 
-/* `ID START END WHO RELEASE OUTCOME RESULT`, oldest first. */
+void run_end_note(struct run_end *end, const char *rollout, const char *line, bool *passed)
+{
+    char id[65], ended[24];
+    int used = 0;
+    if (sscanf(line, "%64s %*s %23s %*s %*s %n", id, ended, &used) != 2 || !used)
+        return;
+    if (strcmp(id, rollout) == 0) {
+        *passed = true;
+        if (strcmp(ended, "-") != 0)
+            take_result(end, line + used);
+    } else if (*passed) {
+        snprintf(end->next, sizeof(end->next), "%s", id);
+        *passed = false;
+    }
+}
+
 static void answer(void *context, size_t member, const struct reply *reply, const struct err *error)
 {
     struct asking *asking = context;
     bool passed = false;
     (void)member;
-    for (size_t i = 0; !error && reply->status == REPLY_OK && i < reply->value_count; i++) {
-        char id[65], ended[24];
-        int used = 0;
-        if (strcmp(reply->values[i].key, "rollout") != 0 ||
-            sscanf(reply->values[i].value, "%64s %*s %23s %*s %*s %n", id, ended, &used) != 2 || !used)
-            continue;
-        if (strcmp(id, asking->rollout) == 0) {
-            passed = true;
-            if (strcmp(ended, "-") != 0)
-                take_result(asking->end, reply->values[i].value + used);
-        } else if (passed) {
-            snprintf(asking->end->next, sizeof(asking->end->next), "%s", id);
-            passed = false;
-        }
-    }
+    for (size_t i = 0; !error && reply->status == REPLY_OK && i < reply->value_count; i++)
+        if (strcmp(reply->values[i].key, "rollout") == 0)
+            run_end_note(asking->end, asking->rollout, reply->values[i].value, &passed);
 }
 
 int run_end_ask(struct run_end *out, struct fleet *fleet, uint32_t forks, const char *rollout)

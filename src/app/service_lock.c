@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "app/etcd.h"
-#include "base/text.h"
+#include "service_lock_value.h"
 
 #define POLL_MS 1000
 #define KEY_MAX 1200
-#define VALUE_MAX 4096
 
 /* One question to etcd, with the loop running until its answer. In the fleet's arena, since signal handlers outlive
  * it. */
@@ -28,7 +27,7 @@ struct service_lock {
     struct fleet *fleet;
     struct asking *asking;
     char key[KEY_MAX], counter[KEY_MAX + 16];
-    char token[24]; /* tells a lock of ours from another's when an answer was lost */
+    char token[SERVICE_LOCK_TOKEN]; /* tells a lock of ours from another's when an answer was lost */
     int64_t lease, revision;
     uint64_t generation, seen;
     int64_t ttl_ms;
@@ -154,32 +153,6 @@ static const json_t *first_key(const json_t *answer)
     return json_array_get(json_object_get(answer, "kvs"), 0);
 }
 
-static void copy_safe(char *out, size_t size, const char *text)
-{
-    struct strbuf safe;
-    strbuf_init(&safe, 4 * VALUE_MAX);
-    text_sanitize(&safe, text ? text : "unknown", strlen(text ? text : "unknown"), false);
-    snprintf(out, size, "%.*s", (int)text_cut(safe.text, size - 1), safe.text);
-    strbuf_release(&safe);
-}
-
-/* What the key says; anybody may have written it. `token` may be NULL. */
-static void read_value(struct service_lock_view *out, char token[24], const json_t *kv)
-{
-    struct strbuf text;
-    strbuf_init(&text, VALUE_MAX);
-    etcd_string(&text, kv, "value");
-    json_t *value = json_loadb(text.text, text.length, 0, NULL);
-    out->held = true;
-    out->generation = (uint64_t)etcd_number(kv, "create_revision");
-    out->lease = etcd_number(kv, "lease");
-    copy_safe(out->holder, sizeof(out->holder), json_string_value(json_object_get(value, "holder")));
-    copy_safe(out->rollout, sizeof(out->rollout), json_string_value(json_object_get(value, "rollout")));
-    copy_safe(token, 24, json_string_value(json_object_get(value, "token")));
-    json_decref(value);
-    strbuf_release(&text);
-}
-
 /* --- taking it --- */
 
 static int grant(struct service_lock *lock, struct err *err)
@@ -206,7 +179,7 @@ static char *value_of(const struct service_lock *lock, const struct service_lock
 static int try_once(struct service_lock *lock, const struct service_lock_order *order, struct service_lock_view *held,
                     struct err *err)
 {
-    char *value = value_of(lock, order), token[24];
+    char *value = value_of(lock, order), token[SERVICE_LOCK_TOKEN];
     if (!value)
         return err_set(err, ERR_MEMORY, "[lock]: who we are is no text for etcd");
     json_t *put = json_pack("[o]", etcd_put(lock->key, value, lock->lease));
@@ -221,7 +194,7 @@ static int try_once(struct service_lock *lock, const struct service_lock_order *
     const json_t *kv = first_key(json_object_get(json_array_get(json_object_get(answer, "responses"), 0), "response_range"));
     if (!kv)
         return err_set(err, ERR_PROTOCOL, "[lock]: etcd refused the lock and shows no holder");
-    read_value(held, token, kv);
+    service_lock_value_read(held, token, kv);
     lock->revision = (int64_t)held->generation;
     return held->lease == lock->lease && strcmp(token, lock->token) == 0 ? 0 : 1;
 }
@@ -264,15 +237,10 @@ static int take(struct service_lock *lock, const struct service_lock_order *orde
 /* The highest generation that a node is known to have had: ours begins above it. */
 static int count_on(struct service_lock *lock, struct err *err)
 {
-    struct strbuf text;
     int rc = ask(lock->asking, "kv/range", range(lock->counter), err);
-    uint64_t counted = 0;
     if (rc)
         return rc;
-    strbuf_init(&text, 32);
-    if (etcd_string(&text, first_key(lock->asking->answer), "value") == 0)
-        counted = strtoull(text.text, NULL, 10);
-    strbuf_release(&text);
+    uint64_t counted = service_lock_counter_read(first_key(lock->asking->answer));
     lock->generation = lock->seen = (uint64_t)lock->revision;
     if (counted < lock->generation || counted >= INT64_MAX)
         return 0;
@@ -357,7 +325,7 @@ int service_lock_take(struct service_lock **out, const struct service_lock_order
     if (!lock)
         return err_set(err, ERR_MEMORY, "out of memory");
     lock->fleet = order->fleet;
-    lock->ttl_ms = settings->ttl_ms / 1000 * 1000; /* as etcd is told it */
+    lock->ttl_ms = settings->ttl_ms / 1000 * 1000; /* whole seconds, as in the request to etcd */
     snprintf(lock->token, sizeof(lock->token), "%016" PRIx64, clock_random());
     name_key(lock->key, order->fleet);
     snprintf(lock->counter, sizeof(lock->counter), "%s/generation", lock->key);
@@ -444,13 +412,13 @@ int service_lock_release(struct service_lock *lock, bool keeps, struct err *err)
 
 static int look(struct service_lock_view *out, struct asking *asking, struct err *err)
 {
-    char key[KEY_MAX], token[24];
+    char key[KEY_MAX], token[SERVICE_LOCK_TOKEN];
     name_key(key, asking->fleet);
     int rc = ask(asking, "kv/range", range(key), err);
     const json_t *kv = rc ? NULL : first_key(asking->answer);
     if (!kv)
         return rc;
-    read_value(out, token, kv);
+    service_lock_value_read(out, token, kv);
     rc = ask(asking, "lease/timetolive", json_pack("{s:I}", "ID", (json_int_t)out->lease), err);
     if (rc == 0) {
         out->left_s = etcd_number(asking->answer, "TTL");

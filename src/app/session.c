@@ -186,6 +186,7 @@ static void send_open(struct session *session)
     if (service) {
         session_add(session, "root", service->root);
         session_add(session, "service", service->name);
+        session_add(session, "renamed_from", service->renamed_from);
         session_add(session, "unit", service->unit);
         session_add(session, "start", service->start);
         session_add(session, "stop", service->stop);
@@ -212,7 +213,7 @@ static void on_ready(void *context)
 }
 
 static const struct reply_events reply_handlers = {
-    .ready = on_ready, .value = request_value, .output = request_output, .done = request_done};
+    .ready = on_ready, .value = request_value, .output = request_output, .started = request_started, .done = request_done};
 
 static void channel_opened(void *context)
 {
@@ -308,6 +309,7 @@ static void ssh_is_ready(void *context, const struct err *error)
     node_boot_init(&session->boot, nonce);
     reply_reader_init(&session->reader, nonce, &reply_handlers, session);
     session->reader_in_use = true;
+    session->unasked = 0;
     session->channel = ssh_exec(session->ssh, node_bootstrap(), &channel_handlers, session);
     if (!session->channel)
         session_drop(session, "out of memory");
@@ -328,6 +330,7 @@ static void already_connected(void *context)
 static void start_connecting(struct session *session)
 {
     session->state = SESSION_CONNECTING;
+    session->epoch++;
     strbuf_reset(&session->error_output);
     session->ssh = ssh_open(session->settings.ssh, &session->settings.target,
                             session->connect_timeout_ms, ssh_is_ready, ssh_was_lost, session);

@@ -25,6 +25,7 @@ struct pending {
     size_t value_count;
     struct strbuf output;
     size_t held; /* of the answer so far, as the connection counts it */
+    uint64_t received; /* bytes of its lines */
 };
 
 struct upload {
@@ -50,9 +51,11 @@ struct session {
     bool boots; /* the program goes first */
     struct reply_reader reader;
     bool reader_in_use;
+    uint64_t unasked; /* bytes of lines that answer nothing that waits, on this connection */
     struct strbuf queue;        /* to be written to the channel */
     struct strbuf error_output; /* last of the shell's stderr */
     uint32_t next_id;
+    uint64_t epoch; /* of the connection: their number */
     struct strbuf building;
     char building_verb[32];
     struct err building_error;
@@ -87,6 +90,7 @@ void session_flush(struct session *session);
 /* The node's program's replies, for the reader. */
 void request_value(void *context, uint32_t id, const char *key, const char *value);
 void request_output(void *context, uint32_t id, const char *line);
+void request_started(void *context, uint32_t id, uint32_t process_group);
 void request_done(void *context, uint32_t id, enum reply_status status, const char *sentence);
 /* Answers all that wait with an error; false when nobody did. */
 bool requests_answer(struct session *session, const struct err *error);

@@ -7,6 +7,9 @@
 #include "session_internal.h"
 
 #define OUTPUT_MAX (320 * 1024)
+#define REPLY_BYTES_MAX ((uint64_t)8 * 1024 * 1024) /* of one answer; the node's program sends 256 KiB of output, and values */
+#define UNASKED_BYTES_MAX ((uint64_t)1024 * 1024)   /* of answers to nothing, on one connection */
+#define LINE_OVERHEAD 16                            /* id, kind and line end */
 
 /* --- what waits for an answer --- */
 
@@ -87,10 +90,35 @@ static void pending_answer(struct session *session, struct pending *pending,
     pending_free(pending);
 }
 
+/* A line of `length` bytes came for this request. False: that is more than a node's program sends, and the connection is given up. */
+static bool count_line(struct session *session, struct pending *pending, size_t length)
+{
+    struct err err;
+    if (pending && pending->line)
+        return true;
+    uint64_t *counted = pending ? &pending->received : &session->unasked;
+    *counted += length + LINE_OVERHEAD;
+    if (*counted <= (pending ? REPLY_BYTES_MAX : UNASKED_BYTES_MAX))
+        return true;
+    if (pending)
+        err_set(&err, ERR_PROTOCOL, "the node's program sent more than 8 MiB in answer to `%s`", pending->verb);
+    else
+        err_set(&err, ERR_PROTOCOL, "the node's program sent more than 1 MiB that was not asked for");
+    session_lose(session, &err);
+    return false;
+}
+
+void request_started(void *context, uint32_t id, uint32_t process_group)
+{
+    (void)process_group;
+    count_line(context, pending_find(context, id), 0);
+}
+
 void request_value(void *context, uint32_t id, const char *key, const char *value)
 {
     struct pending *pending = pending_find(context, id);
-    if (!pending || pending->value_count >= REPLY_VALUES_MAX)
+    bool counted = count_line(context, pending, strlen(key) + strlen(value));
+    if (!counted || !pending || pending->value_count >= REPLY_VALUES_MAX)
         return;
     struct reply_value *grown = arena_grow(&pending->arena, pending->values, pending->value_count,
                                            sizeof(*pending->values));
@@ -111,7 +139,7 @@ void request_value(void *context, uint32_t id, const char *key, const char *valu
 void request_output(void *context, uint32_t id, const char *line)
 {
     struct pending *pending = pending_find(context, id);
-    if (!pending)
+    if (!count_line(context, pending, strlen(line)) || !pending)
         return;
     size_t before = pending->output.length;
     text_sanitize(&pending->output, line, strlen(line), false);
@@ -129,7 +157,7 @@ void request_done(void *context, uint32_t id, enum reply_status status, const ch
 {
     struct session *session = context;
     struct pending *pending = pending_find(session, id);
-    if (!pending)
+    if (!count_line(session, pending, strlen(sentence)) || !pending)
         return;
     struct strbuf safe;
     strbuf_init(&safe, ERR_MESSAGE_MAX);
@@ -203,6 +231,17 @@ void session_env(struct session *session, const char *name, const char *value)
 {
     if (value && !session->building_error.code)
         request_env(&session->building, name, value, &session->building_error);
+}
+
+void session_add_fence(struct session *session, uint64_t generation)
+{
+    session_addu(session, "fence", generation);
+    session_addu(session, "epoch", session->epoch);
+}
+
+uint64_t session_epoch(const struct session *session)
+{
+    return session->epoch;
 }
 
 static void request_timed_out(void *context)

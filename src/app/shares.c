@@ -37,3 +37,15 @@ size_t shares_waves_passed(const struct waves *waves, size_t passed, uint32_t se
             nearest = wave;
     return nearest;
 }
+
+uint32_t shares_given(const struct waves *waves, const struct open_run *open)
+{
+    bool known = open->held && waves->rules && open->waves_passed > 0 && open->waves_passed <= waves->count;
+    return known ? waves->rules[open->waves_passed - 1].share : SHARE_ALL;
+}
+
+bool shares_exceed(uint32_t seen, uint32_t given)
+{
+    uint32_t rounding = given / 10 > 10 ? given / 10 : 10;
+    return seen > given + rounding;
+}

@@ -22,11 +22,14 @@ static void add_roster(struct json_writer *line, const struct roster *roster)
     json_writer_text(line, "service", roster->service);
     json_writer_text(line, "release", roster->release);
     json_writer_text(line, "description", roster->description);
+    json_writer_text(line, "root", roster->root);
     add_number(line, "wave_count", roster->wave_count);
     json_writer_begin_array(line, "nodes");
     for (size_t i = 0; i < roster->node_count; i++) {
         json_writer_begin_object(line, NULL);
         json_writer_text(line, "node", roster->nodes[i]);
+        if (roster->roots)
+            json_writer_text(line, "root", roster->roots[i]);
         if (roster->waves && roster->waves[i] != NO_WAVE)
             add_number(line, "wave", roster->waves[i] + 1);
         json_writer_end_object(line);

@@ -134,7 +134,7 @@ static int look_at_balancers(struct surveying *surveying, struct err *err)
         ++*waiting;
         balancers_start(fleet->balancers, i, BALANCER_LOOK, false, looked, &all[i]);
     }
-    if (*waiting && !surveying->signal_number)
+    while (*waiting && !surveying->signal_number)
         loop_run(fleet->loop);
     return surveying->signal_number;
 }
@@ -406,16 +406,21 @@ void survey_undo_targets(const struct survey *survey, const char *chain, const c
     }
 }
 
-size_t survey_waves_passed(const struct survey *survey, const struct waves *waves, const char *release)
+size_t survey_waves_passed(const struct survey *survey, const struct fleet *fleet, const struct waves *waves, const char *release)
 {
-    for (size_t wave = waves->count; wave-- > 0;)
+    size_t passed = 0;
+    for (size_t wave = 0; wave < waves->count; wave++)
         for (size_t i = 0; i < waves->items[wave].count; i++) {
-            const struct surveyed *node = &survey->nodes[waves->items[wave].nodes[i]];
-            if (node->answered && !node->outside && node->facts.current && !node->facts.current_good &&
-                strcmp(node->facts.current, release) == 0)
-                return wave;
+            size_t index = waves->items[wave].nodes[i];
+            const struct surveyed *node = &survey->nodes[index];
+            if (!node->answered || node->outside || !node->facts.current || node->facts.current_good ||
+                strcmp(node->facts.current, release) != 0)
+                continue;
+            passed = wave;
+            if (fleet->balancers && balancers_holds_out(fleet->balancers, index))
+                return passed;
         }
-    return 0;
+    return passed;
 }
 
 static bool is_in(const struct surveyed *node, const char *chain)

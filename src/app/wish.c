@@ -16,7 +16,7 @@ const char *survey_live_run(const struct survey *survey, const char **holder)
     const char *live = NULL;
     for (size_t i = 0; i < survey->count; i++) {
         const struct facts *facts = &survey->nodes[i].facts;
-        bool held = survey->nodes[i].answered && facts->lock_holder && !facts->lock_expired;
+        bool held = survey->nodes[i].answered && facts_locked(facts);
         if (!held || !facts->lock_rollout || (live && strcmp(facts->lock_rollout, live) <= 0))
             continue;
         live = facts->lock_rollout;

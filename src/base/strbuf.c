@@ -66,6 +66,13 @@ void strbuf_add(struct strbuf *buffer, const void *bytes, size_t length)
     buffer->text[buffer->length] = '\0';
 }
 
+void strbuf_add_whole(struct strbuf *buffer, const void *bytes, size_t length)
+{
+    if (length > buffer->maximum - buffer->length)
+        buffer->overflowed = true;
+    strbuf_add(buffer, bytes, length);
+}
+
 void strbuf_adds(struct strbuf *buffer, const char *text)
 {
     strbuf_add(buffer, text, strlen(text));

@@ -244,7 +244,7 @@ void text_sanitize(struct strbuf *out, const char *bytes, size_t length, bool li
         if (size == 0)
             size = 1;
         if (kept)
-            strbuf_add(out, bytes + at, size);
+            strbuf_add_whole(out, bytes + at, size);
         else if (!line_end)
             for (size_t i = 0; i < size; i++)
                 strbuf_addf(out, "\\x%02x", (unsigned char)bytes[at + i]);

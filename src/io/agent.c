@@ -6,13 +6,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent_reply.h"
 #include "base/strbuf.h"
 #include "ssh_wire.h"
 
-#define MESSAGE_MAX (256 * 1024)
 #define CONNECT_RETRY_MS 20
 
-enum { REQUEST_IDENTITIES = 11, IDENTITIES_ANSWER = 12, SIGN_REQUEST = 13, SIGN_RESPONSE = 14 };
+enum { REQUEST_IDENTITIES = 11, SIGN_REQUEST = 13 };
 
 struct agent_call {
     struct loop *loop;
@@ -99,66 +99,52 @@ static void fail_protocol(struct agent_call *call, const char *what)
     fail(call, &error);
 }
 
-static void deliver_list(struct agent_call *call, struct wire *wire)
+static void refuse(struct agent_call *call)
 {
-    struct agent_key keys[AGENT_KEYS_MAX];
-    char *comments[AGENT_KEYS_MAX];
-    uint32_t count = wire_u32(wire);
-    size_t kept = 0;
+    struct err error;
+    err_set(&error, ERR_AUTH,
+            "ssh-agent at %s refused to %s; is it locked (ssh-add -X), or was its prompt declined?",
+            call->path, call->list_fn != NULL ? "list its keys" : "sign");
+    fail(call, &error);
+}
 
-    while (kept < count && kept < AGENT_KEYS_MAX) {
-        struct wire_string blob = wire_string(wire);
-        struct wire_string comment = wire_string(wire);
-        if (wire->bad) {
-            break;
-        }
-        comments[kept] = strndup((const char *)comment.bytes, comment.length);
-        keys[kept].blob = blob.bytes;
-        keys[kept].blob_length = blob.length;
-        keys[kept].comment = comments[kept] != NULL ? comments[kept] : "";
-        kept++;
-    }
-    if (wire->bad) {
+static void deliver_list(struct agent_call *call)
+{
+    struct agent_keys keys;
+    int rc = agent_reply_keys(&keys, call->reply.text, call->reply.length);
+    if (rc > 0) {
+        refuse(call);
+    } else if (rc < 0) {
         fail_protocol(call, "its list of keys is malformed");
     } else {
         close_socket(call);
-        call->list_fn(call->context, NULL, keys, kept);
+        call->list_fn(call->context, NULL, keys.keys, keys.count);
         release(call);
     }
-    while (kept > 0) {
-        free(comments[--kept]);
-    }
+    agent_keys_release(&keys);
 }
 
-static void deliver_signature(struct agent_call *call, struct wire *wire)
+static void deliver_signature(struct agent_call *call)
 {
-    struct wire_string signature = wire_string(wire);
-    if (wire->bad) {
+    struct wire_string signature;
+    int rc = agent_reply_signature(&signature, call->reply.text, call->reply.length);
+    if (rc > 0) {
+        refuse(call);
+    } else if (rc < 0) {
         fail_protocol(call, "its signature is malformed");
-        return;
+    } else {
+        close_socket(call);
+        call->sign_fn(call->context, NULL, signature.bytes, signature.length);
+        release(call);
     }
-    close_socket(call);
-    call->sign_fn(call->context, NULL, signature.bytes, signature.length);
-    release(call);
 }
 
 static void deliver(struct agent_call *call)
 {
-    struct wire wire;
-    wire_init(&wire, call->reply.text, call->reply.length);
-    wire_u32(&wire);
-    uint8_t kind = wire_byte(&wire);
-    if (call->list_fn != NULL && kind == IDENTITIES_ANSWER) {
-        deliver_list(call, &wire);
-    } else if (call->sign_fn != NULL && kind == SIGN_RESPONSE) {
-        deliver_signature(call, &wire);
+    if (call->list_fn != NULL) {
+        deliver_list(call);
     } else {
-        struct err error;
-        err_set(
-            &error, ERR_AUTH,
-            "ssh-agent at %s refused to %s; is it locked (ssh-add -X), or was its prompt declined?",
-            call->path, call->list_fn != NULL ? "list its keys" : "sign");
-        fail(call, &error);
+        deliver_signature(call);
     }
 }
 
@@ -183,14 +169,12 @@ static bool receive(struct agent_call *call)
             return false;
         }
         strbuf_add(&call->reply, bytes, (size_t)got);
-        struct wire wire;
-        wire_init(&wire, call->reply.text, call->reply.length);
-        uint32_t length = wire_u32(&wire);
-        if (!wire.bad && (length == 0 || length > MESSAGE_MAX - 4 || call->reply.overflowed)) {
+        enum agent_reply state = agent_reply_state(call->reply.text, call->reply.length);
+        if (state == AGENT_REPLY_IMPOSSIBLE || call->reply.overflowed) {
             fail_protocol(call, "its answer has an impossible length");
             return false;
         }
-        if (!wire.bad && wire.left >= length) {
+        if (state == AGENT_REPLY_WHOLE) {
             deliver(call);
             return false;
         }
@@ -300,8 +284,8 @@ static struct agent_call *call_new(struct loop *loop, const char *socket_path, i
     call->loop = loop;
     call->fd = -1;
     call->timeout_ms = timeout_ms;
-    strbuf_init(&call->request, MESSAGE_MAX);
-    strbuf_init(&call->reply, MESSAGE_MAX);
+    strbuf_init(&call->request, AGENT_MESSAGE_MAX);
+    strbuf_init(&call->reply, AGENT_MESSAGE_MAX);
     wire_add_string(&call->request, body->text, body->length);
     call->path = strdup(socket_path);
     call->deadline = timer_start(loop, timeout_ms, on_deadline, call);
@@ -334,7 +318,7 @@ struct agent_call *agent_sign(struct loop *loop, const char *socket_path, int64_
                               size_t data_length, uint32_t flags, agent_sign_fn *fn, void *context)
 {
     struct strbuf body;
-    strbuf_init(&body, MESSAGE_MAX - 4);
+    strbuf_init(&body, AGENT_MESSAGE_MAX - 4);
     strbuf_addc(&body, SIGN_REQUEST);
     wire_add_string(&body, blob, blob_length);
     wire_add_string(&body, data, data_length);

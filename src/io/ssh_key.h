@@ -15,6 +15,8 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
+#define SSH_KEY_FILE_MAX (64 * 1024)
+
 struct ssh_key {
     char *label;         /* for messages: the path, or `agent key COMMENT` */
     char algorithm[32];  /* the blob's type */
@@ -29,6 +31,8 @@ struct ssh_key {
  * encrypted file is no error: private_key is NULL. A public key file (`*.pub` content) is taken as
  * one whose private half the agent holds. */
 int ssh_key_load(struct ssh_key **out, const char *path, struct err *err);
+/* The same for a file's text of at most SSH_KEY_FILE_MAX bytes; `path` is its name in messages. */
+int ssh_key_parse(struct ssh_key **out, const char *path, const char *text, struct err *err);
 /* A key that the agent holds; ERR_UNSUPPORTED for certificates, security keys and DSA. */
 int ssh_key_from_blob(struct ssh_key **out, const char *label, const void *blob, size_t length,
                       struct err *err);

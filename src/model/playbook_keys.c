@@ -35,6 +35,8 @@
 
 static const struct playbook_key keys[] = {
     {"service", "name", KEY_NAME, AT(service.name), .help = "the service's name; required"},
+    {"service", "renamed_from", KEY_NAME, AT(service.renamed_from),
+     .help = "its earlier name: a root that belongs to that one becomes this service's"},
     {"service", "hosts", KEY_TEXT, AT(service.hosts), .fallback = "all",
      .help = "an inventory pattern: the nodes that run it"},
     {"service", "root", KEY_ROOT, AT(service.root),

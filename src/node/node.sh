@@ -10,17 +10,21 @@
 #   supervisor  one for each step, a subshell: starts the leader, ends the group at the timeout or on `cancel`, records, replies
 #   leader      the step itself, this program again under setsid: its pid is the process group that everything of the step is in.
 #               A process that leaves the group by a setsid of its own is not followed.
-# A step outlives the connection: its supervisor goes on, and the result is found in <root>/.deployctl/step.
+# A step outlives the connection: its supervisor goes on, and the result is found in <root>/.deployctl/steps.
 #
 # <root>/.deployctl/
 #   lock/N        the lock of generation N, made by link(2): who takes N+1 first has it. The highest N is the one that counts;
 #   lock/N.beat   its last renewal, in this node's own uptime and boot id; lock/N.end: given back or broken. The highest N stays, so
-#                 that generations only grow; `generation` repeats the number in case somebody removes the folder.
-#   step          the last changing step: a line when it begins, its result values, a line when it ended
+#                 that generations only grow; `generation` and the journal repeat the number in case the folder is lost.
+#   lock/N.epoch.E  session E of generation N has settled. The highest E counts; the requests and steps of a lower one are refused.
+#   steps/F.E.ID  the record of a changing step, of request ID in epoch E of generation F, and of no other: `2 TOKEN VERB PID START BOOT
+#                 UPTIME F E` of its supervisor before anything of it can block, `leader PID START`, its result values, `end STATUS SENTENCE`.
+#                 Once `ok`, `killed` or `lost` an end is final: what a supervisor that was held up adds later does not count. A record
+#                 without an end runs until both processes are proven gone. Removed when the next step begins. `step`: an older version's
 #   journal       `1 <epoch> <generation> <rollout> <step> begin|end <release> <status> <sentence>`; rotated to journal.1 at 256 KiB. A
 #                 rollout ends with `end`; `held` leaves it open, and `left` what was open before it began. One of kind `outside` has
 #                 locked this node only to keep other runs away: it changes nothing here and leaves open what is open. `limit note`
-#                 after `begin` has the run's --limit
+#                 after `begin` has the run's --limit, `members note` how many nodes it has, this one's name, and those that come next
 #   manifests/ID  the release's manifest: a release is complete when releases/ID and this exist
 #   good/ID       sequence number of its last commit; good/ID.pinned: never pruned
 #   before        what the last commit changed, written before it: `rollout`, `kind` and `release` of it, `was` the release committed last
@@ -29,7 +33,7 @@
 #   unsettled     `VERB RELEASE ROLLOUT`: a change of the service (activate, restart, stop, revert) that has begun and has not ended
 #                 well. Written and synced before the service is touched, removed when such a change ends with ok: while it is here
 #                 the service may be stopped, whatever `current` links
-#   service       the name of the service that this root belongs to, written by its first lock
+#   service       the name of the service that this root belongs to, written by its first lock; another service is refused
 #   chain         the rollout that took the lock last, and those that it goes on with; a second line: what stood there before it
 #   failed/ID     epoch when it was rolled back from; such a release is never gone back to until it is committed again
 #   migrations/N  `1 <epoch> <release> <kind> <state> <rollout>` of migration N: running, done, failed, undone. `running` of a step that
@@ -43,8 +47,13 @@
 #                 leader began, in clock ticks), `epoch`, `how`, each process that listened `before`, those that are `kept` (they
 #                 listened before the activation that this one takes back), the `unit` before, and `earlier RELEASE EPOCH`
 #
-# Why a step of a lost session and a new session never both act: a leader writes its record first and looks at the lock after; a new
-# session takes the lock first and looks at the record (`settle`) after. One of the two sees the other.
+# Why a step of a lost session and a new session never both act: a new session claims the next epoch first and looks at the records
+# (`settle`) after; a supervisor, and again its leader, writes its record first and compares generation and epoch after. One of the two sees
+# the other. All that a step changes is changed by processes of the leader's group, which `settle` ends. Requests that main answers itself
+# compare both again just before they act.
+#
+# A state file that decides something later is synced before it gets its name (`keep_file`), so that it is never found empty. One that is
+# empty or torn all the same, of an older version or by damage, reads as absent: a release as not committed, a lock as expired.
 #
 # The confirm timer. With `confirm SECONDS` an activation first starts a process that outlives the session, the step and their
 # parents: a transient systemd timer where we may have one, else this program again under setsid. It puts the release before back
@@ -192,7 +201,9 @@ free_reserve() {
 
 make_reserve() {
     [ -s "$state/reserve" ] && return 0
-    head -c 65536 /dev/zero >"$state/reserve" 2>/dev/null || rm -f -- "$state/reserve"
+    head -c 65536 /dev/zero >"$state/reserve" 2>/dev/null && return 0
+    rm -f -- "$state/reserve"
+    return 1
 }
 
 # $2 becomes the contents of file $1.
@@ -207,9 +218,20 @@ append_file() {
     free_reserve && { printf '\n%s\n' "$2" >>"$1"; } 2>/dev/null
 }
 
-# $2 becomes the contents of file $1, which has the old or the new contents at any moment.
+# $2 becomes the contents of file $1, which has the old or the new contents at any moment. What is renewed before it matters again.
 replace_file() {
-    write_file "$1.new" "$2" && mv -f -- "$1.new" "$1"
+    new_file=$state/.new.${1##*/}.$$
+    write_file "$new_file" "$2" && mv -f -- "$new_file" "$1"
+}
+
+# The same for what decides something later: when it returns 0, contents and name are on the disk.
+keep_file() {
+    new_file=$state/.new.${1##*/}.$$
+    write_file "$new_file" "$2" && sync_file "$new_file" && mv -f -- "$new_file" "$1" && sync_file "${1%/*}"
+}
+
+sync_file() {
+    sync "$1" 2>/dev/null || sync
 }
 
 # Points the link $2 at $1 by rename(2).
@@ -223,11 +245,7 @@ replace_link() {
 journal() {
     epoch_now
     append_file "$state/journal" "1 $epoch $lock_top ${lock_rollout:--} $1 $2 ${3:--} $4 ${5%%"$nl"*}" || return 1
-    sync_journal
-}
-
-sync_journal() {
-    sync "$state/journal" 2>/dev/null || sync
+    sync_file "$state/journal"
 }
 
 # A line torn by a crash ends here; a journal past its bound is put aside.
@@ -268,21 +286,33 @@ read_beat() {
     { read -r lock_up lock_boot <"$1"; } 2>/dev/null
 }
 
-# Reads the highest lock: $lock_state free, held, expired; its holder, age and the rest.
-read_lock() {
-    lock_held=0 lock_rollout='' lock_holder='' lock_ttl=0 lock_token='' lock_up=0 lock_boot='' lock_state=free lock_age=0
+# The keys of the highest lock; 1 when it is gone by now: a session that was too late has taken its claim back.
+read_top() {
+    lock_held=0 lock_rollout='' lock_holder='' lock_ttl=0 lock_token='' lock_runner='' lock_up=0 lock_boot='' lock_state=free lock_age=0
     find_top
-    [ -e "$state/lock/$lock_top" ] || return 0
-    while read -r lock_key lock_text; do
-        case $lock_key in
-        rollout) lock_rollout=$lock_text ;;
-        holder) lock_holder=$lock_text ;;
-        ttl) lock_ttl=$lock_text ;;
-        token) lock_token=$lock_text ;;
-        beat) lock_up=${lock_text%% *} lock_boot=${lock_text##* } ;;
-        esac
-    done <"$state/lock/$lock_top"
-    [ ! -e "$state/lock/$lock_top.end" ] || return 0
+    [ "$lock_top" != 0 ] || return 0
+    {
+        while read -r lock_key lock_text; do
+            case $lock_key in
+            rollout) lock_rollout=$lock_text ;;
+            holder) lock_holder=$lock_text ;;
+            ttl) lock_ttl=$lock_text ;;
+            token) lock_token=$lock_text ;;
+            runner) lock_runner=$lock_text ;;
+            beat) lock_up=${lock_text%% *} lock_boot=${lock_text##* } ;;
+            esac
+        done <"$state/lock/$lock_top"
+    } 2>/dev/null
+}
+
+# Reads the highest lock: $lock_state free, held, expired; its holder, age and the rest. One that was only just given up is not free.
+read_lock() {
+    lock_tries=0
+    until read_top; do
+        lock_tries=$((lock_tries + 1))
+        [ "$lock_tries" -lt 100 ] || { lock_state=held lock_holder=unknown; return 0; }
+    done
+    [ "$lock_top" != 0 ] && [ ! -e "$state/lock/$lock_top.end" ] || return 0
     lock_since=$lock_up
     [ ! -e "$state/lock/$lock_top.beat" ] || read_beat "$state/lock/$lock_top.beat"
     # What a crash or a hand has damaged is as old as the boot: a shell ends at a word it cannot reckon with.
@@ -304,6 +334,49 @@ fence_holds() {
     [ "$lock_top" = "$1" ] && [ -e "$state/lock/$1" ] && [ ! -e "$state/lock/$1.end" ]
 }
 
+# $epoch_top: the newest session that has settled in generation $1; 0 when none has.
+find_epoch() {
+    epoch_top=0
+    for epoch_file in "$state/lock/$1".epoch.*; do
+        epoch_file=${epoch_file##*.}
+        is_number "$epoch_file" && [ "$epoch_file" -gt "$epoch_top" ] && epoch_top=$epoch_file
+    done
+    return 0
+}
+
+# 0 while the request's generation counts and no newer session has settled: $stale says why not.
+still_counts() {
+    if ! fence_holds "$v_fence"; then
+        stale="the lock of generation $v_fence is lost"
+        return 1
+    fi
+    find_epoch "$v_fence"
+    [ "$v_epoch" -lt "$epoch_top" ] || return 0
+    stale="epoch $v_epoch is over: a newer session of this run has settled, with epoch $epoch_top"
+    return 1
+}
+
+# 0 while a step of the request's epoch may change something.
+may_act() {
+    still_counts || return 1
+    [ "$v_epoch" != "$epoch_top" ] || return 0
+    stale="epoch $v_epoch has not settled; settle first"
+    return 1
+}
+
+# Claims the request's epoch for this session. 1: replied.
+claim_epoch() {
+    still_counts || { reply refused "$stale"; return 1; }
+    [ "$v_epoch" != "$epoch_top" ] || return 0
+    write_file "$state/lock/$v_fence.epoch.$v_epoch" "$$" || { reply failed "disk: the session cannot be noted in $state"; return 1; }
+    may_act || { reply refused "$stale"; return 1; }
+    for epoch_file in "$state/lock/$v_fence".epoch.*; do
+        old=${epoch_file##*.}
+        is_number "$old" && [ "$old" -lt "$v_epoch" ] && rm -f -- "$epoch_file"
+    done
+    return 0
+}
+
 # Replies refused and returns 1 unless the request's fence holds. The sentence names who has the lock now.
 check_fence() {
     if [ -z "$s_root" ]; then
@@ -314,6 +387,10 @@ check_fence() {
         reply refused "$verb needs the lock's generation"
         return 1
     fi
+    if ! is_number "$v_epoch" || [ "$v_epoch" = 0 ]; then
+        reply refused "$verb needs the session's epoch"
+        return 1
+    fi
     if ! fence_holds "$v_fence"; then
         read_lock
         case $lock_state in
@@ -322,6 +399,7 @@ check_fence() {
         esac
         return 1
     fi
+    still_counts || { reply refused "$stale"; return 1; }
     read_lock
     [ -n "$mended" ] || mend_journal
     mended=yes
@@ -356,7 +434,7 @@ note_breakers() {
     done
     [ -n "$breaker_lines" ] || return 0
     if { printf '%s\n' "$breaker_lines" >>"$state/journal"; } 2>/dev/null; then
-        sync_journal
+        sync_file "$state/journal"
     else
         mended=
     fi
@@ -373,7 +451,7 @@ describe_holder() {
 
 make_folders() {
     mkdir -p -- "$s_root/releases" "$s_root/shared" "$state/lock" "$state/manifests" "$state/good" "$state/failed" \
-        "$state/incoming" "$state/migrations" 2>&1 && chmod 700 "$state" "$state/incoming" 2>&1 || return
+        "$state/incoming" "$state/migrations" "$state/steps" 2>&1 && chmod 700 "$state" "$state/incoming" 2>&1 || return
     [ ! -f "$state/service.log" ] || chmod 600 "$state/service.log" 2>&1
 }
 
@@ -417,20 +495,30 @@ was_passed() {
     return 1
 }
 
-# Claims the next generation, $v_minimum at least, by link(2). 1 when another session was faster.
-claim_lock() {
+# $next: a number above each generation that was given out, also when the lock folder or `generation` was lost. 1 when a lock was made after
+# we looked.
+next_generation() {
     next=$lock_top seen_top=$lock_top
-    if first_line "$state/generation" && is_number "$line" && [ "$line" -gt "$next" ]; then
-        # The number of a lock that was made after we looked, unless somebody removed the folder: never a lock over that one.
-        next=$line
+    issued=$(journal_lines | awk '$1 == "1" && NF >= 8 && $5 == "rollout" && $6 == "begin" && $3 + 0 > top { top = $3 + 0 } END { printf "%.0f", top }')
+    first_line "$state/generation"
+    for issued in "$line" "$issued"; do
+        is_number "$issued" && [ "$issued" -gt "$next" ] && next=$issued
+    done
+    if [ "$next" != "$seen_top" ]; then
         find_top
         [ "$lock_top" = "$seen_top" ] || return 1
     fi
     next=$((next + 1))
     [ -z "$v_minimum" ] || [ "$v_minimum" -le "$next" ] || next=$v_minimum
+}
+
+# Claims the next generation, $v_minimum at least, by link(2). 1 when another session was faster, 2 when the disk is full.
+claim_lock() {
+    next_generation || return 1
     uptime_now
     claim=$state/lock/.new.$$
-    write_file "$claim" "rollout $v_rollout${nl}holder $v_holder${nl}ttl $v_ttl${nl}token $v_token${nl}beat $up $s_boot" || return 2
+    write_file "$claim" "rollout $v_rollout${nl}holder $v_holder${nl}ttl $v_ttl${nl}token $v_token${nl}runner $v_runner${nl}beat $up $s_boot" || return 2
+    sync_file "$claim"
     ln -- "$claim" "$state/lock/$next" 2>/dev/null
     claimed=$?
     rm -f -- "$claim"
@@ -440,7 +528,7 @@ claim_lock() {
         rm -f -- "$state/lock/$next"
         return 1
     fi
-    write_file "$state/generation" "$next"
+    keep_file "$state/generation" "$next"
     for lock_file in "$state"/lock/*; do
         old=${lock_file##*/}
         old=${old%%.*}
@@ -457,13 +545,29 @@ write_chain() {
         # Noted twice: what was before is still that of the first time.
         [ "${line%% *}" != "$v_rollout" ] || { IFS= read -r _ && IFS= read -r chain_before; } <"$state/chain" || chain_before=
     fi
-    replace_file "$state/chain" "$v_rollout$v_resumes${chain_before:+$nl$chain_before}"
+    keep_file "$state/chain" "$v_rollout$v_resumes${chain_before:+$nl$chain_before}"
 }
 
 # A rollout that has changed nothing is as if it had never been: the one before may be gone on with.
 restore_chain() {
     { IFS= read -r _ && IFS= read -r chain_before; } 2>/dev/null <"$state/chain" || return 0
-    replace_file "$state/chain" "$chain_before"
+    keep_file "$state/chain" "$chain_before"
+}
+
+# 0 when the root belongs to this session's service, by `renamed_from` also under its earlier name, or to none yet. Else $line has the owner.
+owns_root() {
+    first_line "$state/service"
+    case $line in
+    '' | "$s_service" | "${s_renamed_from:-$s_service}") return 0 ;;
+    esac
+    [ -z "$s_service" ]
+}
+
+# The first lock of a service notes whose the root is.
+note_service() {
+    owns_root || return 1
+    [ "$line" != "$s_service" ] || return 0
+    replace_file "$state/service" "$s_service" && { sync "$state/service" 2>/dev/null || sync; }
 }
 
 # Whose the lock is, in the journal. 1: replied, and the lock is given back, since nobody could tell later what held it.
@@ -474,8 +578,11 @@ note_lock() {
     note_fault=
     if [ "$v_kind" != outside ] && ! write_chain; then
         note_fault="the rollout cannot be noted in $state"
+    elif ! note_service; then
+        note_fault="$state/service cannot be written, or names another service by now"
     elif ! journal rollout begin "$v_release" "${v_kind:--}" "$v_holder" ||
         { [ -n "$v_limit" ] && ! journal limit note - - "$v_limit"; } ||
+        { [ -n "$v_members" ] && ! journal members note - - "$v_members"; } ||
         { [ -n "$v_reason" ] && ! journal past-no-return note "$v_release" ok "$v_reason"; }; then
         note_fault="the journal cannot be written in $state"
     fi
@@ -494,8 +601,13 @@ do_lock() {
     made=$(make_folders) || { reply failed "${made:-cannot make folders in $s_root}"; return; }
     # What root has found missing when the session began may have been made by somebody else since.
     check_trust || return
+    if ! owns_root; then
+        value service "$line"
+        reply refused "root $s_root belongs to service $line, not to $s_service"
+        return
+    fi
     read_lock
-    if [ "$lock_state" = held ]; then
+    if [ "$lock_state" = held ] && [ "$v_takeover" != "$lock_top" ]; then
         if [ -n "$v_token" ] && [ "$v_token" = "$lock_token" ]; then
             # The session that took it may have been cut before it noted it.
             journal_lines | grep -q "^1 [0-9]* $lock_top $v_rollout rollout begin " || note_lock || return
@@ -507,15 +619,15 @@ do_lock() {
         reply refused "locked by $lock_holder, rollout $lock_rollout, renewed $lock_age s ago"
         return
     fi
-    was=
-    [ "$lock_state" = expired ] && was="taken over from $lock_holder, rollout $lock_rollout, silent for $lock_age s"
-    [ "$lock_boot" = "$s_boot" ] || [ -z "$was" ] || was="taken over from $lock_holder, rollout $lock_rollout, of before the last boot"
+    if had_its_lock; then
+        reply refused "rollout $v_rollout had its lock on this node, and it has ended; a run takes it once"
+        return
+    fi
+    describe_takeover
     claim_lock
     case $? in
     1)
-        read_lock
-        describe_holder
-        reply refused "locked by $lock_holder, rollout $lock_rollout, just now"
+        refuse_lock
         return
         ;;
     2)
@@ -525,10 +637,41 @@ do_lock() {
     esac
     make_reserve || value warning "disk: no room for the reserve of 64 KiB"
     read_lock
+    # Never another's generation: the lease may have passed on since.
+    [ "$lock_top" = "$next" ] || { refuse_lock; return; }
     note_lock || return
+    fence_holds "$next" || { refuse_lock; return; }
     [ -z "$was" ] || value taken_over "$was"
-    value generation "$lock_top"
+    value generation "$next"
     reply ok "${was:-locked}"
+}
+
+# 0 when the run of a request with a token had the lock here before: this one was held up on a connection that is lost. Its own lease that
+# nobody has taken over may be taken again.
+had_its_lock() {
+    [ -n "$v_token" ] || return 1
+    [ "$lock_state" != expired ] || [ "$lock_token" != "$v_token" ] || return 1
+    journal_lines | grep -q "^1 [0-9]* [0-9]* $v_rollout rollout begin "
+}
+
+# Why a lock that is not free may be taken: $was, empty when it is free.
+describe_takeover() {
+    was=
+    case $lock_state in
+    free) return 0 ;;
+    held) was="taken over from $lock_holder, rollout $lock_rollout, whose process has ended" ;;
+    *)
+        was="taken over from $lock_holder, rollout $lock_rollout, silent for $lock_age s"
+        [ "$lock_boot" = "$s_boot" ] || was="taken over from $lock_holder, rollout $lock_rollout, of before the last boot"
+        ;;
+    esac
+}
+
+# Another session was faster.
+refuse_lock() {
+    read_lock
+    describe_holder
+    reply refused "locked by $lock_holder, rollout $lock_rollout, just now"
 }
 
 do_renew() {
@@ -544,10 +687,16 @@ do_renew() {
     fi
 }
 
+# end_lock WHY: gives the request's generation back, unless it is another session's by now. 1: replied.
+end_lock() {
+    still_counts || { reply refused "$stale"; return 1; }
+    write_file "$state/lock/$v_fence.end" "$1" || { reply failed "disk: the lock cannot be given back"; return 1; }
+}
+
 do_unlock() {
     check_fence || return
     ! is_busy || return
-    write_file "$state/lock/$v_fence.end" unlocked || { reply failed "disk: the lock cannot be given back"; return; }
+    end_lock unlocked || return
     reply ok unlocked
 }
 
@@ -572,7 +721,7 @@ do_failed() {
     check_fence || return
     [ -n "$v_release" ] || { reply failed "failed needs a release"; return; }
     epoch_now
-    replace_file "$state/failed/$v_release" "$epoch" || { reply failed "disk: release $v_release cannot be marked failed"; return; }
+    keep_file "$state/failed/$v_release" "$epoch" || { reply failed "disk: release $v_release cannot be marked failed"; return; }
     journal failed end "$v_release" ok -
     reply ok "release $v_release is marked failed"
 }
@@ -609,8 +758,9 @@ do_finish() {
         restore_chain || { reply failed "disk: the rollouts before cannot be noted in $state"; return; }
         ;;
     esac
+    still_counts || { reply refused "$stale"; return; }
     journal rollout "$finish_mark" "$v_release" "${v_status:-ok}" "$v_result" || { reply failed "disk: the journal cannot be written"; return; }
-    write_file "$state/lock/$v_fence.end" finished || { reply failed "disk: the lock cannot be given back"; return; }
+    end_lock finished || return
     reply ok finished
 }
 
@@ -619,9 +769,7 @@ do_finish() {
 # write_migration NAME RELEASE KIND STATE: on the disk when it returns 0.
 write_migration() {
     epoch_now
-    write_file "$state/migration.new" "1 $epoch $2 $3 $4 ${lock_rollout:--}" || return 1
-    mv -f -- "$state/migration.new" "$state/migrations/$1" || return 1
-    sync "$state/migrations/$1" 2>/dev/null || sync
+    keep_file "$state/migrations/$1" "1 $epoch $2 $3 $4 ${lock_rollout:--}"
 }
 
 # $migration_state: none, running, done, failed, undone, or unknown: it began, and neither lives nor has an end.
@@ -679,16 +827,12 @@ record_migration() {
     migrated=running
     case $said_status in
     ok) migrated='done' ;;
-    refused) migrated=failed ;;
     failed) [ -n "$late" ] || [ "$code" -gt 128 ] || migrated=failed ;;
     esac
     if [ "$v_down" = yes ]; then
         case $migrated in
         done) migrated=undone ;;
-        failed)
-            migrated=running
-            [ "$said_status" != refused ] || migrated='done'
-            ;;
+        failed) migrated=running ;;
         esac
     fi
     [ "$migrated" = running ] || write_migration "$v_name" "$v_release" "$v_kind" "$migrated"
@@ -827,15 +971,43 @@ await_leader() {
     [ -z "$late" ] || end_group "$leader" || unended=yes
 }
 
-record_end() {
-    first_line "$state/step"
-    case $line in
-    "1 "*" $leader "*) ;;
-    *) append_file "$state/step" "1 ${v_token:--} $verb $leader 0 $s_boot" ;;
-    esac
-    [ "$verb" != migrate ] || record_migration
-    append_file "$state/step" "${said_values}end $said_status $said_sentence"
+# The record of a step, before anything of it can block, then the fence. 1: replied, and nothing has begun.
+open_record() {
+    record=$state/steps/$v_fence.$v_epoch.$id
+    read_stat "$self"
+    read -r up_text _ </proc/uptime
+    if ! write_file "$record" "2 ${v_token:--} $verb $self $stat_start $s_boot ${up_text%.*}${up_text#*.} $v_fence $v_epoch"; then
+        rm -f -- "$record"
+        reply failed "disk: the step cannot be recorded in $state"
+        return 1
+    fi
+    if [ "$verb" != revert ] && ! may_act; then
+        rm -f -- "$record"
+        reply refused "$stale"
+        return 1
+    fi
+    forget_records
+    journal "$step_name" begin "$v_release" - "${v_token:--}" && return
+    rm -f -- "$record"
+    reply failed "disk: the journal cannot be written in $state"
+    return 1
+}
+
+# Records of steps that are over: the last one is kept until the next begins.
+forget_records() {
+    for candidate in "$state/step" "$state"/steps/*; do
+        [ "$candidate" != "$record" ] && [ -s "$candidate" ] || continue
+        if load_record "$candidate" && record_lives; then continue; fi
+        rm -f -- "$candidate"
+    done
+}
+
+# A leader that was refused has removed the record: nothing was changed. So does the next step's with one that `settle` has ended.
+close_record() {
     journal "$step_name" end "$v_release" "$said_status" "$said_sentence"
+    [ -e "$record" ] || return 0
+    [ "$verb" != migrate ] || record_migration
+    append_file "$record" "${said_values}end $said_status $said_sentence"
 }
 
 # The whole life of one step. Runs in a subshell of main; `$recorded` for a step that changes something.
@@ -846,17 +1018,11 @@ supervise() {
     trap 'woken=yes' HUP PIPE
     read -r self _ </proc/self/stat
     note_user "$self" "$id"
-    if [ -n "$recorded" ] && ! journal "$step_name" begin "$v_release" - "${v_token:--}"; then
+    if [ -n "$recorded" ] && ! open_record; then
         : >"$out.end"
-        reply failed "disk: the journal cannot be written in $state"
         return
     fi
-    if [ -n "$recorded" ] && [ "$verb" = migrate ] && ! write_migration "$v_name" "$v_release" "$v_kind" running; then
-        : >"$out.end"
-        reply failed "disk: the migration cannot be recorded in $state"
-        return
-    fi
-    if [ -n "$plain" ]; then
+    if [ -n "$plain" ] && [ -z "$recorded" ]; then
         lead_command >"$out.out" 2>&1 3>"$out.val" </dev/null &
     else
         # shellcheck disable=SC2086,SC2163
@@ -871,7 +1037,7 @@ supervise() {
     [ "$limit" = 0 ] || start_timer "$self" "$limit"
     await_leader
     judge_step
-    [ -z "$recorded" ] || record_end
+    [ -z "$recorded" ] || close_record
     : >"$out.end"
     # shellcheck disable=SC2086
     show_output $show
@@ -902,7 +1068,6 @@ reap_steps() {
         if [ -e "$tmp/${step%:*}.end" ]; then
             wait "${step#*:}"
             [ "${step%:*}" != "$busy" ] || busy=
-            [ "$busy" != "${step%:*}" ] || busy=
             removed="$removed $tmp/${step%:*}.out $tmp/${step%:*}.val $tmp/${step%:*}.user $tmp/${step%:*}.end"
         else
             kept="$kept $step"
@@ -938,94 +1103,176 @@ launch() {
 
 # Answers from the record when this very step was done already. 1: it is to be done.
 answer_from_record() {
-    [ -n "$v_token" ] && [ -s "$state/step" ] || return 1
-    read -r _ record_token record_verb _ <"$state/step"
-    [ "$record_token" = "$v_token" ] && [ "$record_verb" = "$verb" ] || return 1
-    record_values='' record_end=''
-    while IFS= read -r line; do
-        case $line in
-        '= '*) record_values=$record_values$id\ $line$nl ;;
-        'end '*) record_end=${line#end } ;;
+    [ -n "$v_token" ] || return 1
+    for candidate in "$state/step" "$state"/steps/*; do
+        load_record "$candidate" && [ "$record_token" = "$v_token" ] && [ "$record_verb" = "$verb" ] || continue
+        case $record_end in
+        '' | killed | lost) continue ;;
         esac
-    done <"$state/step"
-    case $record_end in
-    '' | 'killed '* | 'lost '*) return 1 ;;
-    esac
-    printf '%s%s = recorded yes\n' "$record_values" "$id" 2>/dev/null
-    reply "${record_end%% *}" "${record_end#* }"
+        while [ -n "$record_values" ]; do
+            printf '%s %s\n' "$id" "${record_values%%"$nl"*}" 2>/dev/null
+            record_values=${record_values#*"$nl"}
+        done
+        printf '%s = recorded yes\n' "$id" 2>/dev/null
+        reply "$record_end" "$record_sentence"
+        return 0
+    done
+    return 1
 }
 
 # A step that changes something: the fence, the record, one at a time.
 launch_recorded() {
     check_fence || return
+    may_act || { reply refused "$stale"; return; }
     answer_from_record && return
     ! is_busy || return
-    read_record
-    if [ "$record_state" = running ] && [ "$record_verb" != revert ]; then
+    for candidate in "$state/step" "$state"/steps/*; do
+        load_record "$candidate" && [ "$record_verb" != revert ] && leader_lives || continue
         reply refused "busy: $record_verb of an earlier session still runs on this node; settle it first"
         return
-    fi
+    done
     busy=$id recorded=yes
     launch "$@"
     recorded=
 }
 
-# The last recorded step: $record_state none, running, lost (ended without a word) or how it ended.
-read_record() {
-    record_token='' record_verb='' record_pid='' record_start='' record_boot='' record_state=none record_sentence=''
-    [ -s "$state/step" ] || return 0
-    record_state=lost
-    while IFS= read -r line; do
-        case $line in
-        '1 '*)
+# The record in file $1 as $record_*; 1: it holds none. $record_end is empty, or how the step ended.
+load_record() {
+    loaded=$1 record_token='' record_verb='' record_pid='' record_start='' record_boot='' record_order=0 record_fence=0 record_epoch=0
+    record_leader='' record_leader_start='' record_end='' record_sentence='' record_values=''
+    [ -s "$loaded" ] || return 1
+    {
+        while IFS= read -r line; do
             # shellcheck disable=SC2086
-            set -- $line
-            record_token=$2 record_verb=$3 record_pid=$4 record_start=$5 record_boot=$6
-            ;;
-        'end '*)
-            line=${line#end }
-            record_state=${line%% *} record_sentence=${line#* }
-            ;;
-        esac
-    done <"$state/step"
-    [ "$record_state" = lost ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" && [ "$record_pid" -gt 1 ] || return 0
-    if read_stat "$record_pid"; then
-        [ "$stat_start" != "$record_start" ] || record_state=running
+            case $line in
+            '2 '*)
+                set -- $line 0 0 0
+                record_token=$2 record_verb=$3 record_pid=$4 record_start=$5 record_boot=$6 record_order=$7 record_fence=$8 record_epoch=$9
+                ;;
+            '1 '*)
+                set -- $line
+                record_token=$2 record_verb=$3 record_leader=$4 record_leader_start=$5 record_boot=$6
+                ;;
+            'leader '*)
+                set -- $line
+                record_leader=$2 record_leader_start=$3
+                ;;
+            '= '*) record_values=$record_values$line$nl ;;
+            'end '*)
+                case $record_end in
+                ok | killed | lost) ;;
+                *)
+                    line=${line#end }
+                    record_end=${line%% *} record_sentence=${line#* }
+                    ;;
+                esac
+                ;;
+            esac
+        done <"$loaded"
+    } 2>/dev/null
+    is_number "$record_order" && is_number "$record_fence" && is_number "$record_epoch" && [ -n "$record_verb" ]
+}
+
+# 0 while the leader of the loaded record, or one of its group, is there.
+leader_lives() {
+    [ -z "$record_end" ] && [ "$record_boot" = "$s_boot" ] && is_number "$record_leader" && [ "$record_leader" -gt 1 ] || return 1
+    if read_stat "$record_leader"; then
         # Another start time: the number was given to a stranger, who must not be touched.
-    elif group_alive "$record_pid"; then
-        record_state=running
+        [ "$stat_start" = "$record_leader_start" ]
+    else
+        group_alive "$record_leader"
     fi
 }
 
-# Ends what an earlier session left running. Runs in a subshell of main.
+supervisor_lives() {
+    [ "$record_boot" = "$s_boot" ] && is_number "$record_pid" && read_stat "$record_pid" && [ "$stat_start" = "$record_start" ] &&
+        [ "$stat_state" != Z ] && [ "$stat_state" != X ]
+}
+
+# 0 while the loaded record has no end and is not proven to be over.
+record_lives() {
+    [ -z "$record_end" ] && { leader_lives || supervisor_lives; }
+}
+
+# The last recorded step: $record_state none, running, lost (over, without an end) or how it ended. One that runs comes first.
+read_record() {
+    record_state=none last_record='' last_order=-1
+    for candidate in "$state/step" "$state"/steps/*; do
+        load_record "$candidate" || continue
+        if record_lives; then
+            last_record=$candidate
+            break
+        fi
+        [ "$record_boot" = "$s_boot" ] || record_order=0
+        [ "$record_order" -gt "$last_order" ] || continue
+        last_record=$candidate last_order=$record_order
+    done
+    load_record "${last_record:-$state/step}" || return 0
+    record_state=${record_end:-lost}
+    ! record_lives || record_state=running
+}
+
+# Ends the step of the loaded record and says so in it. 1: a process stays, 2: a migration that may still be at work.
+end_record() {
+    lost=lost
+    ! record_lives || lost=killed
+    if leader_lives; then
+        [ "$record_verb" != migrate ] || [ -n "$1" ] || return 2
+        end_group "$record_leader" || return 1
+    fi
+    # Its own supervisor may know the end better, unless it is held up.
+    tries=0
+    while [ -z "$record_end" ] && [ "$tries" -lt 10 ] && supervisor_lives; do
+        tries=$((tries + 1))
+        sleep 0.1
+        load_record "$loaded"
+    done
+    if [ "$record_verb" = migrate ] && [ -z "$1" ] && [ -z "$record_end" ] && [ -n "$record_leader" ] && supervisor_lives; then return 2; fi
+    [ "$record_end" != ok ] || return 0
+    # A killed step is to be done again, whatever its supervisor thought of it.
+    [ ! -e "$loaded" ] || append_file "$loaded" "end $lost $record_verb of an earlier session was $lost"
+    read_lock
+    journal "$record_verb" end - "$lost" "$record_verb of an earlier session was $lost"
+    # A leader that writes its line only now finds that end; one that did before is ended.
+    stuck=$record_leader
+    load_record "$loaded"
+    [ -n "$record_leader" ] && [ "$record_leader" != "$stuck" ] || return 0
+    record_end=''
+    ! leader_lives || end_group "$record_leader"
+}
+
+# 0 when the loaded record is of a session newer than this request's.
+record_is_newer() {
+    [ -n "$v_fence" ] || return 1
+    [ "$record_fence" -gt "$v_fence" ] || { [ "$record_fence" = "$v_fence" ] && [ "$record_epoch" -gt "$v_epoch" ]; }
+}
+
+# Ends what earlier sessions left running. Runs in a subshell of main.
 do_settle() {
     trap : HUP PIPE
-    read_record
     settled="nothing runs"
+    read_record
     await_revert
-    case $record_state in
-    running)
-        if [ "$record_verb" = migrate ]; then
+    for candidate in "$state/step" "$state"/steps/*; do
+        load_record "$candidate" && [ -z "$record_end" ] && ! record_is_newer || continue
+        settled="ended $record_verb of an earlier session"
+        end_record ''
+        case $? in
+        1)
+            value unended "$record_leader"
+            : >"$tmp/$id.end"
+            reply failed "process group $record_leader of an earlier session cannot be ended: it is stuck in the kernel"
+            return
+            ;;
+        2)
             # Data half changed is worse than a rollout that waits.
             : >"$tmp/$id.end"
             reply failed "a migration of an earlier session still runs on this node; wait for its end"
             return
-        fi
-        if ! end_group "$record_pid"; then
-            value unended "$record_pid"
-            : >"$tmp/$id.end"
-            reply failed "process group $record_pid of an earlier session cannot be ended: it is stuck in the kernel"
-            return
-        fi
-        # Its own supervisor may live and record the end itself.
-        sleep 0.2
-        read_record
-        settled="ended $record_verb of an earlier session"
-        [ "$record_state" = lost ] || settled="$settled, $record_state"
-        record_end_of_lost killed
-        ;;
-    lost) record_end_of_lost lost ;;
-    esac
+            ;;
+        esac
+    done
+    read_record
     : >"$tmp/$id.end"
     value last_token "${record_token:--}"
     value last_verb "${record_verb:--}"
@@ -1049,17 +1296,6 @@ await_revert() {
     done
 }
 
-# A killed step is to be done again, whatever its supervisor thought of it.
-record_end_of_lost() {
-    case $record_state in
-    ok) return 0 ;;
-    esac
-    record_state=$1 record_sentence="$record_verb of an earlier session was $1"
-    append_file "$state/step" "end $1 $record_sentence"
-    read_lock
-    journal "$record_verb" end - "$1" "$record_sentence"
-}
-
 start_settle() {
     [ -n "$s_root" ] || { reply failed "settle needs a root"; return; }
     if [ -n "$v_fence" ]; then
@@ -1074,6 +1310,10 @@ start_settle() {
     fi
     ! is_busy || return
     [ -d "$state" ] || { value last_token -; value last_state none; reply ok "nothing runs"; return; }
+    [ -z "$v_fence" ] || claim_epoch || return
+    [ ! -e "$tmp/$id.end" ] || rm -f -- "$tmp/$id.end"
+    # Until it has ended nothing begins, and no lock is given back.
+    busy=$id
     do_settle </dev/null &
     steps="$steps $id:$!"
     step_count=$((step_count + 1))
@@ -1127,33 +1367,42 @@ start_logs() {
 
 # What a leader of another process gets to know, by its environment.
 session_names='s_root user_id s_unit s_start s_stop s_reload s_shared s_keep s_sudo s_offset s_boot login_settings
-    v_fence v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_tar_bytes v_manifest_sha256
-    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds v_port v_address s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded lock_rollout'
+    v_fence v_epoch v_token v_release v_rollout v_lines v_previous v_kind v_env v_sha256 v_compression v_tar_bytes v_manifest_sha256
+    v_bytes v_unpacked v_entries v_pinned v_since v_confirm v_slot v_seconds v_port v_address s_slots s_slot_start s_slot_stop s_pin follow session_pid id tmp verb recorded record v_command v_name
+    v_down lock_rollout'
 
-# The record first, the lock after (see the top). $1: the leader's pid.
+# The record first, the fence after (see the top). A leader that is refused has changed nothing, and leaves no record.
 begin_record() {
     in_step=yes unsettles=''
     [ -n "$recorded" ] || return 0
     while [ "$verb" != revert ] && is_reverting; do sleep 0.2; done
-    read_stat "$1"
-    write_file "$state/step" "1 ${v_token:--} $verb $1 $stat_start $s_boot" || reply failed "disk: the step cannot be recorded in $state"
+    read_stat "$$"
+    [ -e "$record" ] || reply refused "the step was ended before it began"
+    append_file "$record" "leader $$ $stat_start" || reply failed "disk: the step cannot be recorded in $state"
+    load_record "$record" && [ -z "$record_end" ] || reply refused "the step was ended before it began"
     if [ "$verb" = revert ]; then
         read_lock
         read_armed
         [ "$lock_state" != held ] || { [ "$lock_top" = "$v_fence" ] && [ "$armed_kind" = confirm ]; } ||
-            reply refused "generation $lock_top holds the lock"
+            refuse_step "generation $lock_top holds the lock"
         return
     fi
-    fence_holds "$v_fence" || reply refused "the lock of generation $v_fence is lost"
-    ! is_reverting || reply refused "a timer of this node puts release $armed_previous back at this moment"
+    may_act || refuse_step "$stale"
+    ! is_reverting || refuse_step "a timer of this node puts release $armed_previous back at this moment"
+}
+
+refuse_step() {
+    rm -f -- "$record"
+    reply refused "$1"
 }
 
 # A step of this program's own, under setsid.
 lead() {
     state=$s_root/.deployctl
-    begin_record "$$"
+    begin_record
     use_slot
     case $verb in
+    run | migrate) become_command ;;
     facts | verify | history | logs | evidence | unit | instance | stage | unpack | discard | activate | restart | stop | keep_old | revert | commit | retract) "lead_$verb" ;;
     esac
     reply failed "unknown step $verb"
@@ -1186,10 +1435,29 @@ give_environment() {
     done
 }
 
-# A subshell of the supervisor that becomes the command itself, under setsid.
+# The leader of a recorded step becomes its command, which sees nothing of the program.
+become_command() {
+    command_folder "$v_release" || reply failed "there is no release $v_release on this node"
+    [ "$verb" != migrate ] || write_migration "$v_name" "$v_release" "$v_kind" running ||
+        reply failed "disk: the migration cannot be recorded in $state"
+    plain_text=$v_command
+    leave_program
+    exec /bin/sh -c "$plain_text" 3>&-
+}
+
+# From here on the environment is a command's: the login's settings and what the request gives.
+leave_program() {
+    plain_environment=$v_env plain_settings=$login_settings
+    # shellcheck disable=SC2086
+    unset $session_names p
+    # shellcheck disable=SC2030
+    v_env=$plain_environment login_settings=$plain_settings
+    give_environment
+}
+
+# A subshell of the supervisor that becomes the command itself, under setsid. Such a step changes nothing that is recorded.
 lead_command() {
-    read -r leader _ </proc/self/stat
-    begin_record "$leader"
+    in_step=yes
     command_folder "$v_release" || reply failed "there is no release $v_release on this node"
     plain_text=$v_command
     give_environment
@@ -1222,12 +1490,8 @@ command_in() {
     ! cut_log || [ ! -w "$log" ] || log_target=$log
     (
         cd -- "$1" || exit 1
-        plain_text=$2 plain_environment=$v_env plain_settings=$login_settings
-        # shellcheck disable=SC2086
-        unset $session_names p
-        # shellcheck disable=SC2030
-        v_env=$plain_environment login_settings=$plain_settings
-        give_environment
+        plain_text=$2
+        leave_program
         exec /bin/sh -c "$plain_text" 3>&- >>"$log_target" 2>&1
     )
     command_status=$?
@@ -1322,7 +1586,7 @@ stop_instance() {
 # What the slot linked before is written once, so that a repeated activation does not take its own release for it.
 remember_slot() {
     mkdir -p -- "$state/slots" || reply failed "cannot make $state/slots"
-    [ -e "$state/slots/$v_slot" ] || replace_file "$state/slots/$v_slot" "${slot_release:--}" ||
+    [ -e "$state/slots/$v_slot" ] || keep_file "$state/slots/$v_slot" "${slot_release:--}" ||
         reply failed "disk: what slot $v_slot had cannot be kept"
 }
 
@@ -1379,19 +1643,19 @@ commit_slot() {
     sync "$s_root" 2>/dev/null
     epoch_now
     mkdir -p -- "$state/slots"
-    replace_file "$state/slots/.live" "$v_slot $epoch" || reply failed "disk: the live slot cannot be noted"
+    keep_file "$state/slots/.live" "$v_slot $epoch" || reply failed "disk: the live slot cannot be noted"
     rm -f -- "$state/slots/$v_slot"
 }
 
 # The slot was live before that commit, and is again; what was committed in it is an activation that nobody committed.
 retract_slot() {
     [ -n "$before_slot" ] || return 0
-    mkdir -p -- "$state/slots" && replace_file "$state/slots/$before_slot" "${before_linked:--}" ||
+    mkdir -p -- "$state/slots" && keep_file "$state/slots/$before_slot" "${before_linked:--}" ||
         reply failed "disk: what slot $before_slot had cannot be kept"
     if [ "${before_live:--}" = - ]; then
         rm -f -- "$state/slots/.live"
     else
-        replace_file "$state/slots/.live" "$before_live" || reply failed "disk: the live slot cannot be noted"
+        keep_file "$state/slots/.live" "$before_live" || reply failed "disk: the live slot cannot be noted"
     fi
     [ -z "$alone" ] || return 0
     if [ "${before_current:--}" = - ]; then
@@ -1598,6 +1862,8 @@ lead_stage() {
         fi
         reply failed "release $v_release is here with other contents; a release never changes: discard it or make a new one"
     fi
+    # The room for going back comes first: the step's own record may have taken it.
+    make_reserve || reply failed "disk: $s_root has no room for the reserve of 64 KiB"
     read_space
     needed=$((v_bytes + v_unpacked + (v_bytes + v_unpacked) / 20))
     [ "$disk_free" -ge "$needed" ] || reply failed "disk: $s_root has $disk_free bytes free, release $v_release needs $needed"
@@ -1763,9 +2029,8 @@ lead_discard() {
 
 # To be called before the service is touched: from now on, until a change ends with ok, it may be stopped.
 unsettle() {
-    replace_file "$state/unsettled" "$verb ${v_release:--} ${lock_rollout:--}" ||
+    keep_file "$state/unsettled" "$verb ${v_release:--} ${lock_rollout:--}" ||
         reply failed "disk: the change of the service cannot be noted in $state"
-    sync "$state/unsettled" "$state" 2>/dev/null || sync
     unsettles=yes
 }
 
@@ -2355,6 +2620,7 @@ read_armed() {
 end_timer() {
     claim=$state/confirm/.claim.$$
     write_file "$claim" "$1" || return 2
+    sync_file "$claim"
     ln -- "$claim" "$state/confirm/$armed_id.end" 2>/dev/null
     claimed=$?
     rm -f -- "$claim"
@@ -2457,7 +2723,7 @@ start_detached() {
 }
 
 record_timer() {
-    replace_file "$state/confirm/armed" "id $armed_id${nl}generation $v_fence${nl}rollout ${lock_rollout:--}${nl}release $v_release${nl}previous $v_previous${nl}seconds $v_confirm${nl}until $armed_until${nl}boot $s_boot${nl}session $armed_session${nl}unit $armed_unit${nl}kind $armed_kind${nl}slot $armed_slot"
+    keep_file "$state/confirm/armed" "id $armed_id${nl}generation $v_fence${nl}rollout ${lock_rollout:--}${nl}release $v_release${nl}previous $v_previous${nl}seconds $v_confirm${nl}until $armed_until${nl}boot $s_boot${nl}session $armed_session${nl}unit $armed_unit${nl}kind $armed_kind${nl}slot $armed_slot"
 }
 
 write_watcher() {
@@ -2531,6 +2797,7 @@ do_confirm() {
         reply refused "the connection that activated a release cannot confirm it; use a new one"
         return
     fi
+    still_counts || { reply refused "$stale"; return; }
     epoch_now
     end_timer "confirmed $epoch"
     [ "$?" != 2 ] || { reply failed "disk: the confirmation cannot be written in $state"; return; }
@@ -2600,7 +2867,7 @@ timer_fires() {
     said_status=failed said_sentence="disk: the journal cannot be written in $state"
     if end_running_step; then
         lock_top=$armed_generation lock_rollout=$armed_rollout recorded=yes verb=revert step_name=revert limit=600
-        v_fence=$armed_generation v_token='' v_release=$armed_previous id=$confirm_id.revert
+        v_fence=$armed_generation v_epoch=0 v_token='' v_release=$armed_previous id=$confirm_id.revert
         [ "$armed_kind" = confirm ] || step_name=stop.$armed_slot v_release=$armed_release
         supervise >/dev/null
     fi
@@ -2617,15 +2884,12 @@ timer_fires() {
 
 # A step of the activation's own run is over when the timer is due; 1 when it cannot be ended.
 end_running_step() {
-    read_record
-    [ "$record_state" = running ] || return 0
-    if ! end_group "$record_pid"; then
-        said_sentence="process group $record_pid of $record_verb cannot be ended: it is stuck in the kernel"
+    for candidate in "$state/step" "$state"/steps/*; do
+        load_record "$candidate" && record_lives || continue
+        end_record yes && continue
+        said_sentence="process group $record_leader of $record_verb cannot be ended: it is stuck in the kernel"
         return 1
-    fi
-    sleep 0.2
-    read_record
-    record_end_of_lost killed
+    done
     return 0
 }
 
@@ -2634,7 +2898,7 @@ end_running_step() {
 next_sequence() {
     find_highest
     epoch_now
-    replace_file "$state/good/$v_release" "$((highest + 1)) $epoch"
+    keep_file "$state/good/$v_release" "$((highest + 1)) $epoch"
 }
 
 # The releases above the one gone back to are no longer good ones.
@@ -2700,7 +2964,7 @@ slot_before() {
 # Before a commit changes anything. Of one that was cut short, and is repeated, the first one knows what was before.
 note_before() {
     if read_before && [ "$before_release" = "$v_release" ] && goes_on_with "$before_rollout"; then
-        [ -z "$before_retracts" ] || replace_file "$state/before" "$(grep -v '^retracts ' "$state/before")"
+        [ -z "$before_retracts" ] || keep_file "$state/before" "$(grep -v '^retracts ' "$state/before")"
         return
     fi
     find_highest
@@ -2719,7 +2983,7 @@ note_before() {
         first_line "$good_file"
         before_good="$before_good${nl}good $listed $line"
     done
-    replace_file "$state/before" "rollout ${lock_rollout:--}${nl}kind ${v_kind:-rollout}${nl}release $v_release${nl}was $before_was$before_good${v_slot:+$nl$(slot_before)}"
+    keep_file "$state/before" "rollout ${lock_rollout:--}${nl}kind ${v_kind:-rollout}${nl}release $v_release${nl}was $before_was$before_good${v_slot:+$nl$(slot_before)}"
 }
 
 # The last commit, taken back: what was good before it is again, with its number, and what was not is not.
@@ -2727,7 +2991,7 @@ lead_retract() {
     need_release
     if ! read_before || [ "$before_release" != "$v_release" ]; then reply ok "the last commit was not of release $v_release"; fi
     # Cut short in between, it is known as one that has to be ended.
-    [ -n "$before_retracts" ] || replace_file "$state/before" "$(cat -- "$state/before")${nl}retracts yes" ||
+    [ -n "$before_retracts" ] || keep_file "$state/before" "$(cat -- "$state/before")${nl}retracts yes" ||
         reply failed "disk: what is taken back cannot be noted"
     retract_slot
     case $nl$before_good in
@@ -2740,7 +3004,7 @@ lead_retract() {
         listed=${line%% *}
         is_name "$listed" || continue
         is_complete "$listed" || continue
-        replace_file "$state/good/$listed" "${line#* }" || reply failed "disk: release $listed cannot be marked good again"
+        keep_file "$state/good/$listed" "${line#* }" || reply failed "disk: release $listed cannot be marked good again"
     done
     sync "$state/good" 2>/dev/null
     rm -f -- "$state/before"
@@ -2849,6 +3113,7 @@ facts_of_releases() {
     ! read_before || value committed "$before_release $before_rollout $before_kind $before_was${before_retracts:+ retracts}"
     ! first_line "$state/chain" || value chain "$line"
     ! first_line "$state/unsettled" || value unsettled "$line"
+    ! first_line "$state/service" || value service "$line"
 }
 
 # The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
@@ -2862,12 +3127,16 @@ facts_of_journal() {
         $5 == "rollout" && $6 == "begin" && $8 == "outside" { outside[$4] = 1; next }
         $5 == "rollout" && ($4 in outside) { next }
         $5 == "rollout" && $6 == "begin" {
-            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit }
-            open = run = $4; step = "-"; release = $7; kind = $8; limit = ""
+            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit; was_members = members }
+            open = run = $4; step = "-"; release = $7; kind = $8; limit = members = ""
             next
         }
         $5 == "limit" && $6 == "note" {
             if ($4 == open && NF > 8) limit = text_from(9)
+            next
+        }
+        $5 == "members" && $6 == "note" {
+            if ($4 == open && NF > 8) members = text_from(9)
             next
         }
         $5 == "breaker" && $6 == "note" {
@@ -2883,7 +3152,7 @@ facts_of_journal() {
                 step = substr($0, RSTART)
                 gsub(/ /, "_", step)
             }
-            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit }
+            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit; members = was_members }
             if ($6 == "end" || $6 == "held" || $6 == "left") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i
@@ -2894,6 +3163,7 @@ facts_of_journal() {
         END {
             if (open != "") print "open_rollout", open, step, release, kind
             if (open != "" && limit != "") print "open_limit", limit
+            if (open != "" && members != "") print "open_members", members
             if (open == ours && was != "") print "open_before", was, was_step, was_release, was_kind
             if (ended != "") print "ended_rollout", ended
             for (i = notes; i > 0 && told < 64; i--)
@@ -2954,6 +3224,7 @@ say_facts() {
         value lock_age "$lock_age"
         value lock_ttl "$lock_ttl"
         value lock_held "$lock_held"
+        [ -z "$lock_runner" ] || value lock_runner "$lock_runner"
         [ "$lock_state" != held ] || ! read_wish || value wish "$wish"
     fi
     facts_of_journal
@@ -3392,7 +3663,7 @@ do_open() {
     s_setsid=$(command -v setsid)
     [ "$v_become" = yes ] && [ "$user_id" != 0 ] && s_sudo='sudo -n'
     is_number "$s_keep" || s_keep=5
-    s_service=$v_service state=$s_root/.deployctl
+    s_service=$v_service s_renamed_from=$v_renamed_from state=$s_root/.deployctl
     check_trust || return
     first_line /proc/sys/kernel/random/boot_id
     s_boot=${line:-unknown}
@@ -3417,9 +3688,9 @@ read_request() {
     v_manifest_sha256='' v_tar_bytes='' v_compression='' v_command='' v_env='' v_timeout='' v_timeout_ms='' v_name='' v_lines=''
     v_previous='' v_kind='' v_pinned='' v_target='' v_result='' v_status='' v_open='' v_since='' v_follow='' v_confirm='' fault=''
     v_resumes='' v_reason='' v_migration='' v_down='' v_again='' v_minimum=''
-    v_port='' v_address=''
+    v_port='' v_address='' v_epoch='' v_runner='' v_takeover=''
     v_slot='' v_seconds='' v_slots='' v_slot_start='' v_slot_stop='' v_pin='' v_breaker=''
-    v_facts='' v_limit=''
+    v_facts='' v_limit='' v_renamed_from='' v_members=''
     request=$line$nl
     while IFS= read -r line; do
         request=$request$line$nl
@@ -3428,6 +3699,7 @@ read_request() {
         case ${line%% *} in
         root) v_root=$text ;;
         service) v_service=$text ;;
+        renamed_from) v_renamed_from=$text ;;
         verify) ;;
         unit) v_unit=$text ;;
         start) v_start=$text ;;
@@ -3437,6 +3709,9 @@ read_request() {
         shared) v_shared=$v_shared$text$nl ;;
         keep) v_keep=$text ;;
         fence) v_fence=$text ;;
+        epoch) v_epoch=$text ;;
+        runner) v_runner=$text ;;
+        takeover) v_takeover=$text ;;
         token) v_token=$text ;;
         release) v_release=$text ;;
         rollout) v_rollout=$text ;;
@@ -3471,6 +3746,7 @@ read_request() {
         pin) v_pin=$v_pin$text$nl ;;
         facts) v_facts=$text ;;
         limit) v_limit=$text ;;
+        members) v_members=$text ;;
         breaker) v_breaker=$v_breaker$text$nl ;;
         migration) v_migration=$v_migration$text$nl ;;
         down) v_down=$text ;;
@@ -3502,6 +3778,9 @@ add_environment() {
 check_request() {
     case $v_resumes in
     *[!A-Za-z0-9._\ -]*) fault="resumes is of rollouts' ids and blanks" ;;
+    esac
+    case $v_runner in
+    *[!A-Za-z0-9._:\ -]*) fault="runner is of letters, digits, dot, dash, colon, underscore and blanks" ;;
     esac
     case $v_token$v_name$v_rollout$v_previous$v_target$v_slot in
     *[!A-Za-z0-9._-]*) fault="token, name, rollout, previous, target and slot are of letters, digits, dot, dash, underscore" ;;
@@ -3557,7 +3836,7 @@ serve() {
     in_step='' tmp='' steps='' step_count=0 busy='' mended='' recorded='' opened='' id=0
     follow='' followers='' session_pid=$$
     s_slots='' s_slot_start='' s_slot_stop='' s_pin=''
-    s_root='' s_service='' user_id='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
+    s_root='' s_service='' s_renamed_from='' user_id='' s_unit='' s_start='' s_stop='' s_reload='' s_shared='' s_keep=5 s_sudo='' s_setsid='' s_offset=0 s_boot=''
     printf 'deployctl-node %s %s\n' "$protocol" "${m##*-}"
     while IFS= read -r line; do
         [ -n "$line" ] || continue

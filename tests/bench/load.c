@@ -3,7 +3,7 @@
  * time, one request at a time on each, with a pause of PAUSE_MS before the next, else none.
  *
  * load ADDRESS PORT KEPT NEW [LEAST [PAUSE_MS [PATH]]]   until SIGTERM, and on until there were LEAST requests, for PATH, else /.
- * A line `begun` on stderr after BEGUN answers. SIGUSR1: what comes now is "during", which is told when there was some. Prints
+ * A line `begun` on stderr after BEGUN answers. SIGUSR1: what comes now is "during", which is printed when there was some. Prints
  *
  *     keep-alive: 123456 requests, 0 failures, 3 resent, p99 1.2 ms before, 1.9 ms during
  *     new connections: ...

@@ -1,5 +1,5 @@
 # What the node's tests stand on: a session over pipes, requests and replies, packages. Sourced by bash.
-program=$here/../../src/node/node.sh
+program=${NODE_PROGRAM:-$here/../../src/node/node.sh}
 # The C constant, its parts put together and unquoted.
 bootstrap=$(sed -n '/^#define BOOTSTRAP/,/[^\\]$/p' "$here/../../src/node/program.c" | sed -n 's/^ *"\(.*\)" *\\*$/\1/p' | tr -d '\n' | sed 's/\\\(["\\]\)/\1/g')
 nonce=0123456789abcdef
@@ -73,15 +73,17 @@ boot_text() { printf 'boot-%s\n%s\n%s\n' "$nonce" "$program_lines" "$program_tex
 
 node_pids=()
 next_id=1
+sessions=0
 
-# start_node NAME [COMMAND...]: a session; its fds in ${NAME}_in, ${NAME}_out, its pid in ${NAME}_pid. COMMAND runs before the program
-# in the same shell, as a start-up file would.
+# start_node NAME [COMMAND...]: a session; its fds in ${NAME}_in, ${NAME}_out, its pid in ${NAME}_pid, its epoch in ${NAME}_epoch: each is
+# newer than those before. COMMAND runs before the program in the same shell, as a start-up file would.
 start_node() {
     local name=$1 before=${2:-:} in out
     mkfifo "$work/$name.in" "$work/$name.out"
     PATH=$node_path TMPDIR=$work/tmp ${as_user:-} sh -c "$before
 $bootstrap" <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.err" &
     printf -v "${name}_pid" %s "$!"
+    printf -v "${name}_epoch" %s "$((++sessions))"
     node_pids+=("$!")
     exec {in}>"$work/$name.in" {out}<"$work/$name.out"
     printf -v "${name}_in" %s "$in"
@@ -99,8 +101,8 @@ $bootstrap" <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.err" &
 
 # The session that requests go to.
 use() {
-    local in=$1_in out=$1_out pid=$1_pid
-    node=$1 node_in=${!in} node_out=${!out} node_pid=${!pid}
+    local in=$1_in out=$1_out pid=$1_pid epoch=$1_epoch
+    node=$1 node_in=${!in} node_out=${!out} node_pid=${!pid} node_epoch=${!epoch}
 }
 
 stop_nodes() {
@@ -108,10 +110,9 @@ stop_nodes() {
     for pid in "${node_pids[@]}"; do
         kill "$pid" 2>/dev/null
     done
-    if [ -s "$root/.deployctl/step" ]; then
-        read -r _ _ _ pid _ <"$root/.deployctl/step"
+    for pid in $(sed -n 's/^leader \([0-9]*\) .*/\1/p' "$root"/.deployctl/steps/* 2>/dev/null); do
         kill -KILL -- "-$pid" 2>/dev/null
-    fi
+    done
     for pid in "$root"/.deployctl/confirm/*.pid; do
         [ ! -s "$pid" ] || { read -r pid _ <"$pid" && kill -KILL -- "-$pid" 2>/dev/null; }
     done
@@ -123,13 +124,17 @@ lose_connection() {
     exec {node_in}>&- {node_out}<&-
 }
 
-# send VERB [KEY VALUE]...: the request's id is in $id.
+# send VERB [KEY VALUE]...: the request's id is in $id. One with a fence has the session's epoch, unless it names one.
 send() {
     local text
     id=$next_id
     next_id=$((next_id + 1))
     text="$id $1"$'\n'
     shift
+    case " $* " in
+    *" epoch "*) ;;
+    *" fence "*) text+="epoch $node_epoch"$'\n' ;;
+    esac
     while [ $# -gt 0 ]; do
         text+="$1 $2"$'\n'
         shift 2
@@ -198,11 +203,28 @@ open_node() {
     must ok open root "$root" service shop keep 3 "$@"
 }
 
-# open_node and lock; the generation is in $fence.
+# must ok lock ...: then settles; the generation is in $fence.
+take_lock() {
+    must ok lock "$@"
+    fence=$(value_of generation)
+    must ok settle fence "$fence"
+}
+
+# open_node and take_lock.
 locked_node() {
     open_node "$@"
-    must ok lock rollout "roll-$1" holder "tester@here job $1" ttl 60
-    fence=$(value_of generation)
+    take_lock rollout "roll-$1" holder "tester@here job $1" ttl 60
+}
+
+# The records of steps have a line that matches $1.
+recorded() {
+    grep -q "$1" "$root"/.deployctl/steps/*
+}
+
+# The process group of the step that is recorded; waits until its leader has begun.
+step_group() {
+    eventually recorded '^leader '
+    sed -n 's/^leader \([0-9]*\) .*/\1/p' "$root"/.deployctl/steps/* | head -n 1
 }
 
 # Waits, by short looks, until a command succeeds.
@@ -217,6 +239,45 @@ eventually() {
 
 group_is_gone() {
     ! ps -e -o pgid=,stat= | awk -v group="$1" '$1 == group && $2 !~ /^Z/ { found = 1 } END { exit !found }'
+}
+
+# --- races ---
+
+# shim TOOL...: puts a program before each on the nodes' PATH, which does as the files of $work/shim say: `hold` writes them, and while
+# $work/shim/log is there each call is a line of it. Before the sessions start: a shell keeps where it has found a program.
+shim() {
+    local tool real
+    mkdir -p "$work/shim"
+    for tool; do
+        real=$(PATH=$node_path command -v "$tool")
+        [ ! -L "$work/bin/$tool" ] || real="$(readlink "$work/bin/$tool") $tool"
+        rm -f "$work/bin/$tool"
+        cat >"$work/bin/$tool" <<END
+#!/bin/bash
+PATH=$PATH
+[ ! -e '$work/shim/log' ] || printf '%s %s\n' '$tool' "\$*" >>'$work/shim/log'
+if [ -s '$work/shim/$tool.hold' ] && read -r pattern <'$work/shim/$tool.hold' && [[ "\$*" == \$pattern ]] && mkdir '$work/shim/$tool.held' 2>/dev/null; then
+    while [ -d '$work/shim/$tool.held' ]; do sleep 0.02; done
+fi
+exec $real "\$@"
+END
+        chmod 755 "$work/bin/$tool"
+    done
+}
+
+# hold TOOL PATTERN: the next call of TOOL whose arguments match PATTERN waits until `let_go TOOL`; calls after it pass.
+hold() {
+    printf '%s\n' "$2" >"$work/shim/$1.hold"
+}
+
+# Waits until a call of TOOL is held.
+until_held() {
+    eventually test -d "$work/shim/$1.held"
+    rm -f "$work/shim/$1.hold"
+}
+
+let_go() {
+    rmdir "$work/shim/$1.held"
 }
 
 # --- packages ---

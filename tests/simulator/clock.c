@@ -2,6 +2,7 @@
 #include "clock.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,6 +405,16 @@ static void end_children(struct loop *loop)
     }
 }
 
+/* Of a runner that was killed: what waits for an answer hears that it is interrupted, since none comes any more. */
+static void end_waiting(struct loop *loop)
+{
+    end_children(loop);
+    for (struct signal_watch *watch = loop->watches, *next; watch; watch = next) {
+        next = watch->next;
+        watch->fn(watch->context, SIGKILL);
+    }
+}
+
 /* The next event, when it is this loop's own: no need to yield for it. */
 static struct timer *next_of(struct loop *loop)
 {
@@ -433,7 +444,7 @@ void loop_run(struct loop *loop)
     }
     runner->loop = NULL;
     if (runner->dead)
-        end_children(loop);
+        end_waiting(loop);
 }
 
 void loop_stop(struct loop *loop)

@@ -2,8 +2,9 @@
  * The virtual clock behind io/loop.h, and the runners that live by it: each is a coroutine that runs real code and yields in
  * loop_run. Events are worked off by time, then in the order in which they were made; the same seed gives the same run.
  *
- * A timer whose loop is NULL belongs to the world. A runner that was killed turns its loop no more: every loop_run returns at
- * once, and nothing that it still does reaches the outside, so that its memory is given back by its own code.
+ * A timer whose loop is NULL belongs to the world. A runner that was killed turns its loop no more: every loop_run
+ * reports a signal to those that watch for one and returns at once, and nothing that the runner still does reaches the outside, so that its
+ * memory is given back by its own code.
  */
 #ifndef SIMULATOR_CLOCK_H
 #define SIMULATOR_CLOCK_H

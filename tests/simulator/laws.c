@@ -10,6 +10,7 @@
 #define FALL 3 /* 2 in one watch; a bake begins a new one (core/health.h), so one more may stand before it */
 #define MIN_HEALTHY_MS 2000
 #define PROBE_MS 2200 /* app/prober.c: the timeout and 200 ms */
+#define FORGET_MS 10000 /* until a balancer that was reloaded is set again: app/balancer.c looks every second */
 
 void law_broken(struct world *world, const char *law, const char *format, ...)
 {
@@ -56,6 +57,21 @@ static bool changes(const char *verb)
 
 /* --- 2. never more than max_unavailable nodes out because of us; one that was ill before counts as out --- */
 
+/* Another run holds the node, and has it out of service. */
+static bool out_elsewhere(const struct run *run, size_t node)
+{
+    const struct world *world = run->world;
+    const struct model_lock *lock = &world->nodes[node].lock;
+    for (size_t i = 0; i < world->run_count; i++) {
+        const struct run *other = &world->runs[i];
+        const struct seen *seen = &other->seen[node];
+        bool holds = !lock->ended && is(lock->rollout, other->rollout);
+        if (other != run && other->started && !other->ended_at && holds && seen->touched && !seen->in && !seen->was_ill)
+            return true;
+    }
+    return false;
+}
+
 static void law_2_capacity(struct run *run, size_t node)
 {
     struct world *world = run->world;
@@ -63,9 +79,11 @@ static void law_2_capacity(struct run *run, size_t node)
     size_t out = 0;
     if ((this->touched && !this->in) || (!this->touched && this->ill_before))
         return;
+    if (!is(world->nodes[node].lock.rollout, run->rollout))
+        return; /* the node's fence refuses it */
     for (size_t i = 0; i < world->plan->node_count; i++) {
         const struct seen *seen = &run->seen[i];
-        out += i != node && seen->touched && !seen->in;
+        out += i != node && ((seen->touched && !seen->in) || out_elsewhere(run, i));
     }
     if (out + 1 > world->plan->max_unavailable)
         law_broken(world, "law 2", "%s goes out while %zu others are out, %u allowed", world->nodes[node].name, out,
@@ -116,7 +134,7 @@ static void law_4_newest_first(struct run *run, size_t node)
     const struct seen *this = &run->seen[node];
     if (run->verb == VERB_ABORT || run->verb == VERB_RESUME || world->plan->max_failures ||
         world->plan->fault_count > 1 || world->plan->run_count > 1 || world->plan->confirms ||
-        world->plan->balanced) /* there the drains tell the order, which are not seen here */
+        world->plan->balancers) /* there the drains tell the order, which are not seen here */
         return;
     /* One that was lost is looked for first, and others may go before it. */
     enum sim_fault_kind kind = world->plan->fault_count ? world->plan->faults[0].kind : FAULT_BAD_RELEASE;
@@ -136,11 +154,11 @@ static void law_4_newest_first(struct run *run, size_t node)
 static void law_7_gates(struct run *run, size_t node)
 {
     struct world *world = run->world;
-    size_t wave = node / world->plan->batch;
     if (world->plan->max_failures)
         return;
-    for (size_t i = 0; i < wave * world->plan->batch; i++)
-        if (run->seen[i].touched && !run->seen[i].in && !run->seen[i].was_ill && !run->seen[node].ill_before)
+    for (size_t i = 0; i < world->plan->node_count; i++)
+        if (run->wave_of[i] < run->wave_of[node] && run->seen[i].touched && !run->seen[i].in && !run->seen[i].was_ill &&
+            !run->seen[node].ill_before)
             law_broken(world, "law 7", "%s is changed though %s has not passed its gate", world->nodes[node].name,
                        world->nodes[i].name);
 }
@@ -148,6 +166,8 @@ static void law_7_gates(struct run *run, size_t node)
 static void law_7_commit(struct run *run, size_t node)
 {
     const struct seen *seen = &run->seen[node];
+    if (run->world->plan->blue_green)
+        return; /* a side passes its gate before the switch, and may have been lost since */
     if (seen->touched && (!seen->ever_in || clock_now() - seen->up_since < MIN_HEALTHY_MS))
         law_broken(run->world, "law 7", "%s is committed and has not passed its gate", run->world->nodes[node].name);
 }
@@ -167,12 +187,16 @@ void laws_writes_outside(struct run *run, size_t node, const char *what)
                    run->index + 1, what, lock->rollout, lock->ended ? ", given back" : "", (long long)age_s);
 }
 
-void laws_traffic(struct run *run, size_t node, bool in)
+void laws_traffic(struct run *run, size_t balancer, size_t node, bool in)
 {
+    if (run->world->plan->blue_green) {
+        laws_slot_traffic(run, balancer, node, in);
+        return;
+    }
     struct world *world = run->world;
     struct seen *seen = &run->seen[node];
-    struct traffic *traffic = &world->traffic[node];
-    tell("        %s: traffic %s", world->nodes[node].name, in ? "on" : "off");
+    struct traffic *traffic = &world->traffic[balancer][node];
+    tell("        %s: traffic of balancer %zu %s", world->nodes[node].name, balancer + 1, in ? "on" : "off");
     if (in && traffic->out && (seen->touched || !seen->drained) && !seen->in)
         law_broken(world, "law 7", "%s gets traffic and has not passed its gate", world->nodes[node].name);
     if (!in && !traffic->out)
@@ -189,9 +213,35 @@ void laws_drain_begins(struct run *run, size_t node)
 
 static void law_7_drained(struct run *run, size_t node)
 {
-    bool fenced_off = !is(run->world->nodes[node].lock.rollout, run->rollout); /* what it asks for is refused there */
-    if (run->world->plan->balanced && !run->world->traffic[node].out && !fenced_off)
-        law_broken(run->world, "law 7", "%s is changed while it gets traffic", run->world->nodes[node].name);
+    struct world *world = run->world;
+    int64_t looks_at = world->reloaded_at > run->awake_at ? world->reloaded_at : run->awake_at;
+    for (size_t i = 0; i < world->plan->balancers; i++)
+        if (!world->traffic[i][node].out && (world->reloaded_at < 0 || clock_now() > looks_at + FORGET_MS))
+            law_broken(world, "law 7", "%s is changed while it gets traffic of balancer %zu", world->nodes[node].name, i + 1);
+}
+
+/* --- hooks: what must succeed before an activation has; what is for the first node runs once --- */
+
+static bool has_hook(const struct world_plan *plan, const char *when, enum hook_place place, bool ignored)
+{
+    for (size_t i = 0; i < plan->hook_count; i++)
+        if (is(plan->hooks[i].when, when) && plan->hooks[i].place == place && plan->hooks[i].ignored == ignored)
+            return true;
+    return false;
+}
+
+void laws_hook(struct run *run, size_t node, bool succeeds)
+{
+    if (node != SIZE_MAX && succeeds)
+        run->seen[node].hooked = true;
+}
+
+static void law_hooked(struct run *run, size_t node)
+{
+    const struct world_plan *plan = run->world->plan;
+    bool wanted = has_hook(plan, "before_activate", PLACE_NODE, false) || has_hook(plan, "before_activate", PLACE_RUNNER, false);
+    if (wanted && !run->seen[node].hooked)
+        law_broken(run->world, "hooks", "%s is changed, and its hook before that has not succeeded", run->world->nodes[node].name);
 }
 
 /* --- 8. the journal holds an action before it happens --- */
@@ -243,11 +293,15 @@ static void activation_asked(struct run *run, size_t node, const struct model_re
     struct seen *seen = &run->seen[node];
     const char *token = model_request_get(request, "token");
     law_5_one_undo(run, node, forward, token ? token : "");
-    if (forward) {
+    if (!seen->touched && !*run->world->nodes[node].current)
+        seen->ill_before = true; /* serves nothing that could go out of service */
+    if (forward && run->world->plan->blue_green) {
+        law_3_budget(run, node);
+    } else if (forward) {
         law_3_budget(run, node);
         law_2_capacity(run, node);
         law_7_gates(run, node);
-        law_7_drained(run, node);
+        law_hooked(run, node);
     } else {
         undo_asked(run, node);
     }
@@ -377,6 +431,8 @@ void laws_answered(void *context, struct runner *runner, struct model_node *node
         if (!run->lease_lost_at)
             run->lease_lost_at = clock_now();
     }
+    if (is(asked->verb, "run") && is(status, "ok"))
+        laws_hook(run, index_of(world, node), true);
     if (is(asked->verb, "activate") && asked->forward && is(status, "failed") && !run->failed_at)
         run->failed_at = clock_now();
     free(asked);
@@ -411,18 +467,29 @@ static void law_9_unmigrated(struct world *world, const struct model_step *step)
         world->migrated[0]--;
 }
 
-/* The fence: who has settled under a newer generation is alone. */
+/* The fence: who has settled under a newer generation, or with a newer epoch of it, is alone. */
 static void law_fence(struct world *world, struct model_node *node, const struct model_step *step)
 {
     /* A confirm timer waits for who holds the lock, and goes on after. */
     bool expired = model_uptime_s(node) - node->lock.beat_s > node->lock.ttl_s;
     if (step->reverts && (node->lock.ended || expired))
         return;
-    if (step->generation < world->settled_generation[index_of(world, node)])
-        law_broken(world, "fence", "%s: %s of generation %llu acts after generation %llu has settled", node->name,
-                   step->request->verb, (unsigned long long)step->generation,
-                   (unsigned long long)world->settled_generation[index_of(world, node)]);
+    uint64_t generation = world->settled_generation[index_of(world, node)], epoch = world->settled_epoch[index_of(world, node)];
+    if (step->generation < generation || (step->generation == generation && !step->reverts && step->epoch < epoch))
+        law_broken(world, "fence", "%s: %s of generation %llu, epoch %llu acts after %llu, %llu has settled", node->name,
+                   step->request->verb, (unsigned long long)step->generation, (unsigned long long)step->epoch,
+                   (unsigned long long)generation, (unsigned long long)epoch);
 }
+
+/* A session that another of the same run has settled after changes nothing any more. */
+static void law_stale(struct world *world, struct model_node *node, const struct model_step *step)
+{
+    if (!step->reverts && step->session && node->settled_connection && step->connection != node->settled_connection &&
+        step->generation == world->settled_generation[index_of(world, node)])
+        law_broken(world, "stale", "%s: %s of an earlier connection acts after another one has settled", node->name,
+                   step->request->verb);
+}
+
 
 static void law_6_alone(struct world *world, struct model_node *node, const struct model_step *step)
 {
@@ -444,20 +511,33 @@ static void law_8_noted(struct world *world, struct model_node *node, const stru
     law_broken(world, "law 8", "%s: %s begins and is not in the node's journal", node->name, step->step_name);
 }
 
+/* What a run that was fenced off asks for never begins: so this looks at what the node does. */
+static void activation_begins(struct world *world, const struct model_node *node, const struct model_step *step)
+{
+    struct run *run = run_of(world, step->rollout);
+    size_t index = index_of(world, node);
+    if (run && !run->ended_at && !world->plan->blue_green && is(step->request->verb, "activate") && run->verb != VERB_ABORT &&
+        *run->seen[index].target && is(step->release, run->seen[index].target))
+        law_7_drained(run, index);
+}
+
 static void switched(struct world *world, struct model_node *node, const struct model_step *step)
 {
     struct run *run = run_of(world, step->rollout);
     tell("        %s: current is %s", node->name, *node->current ? node->current : "nothing");
     if (run)
         run->seen[index_of(world, node)].switched = true;
-    if (world->past_no_return && strcmp(step->release, release_new(0)) < 0)
+    /* no release at all reads no data */
+    if (world->past_no_return && !is(step->release, "-") && strcmp(step->release, release_new(0)) < 0)
         law_broken(world, "law 9", "%s goes back to before an irreversible migration", node->name);
 }
 
 /* 12. A gate is passed by the new release only: what the old process answered does not count. */
 static void law_12_new_release(struct world *world, const struct model_node *node, const struct model_step *step)
 {
-    if (*node->serving && !is(node->serving, step->release))
+    if (world->plan->blue_green)
+        law_12_slots(world, node, step);
+    else if (*node->serving && !is(node->serving, step->release))
         law_broken(world, "law 12", "%s: release %s is committed while the process of %s answers", node->name, step->release,
                    node->serving);
 }
@@ -471,15 +551,23 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         tell("        %s: generation %llu is %s's", node->name, (unsigned long long)node->lock.generation, node->lock.rollout);
         break;
     case MODEL_SETTLED:
-        if (!node->lock.ended)
-            world->settled_generation[index] = node->lock.generation;
+        if (node->lock.ended)
+            break;
+        world->settled_generation[index] = node->lock.generation;
+        world->settled_epoch[index] = node->lock.epoch;
+        break;
+    case MODEL_UNSETTLED:
+        law_broken(world, "fence", "%s: a step is asked for on a connection that has not settled", node->name);
         break;
     case MODEL_LEADS:
         law_6_alone(world, node, step);
         law_8_noted(world, node, step);
+        activation_begins(world, node, step);
+        law_stale(world, node, step);
         break;
     case MODEL_SWITCHED:
         law_fence(world, node, step);
+        law_stale(world, node, step);
         switched(world, node, step);
         break;
     case MODEL_COMMITTED:
@@ -492,6 +580,7 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         break;
     case MODEL_SERVES:
         law_fence(world, node, step);
+        law_stale(world, node, step);
         break;
     case MODEL_MIGRATED:
         tell("        %s: migration %s is done", node->name, model_request_get(step->request, "name"));
@@ -503,6 +592,9 @@ void laws_happened(void *context, struct model_node *node, enum model_event even
         break;
     case MODEL_REVERTED:
         tell("        %s: its confirm timer put %s back", node->name, node->timer.previous);
+        break;
+    case MODEL_SLOT_STOPS:
+        laws_slot_stops(world, node);
         break;
     case MODEL_LEFT:
         break;
@@ -532,7 +624,7 @@ static void check_outcome(struct run *run, size_t node)
         law_broken(world, "law 10", "%s did not answer the last request and is called %s", truth->name, said);
     if (gone && !world->plan->fault_count)
         law_broken(world, "law 10", "%s is called %s and nothing was wrong with it", truth->name, said);
-    if (!still_ours(world, run, node) || !truth->up)
+    if (!still_ours(world, run, node) || !truth->up || world->plan->blue_green)
         return;
     if (is(said, "updated") && !is(truth->current, seen->target) && !run->undoes)
         law_broken(world, "law 4", "%s is called updated and has %s", truth->name, truth->current);
@@ -554,10 +646,25 @@ void laws_run_ended(struct run *run)
         law_broken(world, "law 1", "run %zu has %d results", run->index + 1, run->results);
     for (size_t i = 0; i < world->plan->node_count && run->results == 1; i++)
         check_outcome(run, i);
+    if (world->plan->blue_green) {
+        laws_slots_end(run);
+    } else {
+        law_serves(run);
+        law_weights(run);
+    }
+    law_liveness(run);
     if (run->exit_code == 1)
         for (size_t i = 0; i < world->plan->node_count; i++)
             if (run->seen[i].switched && !is(run->seen[i].outcome, "restored"))
                 law_broken(world, "law 4", "exit 1, and %s is %s", world->nodes[i].name, run->seen[i].outcome);
+}
+
+static bool has_limits(const struct world_plan *plan)
+{
+    for (size_t i = 0; i < plan->run_count; i++)
+        if (plan->runs[i].limit)
+            return true;
+    return false;
 }
 
 /* When all is well again: the next command knows where things stand, and the same once more changes nothing. */
@@ -567,25 +674,25 @@ void laws_world_ended(struct world *world)
     bool sick = false;
     for (size_t i = 0; i < world->plan->fault_count; i++)
         sick = sick || world->plan->faults[i].kind == FAULT_BAD_RELEASE;
-    bool stuck = false; /* a process that no one has ended answers on: such a node needs attention */
-    for (size_t i = 0; i < world->plan->fault_count; i++)
-        stuck = stuck || world->plan->faults[i].kind == FAULT_STUCK;
     if (first->exit_code == 4 && world->plan->expand + world->plan->contract + world->plan->irreversible)
         return; /* what became of a migration is asked about */
-    if (first->verb == VERB_ABORT && first->exit_code != 0 && !world->past_no_return && !(stuck && first->exit_code == 2))
+    if (first->verb == VERB_ABORT && first->exit_code != 0 && !world->past_no_return)
         law_broken(world, "resume", "the abort when all is well ends with %d", first->exit_code);
     if (first->verb == VERB_RESUME && !sick && first->exit_code != 0 && !(first->exit_code == 1))
         law_broken(world, "resume", "the resume when all is well ends with %d", first->exit_code);
-    if (first->exit_code == 0 && (second->exit_code != 0 || second->open_found))
+    /* runs with a limit: another one is open on other nodes */
+    bool other = *first->goes_on && *second->goes_on && !is(second->goes_on, first->goes_on) && !is(second->goes_on, first->rollout);
+    other = other && has_limits(world->plan);
+    if (first->exit_code == 0 && !other && (second->exit_code != 0 || second->open_found))
         law_broken(world, "resume", "%s a second time ends with %d", run_verb_name(second->verb), second->exit_code);
     for (size_t i = 0; i < world->plan->node_count; i++)
-        if (world->plan->balanced && first->exit_code == 0 && first->open_found &&
-            world->traffic[i].out)
-            law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
-                       world->nodes[i].name);
-    /* a run that is held, or that needs attention, stays open: going on with it tries again */
-    bool open = first->exit_code == 2 || first->exit_code == 3;
+        for (size_t k = 0; k < world->plan->balancers && !world->plan->blue_green; k++)
+            if (first->exit_code == 0 && first->open_found && world->traffic[k][i].out && *world->nodes[i].current)
+                law_broken(world, "resume", "%s, and %s is left out of the traffic", run_verb_name(first->verb),
+                           world->nodes[i].name);
+    /* a run that is held, or whose release gets healthy nowhere, stays open: going on with it tries again */
+    bool open = first->exit_code == 3 || (first->verb == VERB_RESUME && sick && first->exit_code == 2);
     for (size_t i = 0; i < world->plan->node_count; i++)
-        if (second->seen[i].switched && !open)
+        if (second->seen[i].switched && !open && !other)
             law_broken(world, "resume", "%s a second time changes %s", run_verb_name(second->verb), world->nodes[i].name);
 }

@@ -260,12 +260,15 @@ void model_node_release(struct model_node *node)
     }
     strbuf_release(&node->record.values);
     free(node->journal);
+    free(node->held_request);
 }
 
 void model_crash(struct model_node *node)
 {
     node->up = false;
     node->serving[0] = '\0';
+    for (size_t i = 0; i < MODEL_SLOTS; i++)
+        node->slots[i].process[0] = '\0';
     node->boot++;
     node->frozen_until = 0;
     for (struct model_step *step = node->steps; step; step = step->next) {
@@ -275,12 +278,25 @@ void model_crash(struct model_node *node)
     }
 }
 
+/* Synced are the journal, manifests, releases, links, commits and migrations. A beat counts for nothing after a boot. */
+void model_lose_unsynced(struct model_node *node, bool gone)
+{
+    struct model_record *record = &node->record;
+    if (gone)
+        record->any = record->ended = false;
+    record->ended = false;
+    strbuf_reset(&record->values);
+}
+
 void model_boot(struct model_node *node)
 {
     node->up = true;
     node->booted_at = clock_now();
     node->incoming_length = node->incoming[0] = 0;
-    memcpy(node->serving, node->current, sizeof(node->serving));
+    if (!node->has_slots)
+        memcpy(node->serving, node->current, sizeof(node->serving));
+    for (size_t i = 0; i < MODEL_SLOTS; i++)
+        memcpy(node->slots[i].process, node->slots[i].release, sizeof(node->slots[i].process));
     node->process = ++node->processes;
 }
 
@@ -323,13 +339,29 @@ bool fence_holds(const struct model_node *node, uint64_t generation)
     return node->lock.generation == generation && generation && !node->lock.ended;
 }
 
+uint64_t request_number(const struct model_request *request, const char *key)
+{
+    const char *value = text_of(request, key);
+    return *value && strspn(value, "0123456789") == strlen(value) ? strtoull(value, NULL, 10) : 0;
+}
+
+bool may_act(const struct model_node *node, uint64_t generation, uint64_t epoch)
+{
+    return fence_holds(node, generation) && epoch && node->lock.epoch == epoch;
+}
+
 bool check_fence(struct model_session *session, const struct model_request *request)
 {
+    uint64_t epoch = request_number(request, "epoch");
     struct model_node *node = session->node;
     const char *fence = text_of(request, "fence");
     uint64_t generation = strtoull(fence, NULL, 10);
     if (!*fence)
         session_reply(session, request, "refused", "%s needs the lock's generation", request->verb);
+    else if (!epoch)
+        session_reply(session, request, "refused", "%s needs the session's epoch", request->verb);
+    else if (fence_holds(node, generation) && epoch < node->lock.epoch)
+        session_reply(session, request, "refused", "epoch %" PRIu64 " is over: a newer session of this run has settled", epoch);
     else if (fence_holds(node, generation))
         return true;
     else if (lock_state(node) == LOCK_FREE)
@@ -351,14 +383,37 @@ void describe_holder(struct model_session *session, const struct model_request *
     session_value(session, request, "ttl", "%" PRId64, lock->ttl_s);
 }
 
+/* Its own lease that has run out may be taken again. */
+static bool had_its_lock(const struct model_node *node, const struct model_request *request)
+{
+    const char *token = text_of(request, "token");
+    if (!*token || (lock_state(node) == LOCK_EXPIRED && strcmp(node->lock.token, token) == 0))
+        return false;
+    for (size_t i = 0; i < node->journal_count; i++) {
+        const struct model_journal_line *line = &node->journal[i];
+        if (strcmp(line->step, "rollout") == 0 && strcmp(line->mark, "begin") == 0 &&
+            strcmp(line->rollout, text_of(request, "rollout")) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void claim_lock(struct model_session *session, const struct model_request *request);
+
+static void refuse_lock(struct model_session *session, const struct model_request *request)
+{
+    const struct model_lock *lock = &session->node->lock;
+    describe_holder(session, request);
+    session_reply(session, request, "refused", "locked by %s, rollout %s, just now", lock->holder, lock->rollout);
+}
+
 static void do_lock(struct model_session *session, const struct model_request *request)
 {
     struct model_node *node = session->node;
     struct model_lock *lock = &node->lock;
     const char *token = text_of(request, "token");
-    enum lock_state state = lock_state(node);
-    char was[300] = "";
-    if (state == LOCK_HELD) {
+    bool takes_over = *text_of(request, "takeover") && request_number(request, "takeover") == lock->generation;
+    if (lock_state(node) == LOCK_HELD && !takes_over) {
         bool ours = *token && strcmp(token, lock->token) == 0;
         describe_holder(session, request);
         if (ours)
@@ -368,7 +423,49 @@ static void do_lock(struct model_session *session, const struct model_request *r
                           lock->rollout, model_uptime_s(node) - lock->beat_s);
         return;
     }
-    if (state == LOCK_EXPIRED)
+    if (had_its_lock(node, request)) {
+        session_reply(session, request, "refused", "rollout %s had its lock on this node, and it has ended; a run takes it once",
+                      text_of(request, "rollout"));
+        return;
+    }
+    if (node->hold == HOLD_LINK) {
+        node->hold = HOLD_NOTHING;
+        node->held_session = session;
+        node->held_request = model_request_copy(request);
+        node->held_seen = lock->generation;
+        return;
+    }
+    claim_lock(session, request);
+}
+
+bool model_holds(const struct model_node *node)
+{
+    return node->held_step || node->held_request;
+}
+
+void model_let_go(struct model_node *node)
+{
+    struct model_step *step = node->held_step;
+    struct model_request *request = node->held_request;
+    node->hold = HOLD_NOTHING;
+    node->held_step = NULL;
+    node->held_request = NULL;
+    if (step)
+        step_go_on(step);
+    if (request && node->held_seen == node->lock.generation)
+        claim_lock(node->held_session, request);
+    else if (request)
+        refuse_lock(node->held_session, request);
+    free(request);
+}
+
+static void claim_lock(struct model_session *session, const struct model_request *request)
+{
+    struct model_node *node = session->node;
+    struct model_lock *lock = &node->lock;
+    const char *token = text_of(request, "token");
+    char was[300] = "";
+    if (lock_state(node) != LOCK_FREE)
         snprintf(was, sizeof(was), "taken over from %s, rollout %s", lock->holder, lock->rollout);
     *lock = (struct model_lock){.generation = lock->generation + 1,
                                 .ttl_s = strtoll(text_of(request, "ttl"), NULL, 10),
@@ -377,6 +474,9 @@ static void do_lock(struct model_session *session, const struct model_request *r
     snprintf(lock->rollout, sizeof(lock->rollout), "%s", text_of(request, "rollout"));
     snprintf(lock->holder, sizeof(lock->holder), "%s", text_of(request, "holder"));
     snprintf(lock->token, sizeof(lock->token), "%s", token);
+    snprintf(lock->runner, sizeof(lock->runner), "%s", text_of(request, "runner"));
+    if (*session->service)
+        snprintf(node->service, sizeof(node->service), "%s", session->service);
     const char *kind = text_of(request, "kind"), *resumes = text_of(request, "resumes");
     size_t first = strcspn(node->chain, " ");
     bool outside = strcmp(kind, "outside") == 0;
@@ -410,6 +510,10 @@ static void do_renew(struct model_session *session, const struct model_request *
 
 bool is_busy(struct model_session *session, const struct model_request *request)
 {
+    if (session->settling) {
+        session_reply(session, request, "refused", "busy: settling");
+        return true;
+    }
     if (!session->busy || !session->busy->supervisor)
         return false;
     session_reply(session, request, "refused", "busy: step %" PRIu32 " still runs on this node",
@@ -567,9 +671,17 @@ void model_session_hangup(struct model_session *session)
 static void launch_recorded(struct model_session *session, const struct model_request *request, bool plain, int64_t limit_ms)
 {
     struct model_node *node = session->node;
-    if (!check_fence(session, request) || answer_from_record(session, request) || is_busy(session, request))
+    if (!check_fence(session, request))
         return;
-    if (record_state(node) == RECORD_RUNNING && strcmp(node->record.verb, "revert") != 0) {
+    if (!may_act(node, request_number(request, "fence"), request_number(request, "epoch"))) {
+        session_reply(session, request, "refused", "the epoch has not settled; settle first");
+        node_happened(node, MODEL_UNSETTLED, NULL);
+        return;
+    }
+    if (answer_from_record(session, request) || is_busy(session, request))
+        return;
+    struct model_step *running = record_state(node) == RECORD_RUNNING ? step_of_record(node) : NULL;
+    if (running && running->leader && strcmp(node->record.verb, "revert") != 0) {
         session_reply(session, request, "refused", "busy: %s of an earlier session still runs on this node; settle it first",
                       node->record.verb);
         return;
@@ -592,6 +704,7 @@ static void do_open(struct model_session *session, const struct model_request *r
     session_text(session, request, "temporary", "/tmp/deployctl.x");
     for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
         session_value(session, request, "tool", "%s yes", tools[i]);
+    snprintf(session->service, sizeof(session->service), "%s", text_of(request, "service"));
     session->opened = true;
     session_reply(session, request, "ok", "open");
 }
@@ -625,7 +738,7 @@ void model_session_feed(struct model_session *session, const char *bytes, size_t
         step_cancel(session, &request);
     else if (strcmp(verb, "migrate") == 0)
         start_migrate(session, &request);
-    else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0)
+    else if (strcmp(verb, "stage") == 0 || strcmp(verb, "unpack") == 0 || strcmp(verb, "activate") == 0 || strcmp(verb, "restart") == 0 || strcmp(verb, "stop") == 0 || strcmp(verb, "keep_old") == 0)
         launch_recorded(session, &request, false, 600000);
     else if (strcmp(verb, "commit") == 0 || strcmp(verb, "retract") == 0 || strcmp(verb, "discard") == 0)
         launch_recorded(session, &request, false, 300000);

@@ -53,6 +53,7 @@ static void note_before(struct model_step *step, const struct model_release *tar
     snprintf(before->rollout, sizeof(before->rollout), "%s", step->rollout);
     snprintf(before->kind, sizeof(before->kind), "%s", kind);
     snprintf(before->release, sizeof(before->release), "%s", target->id);
+    slot_note_before(step, before);
     for (size_t i = 0; i < node->release_count; i++) {
         const struct model_release *release = &node->releases[i];
         if (release->sequence > most && !release->failed && release_complete(release)) {
@@ -102,6 +103,7 @@ void step_retract(struct model_step *step)
     }
     if (release && !was_good)
         release->sequence = 0;
+    slot_retracts(node, before);
     before->any = false;
     node_happened(node, MODEL_RETRACTED, step);
     step_said(step, "ok", "the commit of release %s is taken back", step->release);
@@ -117,6 +119,9 @@ void step_commit(struct model_step *step)
         return;
     }
     note_before(step, release, kind ? kind : "rollout");
+    struct model_slot *slot = slot_of(node, step->request);
+    if (slot && !slot_commits(step, slot))
+        return;
     if (kind && strcmp(kind, "rollback") == 0 && release->sequence) {
         for (size_t i = 0; i < node->release_count; i++)
             if (node->releases[i].sequence > release->sequence)
@@ -163,6 +168,8 @@ static void say_releases(struct model_node *node, struct strbuf *out)
         lines_text(out, "chain", node->chain);
     if (*node->unsettled)
         lines_text(out, "unsettled", node->unsettled);
+    if (*node->service)
+        lines_text(out, "service", node->service);
 }
 
 static void say_lock(struct model_node *node, struct strbuf *out)
@@ -176,6 +183,8 @@ static void say_lock(struct model_node *node, struct strbuf *out)
     int64_t age = model_uptime_s(node) - node->lock.beat_s;
     lines_text(out, "lock_holder", node->lock.holder);
     lines_text(out, "lock_rollout", node->lock.rollout);
+    if (*node->lock.runner)
+        lines_text(out, "lock_runner", node->lock.runner);
     lines_value(out, "lock_generation", "%" PRIu64, node->lock.generation);
     lines_value(out, "lock_age", "%" PRId64, age < 0 ? 0 : age);
     lines_value(out, "lock_ttl", "%" PRId64, node->lock.ttl_s);
@@ -277,6 +286,7 @@ void say_facts(struct model_node *node, struct strbuf *out)
     lines_text(out, "sudo", "ok");
     say_lock(node, out);
     say_open(node, out);
+    say_slots(node, out);
     if (timer->any && timer->end == TIMER_RUNS && timer->boot == node->boot)
         lines_value(out, "confirm", "armed %" PRId64 " %s %s",
                    timer->until_s > model_uptime_s(node) ? timer->until_s - model_uptime_s(node) : 0, timer->release,

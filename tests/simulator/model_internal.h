@@ -14,7 +14,9 @@ struct model_session {
     model_out_fn *out; /* NULL: nobody listens */
     void *context;
     bool opened;
+    char service[MODEL_NAME];
     struct model_step *busy;
+    bool settling;
 };
 
 /* --- replies --- */
@@ -36,6 +38,9 @@ void node_journal(struct model_node *node, uint64_t generation, const char *roll
 enum lock_state { LOCK_FREE, LOCK_HELD, LOCK_EXPIRED };
 enum lock_state lock_state(const struct model_node *node);
 bool fence_holds(const struct model_node *node, uint64_t generation);
+/* A step of this generation and epoch may change something. */
+bool may_act(const struct model_node *node, uint64_t generation, uint64_t epoch);
+uint64_t request_number(const struct model_request *request, const char *key);
 /* Replies and returns false unless the request's fence holds. */
 bool check_fence(struct model_session *session, const struct model_request *request);
 void describe_holder(struct model_session *session, const struct model_request *request);
@@ -47,6 +52,7 @@ enum record_state record_state(struct model_node *node);
 struct model_step *step_of_record(struct model_node *node);
 void step_launch(struct model_session *session, const struct model_request *request, bool recorded, bool plain,
                  int64_t limit_ms);
+void step_go_on(struct model_step *step);
 void step_cancel(struct model_session *session, const struct model_request *request);
 void settle_start(struct model_session *session, const struct model_request *request);
 bool answer_from_record(struct model_session *session, const struct model_request *request);
@@ -67,6 +73,19 @@ void lines_value_va(struct strbuf *out, const char *key, const char *format, va_
 void step_text(struct model_step *step, const char *key, const char *value);
 void step_value(struct model_step *step, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void step_said(struct model_step *step, const char *status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- slots --- */
+/* NULL: the request is about none. */
+struct model_slot *slot_of(struct model_node *node, const struct model_request *request);
+size_t slot_index(const struct model_node *node, const struct model_slot *slot);
+void lead_activate_slot(struct model_step *step, struct model_slot *slot);
+void lead_stop_slot(struct model_step *step, struct model_slot *slot);
+void lead_keep_old(struct model_step *step, struct model_slot *slot);
+bool slot_commits(struct model_step *step, struct model_slot *slot);
+void slot_note_before(struct model_step *step, struct model_before *before);
+void slot_retracts(struct model_node *node, const struct model_before *before);
+void slot_forget_keep(struct model_node *node);
+void say_slots(struct model_node *node, struct strbuf *out);
 
 /* --- migrations --- */
 struct model_migration *find_migration(struct model_node *node, const char *name);

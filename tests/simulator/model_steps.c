@@ -59,7 +59,7 @@ void step_value(struct model_step *step, const char *key, const char *format, ..
 struct model_step *step_of_record(struct model_node *node)
 {
     for (struct model_step *step = node->steps; step; step = step->next)
-        if (step->leader && step->recorded && step->pid == node->record.pid && step->boot == node->record.boot)
+        if ((step->leader || step->supervisor) && step->recorded && step->pid == node->record.pid && step->boot == node->record.boot)
             return step;
     return NULL;
 }
@@ -85,8 +85,18 @@ static void record_begin(struct model_step *step, uint32_t pid)
     strbuf_reset(&record->values);
 }
 
+/* Nobody has ended it, and no later step begun. */
+static bool has_its_record(const struct model_step *step)
+{
+    const struct model_record *record = &step->node->record;
+    return record->any && record->pid == step->pid && record->boot == step->boot;
+}
+
+/* Once ok, killed or lost an end is final. */
 static void record_end(struct model_record *record, const char *end, const char *sentence)
 {
+    if (record->ended && (strcmp(record->end, "ok") == 0 || strcmp(record->end, "killed") == 0 || strcmp(record->end, "lost") == 0))
+        return;
     record->ended = true;
     snprintf(record->end, sizeof(record->end), "%s", end);
     snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);
@@ -167,14 +177,12 @@ static void record_migration(struct model_step *step)
     const char *became = "running";
     if (strcmp(step->status, "ok") == 0)
         became = "done";
-    else if (strcmp(step->status, "refused") == 0)
-        became = "failed";
     else if (strcmp(step->status, "failed") == 0 && !*step->late && step->code <= 128)
         became = "failed";
     if (down && strcmp(became, "done") == 0)
         became = "undone";
     else if (down && strcmp(became, "failed") == 0)
-        became = strcmp(step->status, "refused") == 0 ? "done" : "running";
+        became = "running";
     if (strcmp(became, "running") != 0)
         write_migration(step->node, text_of(step, "name"), step->release, text_of(step, "kind"), became);
 }
@@ -210,12 +218,12 @@ static void judge(void *context)
         return;
     judge_words(step);
     if (step->recorded) {
-        if (node->record.pid != step->pid || node->record.boot != step->boot)
-            record_begin(step, step->pid);
-        if (strcmp(step->request->verb, "migrate") == 0)
-            record_migration(step);
-        strbuf_add(&node->record.values, step->values.text, step->values.length);
-        record_end(&node->record, step->status, step->sentence);
+        if (has_its_record(step)) {
+            if (strcmp(step->request->verb, "migrate") == 0)
+                record_migration(step);
+            strbuf_add(&node->record.values, step->values.text, step->values.length);
+            record_end(&node->record, step->status, step->sentence);
+        }
         node_journal(node, step->generation, step->rollout, step->step_name, "end", step->release, step->status,
                      step->sentence);
     }
@@ -266,6 +274,21 @@ static void lead_unpack(struct model_step *step)
     }
 }
 
+static struct model_node *node_of(const struct model_step *step)
+{
+    return step->node;
+}
+
+/* True: the step waits here for model_let_go. */
+static bool holds_here(struct model_step *step, enum model_hold hold)
+{
+    if (step->node->hold != hold)
+        return false;
+    step->node->hold = HOLD_NOTHING;
+    step->node->held_step = step;
+    return true;
+}
+
 static bool none(const char *release)
 {
     return strcmp(release, "-") == 0;
@@ -311,6 +334,11 @@ static void lead_activate(struct model_step *step)
 {
     struct model_node *node = step->node;
     struct model_release *release = model_find_release(node, step->release);
+    struct model_slot *slot = slot_of(node, step->request);
+    if (slot) {
+        lead_activate_slot(step, slot);
+        return;
+    }
     bool restarts = strcmp(step->request->verb, "restart") == 0;
     if (step->part == 1) {
         if (restarts && strcmp(node->current, step->release) != 0) {
@@ -338,9 +366,17 @@ static void lead_activate(struct model_step *step)
     } else if (step->part == 2 && restarts) {
         return;
     } else if (step->part == 2) {
+        if (!none(step->release) && holds_here(step, HOLD_MOVE)) {
+            step->part--;
+            return;
+        }
         snprintf(node->current, sizeof(node->current), "%s", none(step->release) ? "" : step->release);
         step_text(step, "switched", "yes");
         node_happened(node, MODEL_SWITCHED, step);
+    } else if (none(step->release) && step->sticks && *node->serving) {
+        snprintf(node->mark.release, sizeof(node->mark.release), "-");
+        step_said(step, "failed", "no release is current, but process %u still listens on port 8080 after `stop`; end it by hand",
+                  (unsigned)node->process);
     } else if (none(step->release)) {
         node->unsettled[0] = '\0';
         snprintf(node->mark.release, sizeof(node->mark.release), "-");
@@ -363,8 +399,9 @@ static void lead_command(struct model_step *step)
     struct model_node *node = step->node;
     const char *verb = step->request->verb;
     if (strcmp(verb, "probe") == 0) {
+        const struct model_slot *slot = slot_of(node, step->request);
         bool healthy = !node->hooks || !node->hooks->healthy ? *node->serving != '\0'
-                                                             : node->hooks->healthy(node->hooks->context, node);
+                                                             : node->hooks->healthy(node->hooks->context, node, slot);
         step->code = healthy ? 0 : 1;
     } else {
         step->code = step->fails ? 1 : 0;
@@ -382,7 +419,7 @@ bool model_starts(const struct model_step *step)
 
 static int parts_of(const struct model_step *step)
 {
-    return model_starts(step) ? 3 : 1;
+    return model_starts(step) ? 3 : strcmp(step->request->verb, "stop") == 0 ? 2 : 1;
 }
 
 static void work(void *context)
@@ -402,6 +439,10 @@ static void work(void *context)
         lead_stage(step);
     else if (strcmp(verb, "unpack") == 0)
         lead_unpack(step);
+    else if (strcmp(verb, "stop") == 0)
+        lead_stop_slot(step, slot_of(step->node, step->request));
+    else if (strcmp(verb, "keep_old") == 0)
+        lead_keep_old(step, slot_of(step->node, step->request));
     else if (strcmp(verb, "commit") == 0)
         step_commit(step);
     else if (strcmp(verb, "verify") == 0)
@@ -414,11 +455,18 @@ static void work(void *context)
         say_instance(step);
     else
         step_said(step, "ok", "%s", verb);
-    if (step->leader && step->part < parts_of(step))
+    if (step->leader && step->part < parts_of(step) && node_of(step)->held_step != step)
         node_after(step->node, step->takes_ms / 3, work, step);
 }
 
-/* The record first, the lock after. */
+static void refuse_step(struct model_step *step, const char *why)
+{
+    if (has_its_record(step))
+        step->node->record.any = false;
+    step_said(step, "refused", "%s", why);
+}
+
+/* The record first, the fence after. */
 static void lead(void *context)
 {
     struct model_step *step = context;
@@ -430,10 +478,13 @@ static void lead(void *context)
         return;
     }
     if (step->recorded) {
-        record_begin(step, step->pid);
         bool theirs = step->reverts && node->lock.generation != step->generation && lock_state(node) == LOCK_HELD;
-        if (theirs || (!step->reverts && !fence_holds(node, step->generation))) {
-            step_said(step, "refused", "the lock of generation %" PRIu64 " is lost", step->generation);
+        if (!has_its_record(step) || node->record.ended) {
+            step_said(step, "refused", "the step was ended before it began");
+            return;
+        }
+        if (theirs || (!step->reverts && !may_act(node, step->generation, step->epoch))) {
+            refuse_step(step, "the lock is lost, or the epoch is over");
             return;
         }
     }
@@ -443,6 +494,8 @@ static void lead(void *context)
         return;
     }
     step->begun = step->recorded;
+    if (step->recorded && strcmp(step->request->verb, "migrate") == 0)
+        write_migration(node, text_of(step, "name"), step->release, text_of(step, "kind"), "running");
     if (node->hooks && node->hooks->shape)
         node->hooks->shape(node->hooks->context, node, step);
     if (step->begun)
@@ -450,15 +503,43 @@ static void lead(void *context)
     node_after(node, step->takes_ms / parts_of(step), work, step);
 }
 
+static void start_leader(struct model_step *step);
+
 static void supervise(void *context)
 {
     struct model_step *step = context;
     struct model_node *node = step->node;
-    if (step->recorded)
+    if (step->recorded && !step->reverts && !may_act(node, step->generation, step->epoch)) {
+        snprintf(step->status, sizeof(step->status), "refused");
+        snprintf(step->sentence, sizeof(step->sentence), "the lock is lost, or the epoch is over");
+        step->supervisor = false;
+        if (step->session && step->session->busy == step)
+            step->session->busy = NULL;
+        reply_step(step);
+        return;
+    }
+    if (step->recorded) {
+        record_begin(step, step->pid);
         node_journal(node, step->generation, step->rollout, step->step_name, "begin", step->release, "-",
                      text_of(step, "token"));
-    if (step->recorded && strcmp(step->request->verb, "migrate") == 0)
-        write_migration(node, text_of(step, "name"), step->release, text_of(step, "kind"), "running");
+        if (holds_here(step, HOLD_SYNC))
+            return;
+    }
+    start_leader(step);
+}
+
+/* Goes on where it was held. */
+void step_go_on(struct model_step *step)
+{
+    if (step->leader)
+        work(step);
+    else if (step->supervisor)
+        start_leader(step);
+}
+
+static void start_leader(struct model_step *step)
+{
+    struct model_node *node = step->node;
     step->leader = true;
     if (step->limit_ms)
         node_after(node, step->limit_ms, time_out, step);
@@ -495,6 +576,8 @@ void step_launch(struct model_session *session, const struct model_request *requ
     step->recorded = recorded;
     step->plain = plain;
     step->generation = node->lock.generation;
+    step->epoch = request_number(request, "epoch");
+    step->connection = session->connection;
     memcpy(step->rollout, node->lock.rollout, sizeof(step->rollout));
     snprintf(step->release, sizeof(step->release), "%s", text_of(step, "release"));
     bool migrates = strcmp(request->verb, "migrate") == 0;
@@ -541,6 +624,7 @@ static void end_of_lost(struct model_node *node, const char *how)
     char sentence[120];
     if (record->ended && strcmp(record->end, "ok") == 0)
         return;
+    record->ended = false;
     snprintf(sentence, sizeof(sentence), "%s of an earlier session was %s", record->verb, how);
     record_end(record, how, sentence);
     node_journal(node, node->lock.generation, node->lock.rollout, record->verb, "end", "-", how, sentence);
@@ -556,6 +640,8 @@ static void settle_said(struct settling *settling)
     session_text(session, &settling->request, "last_state", record->ended ? record->end : "none");
     if (node->timer.any && node->timer.generation == node->lock.generation && *node->reverted)
         session_text(session, &settling->request, "reverted", node->reverted);
+    session->settling = false;
+    node->settled_connection = session->connection;
     node_happened(node, MODEL_SETTLED, NULL);
     if (settling->facts) {
         struct strbuf lines;
@@ -575,16 +661,34 @@ static void settle_ended(void *context)
     settle_said(settling);
 }
 
+static void settle_fails(struct settling *settling, const char *why)
+{
+    settling->session->settling = false;
+    session_reply(settling->session, &settling->request, "failed", "%s", why);
+    free(settling);
+}
+
+/* The supervisor may know the end better, unless it is held up. */
+static void settle_waits_for_word(void *context)
+{
+    struct settling *settling = context;
+    struct model_node *node = settling->session->node;
+    if (settling->victim->supervisor && !node->record.ended && settling->tries++ < 10)
+        node_after(node, 100, settle_waits_for_word, settling);
+    else
+        settle_ended(settling);
+}
+
 static void settle_waits(void *context)
 {
     struct settling *settling = context;
     struct model_node *node = settling->session->node;
     if (!settling->victim->leader) {
-        node_after(node, 200, settle_ended, settling);
+        settling->tries = 0;
+        settle_waits_for_word(settling);
     } else if (clock_now() - settling->since >= STUCK_MS) {
         session_value(settling->session, &settling->request, "unended", "%" PRIu32, settling->victim->pid);
-        session_reply(settling->session, &settling->request, "failed", "process group cannot be ended");
-        free(settling);
+        settle_fails(settling, "process group cannot be ended");
     } else {
         node_after(node, 100, settle_waits, settling);
     }
@@ -598,14 +702,13 @@ static void settle(void *context)
     enum record_state state = record_state(node);
     if (state == RECORD_RUNNING && strcmp(node->record.verb, "revert") == 0 && settling->tries++ < 75) {
         node_after(node, 200, settle, settling);
-    } else if (state == RECORD_RUNNING && strcmp(node->record.verb, "migrate") == 0) {
-        session_reply(session, &settling->request, "failed",
-                      "a migration of an earlier session still runs on this node; wait for its end");
-        free(settling);
+    } else if (state == RECORD_RUNNING && strcmp(node->record.verb, "migrate") == 0 && step_of_record(node)->begun) {
+        settle_fails(settling, "a migration of an earlier session still runs on this node; wait for its end");
     } else if (state == RECORD_RUNNING) {
         settling->victim = step_of_record(node);
         settling->since = clock_now();
-        end_group(settling->victim);
+        if (settling->victim->leader)
+            end_group(settling->victim);
         settle_waits(settling);
     } else {
         if (state == RECORD_LOST)
@@ -628,6 +731,9 @@ void settle_start(struct model_session *session, const struct model_request *req
     }
     if (is_busy(session, request))
         return;
+    if (fence)
+        node->lock.epoch = request_number(request, "epoch");
+    session->settling = true;
     struct settling *settling = malloc(sizeof(*settling));
     settling->session = session;
     settling->victim = NULL;
@@ -657,6 +763,7 @@ bool timer_is_reverting(const struct model_node *node)
 void timer_disarm(struct model_node *node)
 {
     node->reverted[0] = '\0';
+    slot_forget_keep(node);
     if (node->timer.any && node->timer.end == TIMER_RUNS)
         node->timer.end = TIMER_SUPERSEDED;
 }
@@ -758,7 +865,7 @@ static void revert(void *context)
     struct model_node *node = context;
     struct model_timer *timer = &node->timer;
     struct model_step *running = step_of_record(node);
-    if (running && !node->record.ended) {
+    if (running && !node->record.ended && running->leader) {
         end_group(running);
         node_after(node, 200, revert, node);
         return;

@@ -27,10 +27,12 @@ const char *sim_fault_name(enum sim_fault_kind kind)
         [FAULT_FAILS] = "step fails",        [FAULT_SLOW] = "slow step",
         [FAULT_DEAF] = "deaf step",          [FAULT_BALANCER_FAILS] = "balancer fails",
         [FAULT_BALANCER_SILENT] = "balancer silent", [FAULT_NODE_DIES] = "host down",
+        [FAULT_POWER_LOSS] = "power loss",
         [FAULT_FROZEN] = "host frozen",      [FAULT_CUT] = "cut",
         [FAULT_SPLIT] = "split",             [FAULT_RESET] = "reset",
         [FAULT_ILL] = "ill",                 [FAULT_STUCK] = "stuck", [FAULT_BAD_RELEASE] = "bad release",
-        [FAULT_WALL_JUMP] = "node's clock",  [FAULT_RUNNER_DIES] = "runner dies",
+        [FAULT_WALL_JUMP] = "node's clock",  [FAULT_RELOAD] = "balancer reloaded",
+        [FAULT_RUNNER_DIES] = "runner dies",
         [FAULT_RUNNER_SLEEPS] = "runner stopped", [FAULT_RUNNER_JUMPS] = "runner's clock",
         [FAULT_INTERRUPT] = "interrupt",     [FAULT_DISK_FULL] = "disk full",
         [FAULT_RUNNER_SUSPENDED] = "runner suspended",
@@ -38,13 +40,18 @@ const char *sim_fault_name(enum sim_fault_kind kind)
     return names[kind];
 }
 
-#define BALANCER_FAULTS (FAULT_BALANCER_SILENT - FAULT_DEAF) /* chosen apart: only some worlds have a balancer */
+/* Those that every world can meet; the others are chosen apart. */
+static const enum sim_fault_kind common_faults[] = {
+    FAULT_LOST_REPLY, FAULT_LOST_REQUEST, FAULT_FAILS, FAULT_SLOW, FAULT_DEAF, FAULT_NODE_DIES, FAULT_FROZEN, FAULT_CUT, FAULT_SPLIT,
+    FAULT_RESET, FAULT_ILL, FAULT_STUCK, FAULT_BAD_RELEASE, FAULT_WALL_JUMP, FAULT_RUNNER_DIES, FAULT_RUNNER_SLEEPS, FAULT_RUNNER_JUMPS,
+    FAULT_INTERRUPT, FAULT_DISK_FULL, FAULT_RUNNER_SUSPENDED};
+#define COMMON_FAULTS (sizeof(common_faults) / sizeof(common_faults[0]))
 
 static void choose_balancer(struct world_plan *plan, struct random *random)
 {
     static const char *const verbs[] = {"drain", "ready", "state"};
-    plan->balanced = chance(random, 15);
-    for (uint64_t left = plan->balanced ? between(random, 0, 2) : 0; left > 0; left--)
+    plan->balancers = chance(random, 15);
+    for (uint64_t left = plan->balancers ? between(random, 0, 2) : 0; left > 0; left--)
         plan->faults[plan->fault_count++] = (struct sim_fault){
             .kind = chance(random, 50) ? FAULT_BALANCER_FAILS : FAULT_BALANCER_SILENT,
             .node = (size_t)random_below(random, plan->node_count),
@@ -56,7 +63,7 @@ static void choose_balancer(struct world_plan *plan, struct random *random)
 /* A runner that is away for longer than its leases, while it moves traffic; most often another run begins meanwhile. */
 static void choose_stale(struct world_plan *plan, struct random *random)
 {
-    if (!plan->balanced || plan->fault_count == STROKES_MAX || !chance(random, 40))
+    if (!plan->balancers || plan->fault_count == STROKES_MAX || !chance(random, 40))
         return;
     plan->faults[plan->fault_count++] =
         (struct sim_fault){.kind = chance(random, 50) ? FAULT_RUNNER_SLEEPS : FAULT_RUNNER_SUSPENDED,
@@ -73,8 +80,7 @@ static void choose_fault(struct sim_fault *fault, const struct world_plan *plan,
     static const char *const verbs[] = {"lock", "settle", "stage", "unpack", "activate", "activate", "activate",
                                         "commit", "finish", "probe", "renew", "migrate", "confirm"};
     static const char *const steps[] = {"stage", "unpack", "activate", "activate", "commit", "migrate"};
-    int kind = (int)random_below(random, FAULT_KINDS - BALANCER_FAULTS);
-    *fault = (struct sim_fault){.kind = (enum sim_fault_kind)(kind > FAULT_DEAF ? kind + BALANCER_FAULTS : kind),
+    *fault = (struct sim_fault){.kind = common_faults[random_below(random, COMMON_FAULTS)],
                             .node = (size_t)random_below(random, plan->node_count),
                             .at_ms = (int64_t)between(random, 0, 90000),
                             .for_ms = (int64_t)between(random, 200, chance(random, 50) ? 8000 : 120000),
@@ -92,7 +98,7 @@ static void choose_fault(struct sim_fault *fault, const struct world_plan *plan,
         fault->node = (size_t)random_below(random, plan->run_count);
     if (on_run && chance(random, 60))
         fault->at_ms = (int64_t)between(random, 0, 20000);
-    if (fault->kind == FAULT_SLOW || fault->kind == FAULT_DEAF || fault->kind == FAULT_FAILS)
+    if (fault->kind >= FAULT_FAILS && fault->kind <= FAULT_DEAF)
         fault->verb = steps[random_below(random, sizeof(steps) / sizeof(steps[0]))];
     else
         fault->verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))];
@@ -113,6 +119,122 @@ static void choose_runs(struct world_plan *plan, struct random *random)
         if (plan->runs[i].after && chance(random, 60))
             plan->runs[i].at_ms += 65000;
     }
+}
+
+/* --- what only some worlds have --- */
+
+static void choose_hooks(struct world_plan *plan, struct random *random)
+{
+    static const char *const moments[] = {"after_stage",  "before_drain",    "before_activate", "before_activate", "after_activate",
+                                          "after_enable", "before_rollback", "after_rollback",  "on_failure"};
+    plan->hook_count = (size_t)between(random, 1, HOOKS_MAX);
+    for (size_t i = 0; i < plan->hook_count; i++)
+        plan->hooks[i] = (struct hook_plan){.when = moments[random_below(random, sizeof(moments) / sizeof(moments[0]))],
+                                            .place = (enum hook_place)random_below(random, PLACE_RUNNER + 1),
+                                            .ignored = chance(random, 20)};
+    if (chance(random, 50))
+        plan->faults[plan->fault_count++] = (struct sim_fault){
+            .kind = chance(random, 60) ? FAULT_FAILS : FAULT_SLOW,
+            .node = (size_t)random_below(random, plan->node_count),
+            .for_ms = (int64_t)between(random, 200, 90000),
+            .verb = chance(random, 70) ? "run" : "hook",
+            .nth = (uint32_t)between(random, 1, 2),
+        };
+}
+
+static void choose_more_balancers(struct world_plan *plan, struct random *random)
+{
+    plan->balancers = (size_t)between(random, 1, BALANCERS_MAX);
+    if (chance(random, 60))
+        plan->faults[plan->fault_count++] = (struct sim_fault){
+            .kind = FAULT_RELOAD,
+            .node = (size_t)random_below(random, plan->balancers),
+            .at_ms = (int64_t)between(random, 0, 40000),
+        };
+}
+
+/* Some of the fleet: never all, and never none. */
+static uint32_t choose_limit(const struct world_plan *plan, struct random *random)
+{
+    uint32_t all = (1u << plan->node_count) - 1;
+    return plan->node_count < 2 ? 0 : 1 + (uint32_t)random_below(random, all - 1);
+}
+
+/* Rollouts of one release at once, each to its own part of the fleet. */
+static void choose_parts(struct world_plan *plan, struct random *random)
+{
+    for (size_t i = 0; i < plan->run_count; i++) {
+        plan->runs[i] = (struct run_plan){.verb = VERB_ROLLOUT, .at_ms = (int64_t)between(random, 0, 4000)};
+        for (size_t node = 0; node < plan->node_count; node++)
+            if (node % plan->run_count == i)
+                plan->runs[i].limit |= 1u << node;
+    }
+}
+
+static void choose_limits(struct world_plan *plan, struct random *random)
+{
+    if (plan->expand || plan->contract || plan->irreversible)
+        return;
+    if (plan->run_count > 1 && plan->node_count >= plan->run_count && chance(random, 60)) {
+        choose_parts(plan, random);
+        return;
+    }
+    for (size_t i = 0; i < plan->run_count; i++)
+        if (plan->runs[i].verb <= VERB_SUPERSEDE || plan->runs[i].verb == VERB_ROLLBACK)
+            plan->runs[i].limit = chance(random, 70) ? choose_limit(plan, random) : 0;
+}
+
+static void choose_more_faults(struct world_plan *plan, struct random *random)
+{
+    static const enum sim_fault_kind kinds[] = {FAULT_POWER_LOSS};
+    static const char *const verbs[] = {"stage", "unpack", "activate", "activate", "commit", "finish"};
+    plan->faults[plan->fault_count++] = (struct sim_fault){
+        .kind = kinds[random_below(random, sizeof(kinds) / sizeof(kinds[0]))],
+        .node = (size_t)random_below(random, plan->node_count),
+        .at_ms = (int64_t)between(random, 0, 60000),
+        .for_ms = (int64_t)between(random, 200, 20000),
+        .verb = verbs[random_below(random, sizeof(verbs) / sizeof(verbs[0]))],
+        .nth = (uint32_t)between(random, 1, 2),
+    };
+}
+
+/* The idle side changes at once, and every instance of it must pass. */
+static void make_blue_green(struct world_plan *plan, struct random *random)
+{
+    plan->blue_green = true;
+    plan->canary = plan->confirms = plan->skip = plan->has_down = false;
+    plan->expand = plan->contract = plan->irreversible = 0;
+    plan->max_failures = 0;
+    plan->hook_count = 0;
+    if (!plan->balancers)
+        plan->balancers = (size_t)between(random, 1, BALANCERS_MAX);
+    for (size_t i = 0; i < plan->run_count; i++)
+        plan->runs[i].limit = 0;
+    /* which side is live is read from the balancers: they must not forget it */
+    for (size_t i = 0; i < plan->fault_count; i++)
+        if (plan->faults[i].kind == FAULT_RELOAD)
+            plan->faults[i].kind = FAULT_RESET;
+}
+
+static void choose_extras(struct world_plan *plan, struct random *random)
+{
+    if (chance(random, 10))
+        plan->fresh = chance(random, 50) ? (1u << plan->node_count) - 1
+                                         : (uint32_t)random_below(random, 1u << plan->node_count);
+    if (chance(random, 10))
+        choose_hooks(plan, random);
+    if (chance(random, 5))
+        choose_more_balancers(plan, random);
+    if (chance(random, 10))
+        choose_limits(plan, random);
+    plan->canary = chance(random, 8);
+    if (plan->canary && !plan->balancers && chance(random, 70))
+        choose_more_balancers(plan, random);
+    if (chance(random, 10))
+        choose_more_faults(plan, random);
+    /* a start that failed counts as a slot that runs (src/node/node.sh): a resume finds nothing to start */
+    if (chance(random, 6) && plan->closing == VERB_ABORT && !plan->fresh)
+        make_blue_green(plan, random);
 }
 
 void plan_choose(struct world_plan *plan, uint64_t seed)
@@ -145,6 +267,7 @@ void plan_choose(struct world_plan *plan, uint64_t seed)
     plan->closing = chance(&random, 50) ? VERB_ABORT : VERB_RESUME;
     choose_balancer(plan, &random);
     choose_stale(plan, &random);
+    choose_extras(plan, &random);
 }
 
 /* --- smaller --- */
@@ -160,10 +283,14 @@ static void fit(struct world_plan *plan)
 {
     for (size_t i = 0; i < plan->fault_count; i++) {
         struct sim_fault *fault = &plan->faults[i];
-        size_t count = fault->kind >= FAULT_RUNNER_DIES ? plan->run_count : plan->node_count;
+        size_t count = fault->kind >= FAULT_RUNNER_DIES ? plan->run_count
+                       : fault->kind == FAULT_RELOAD    ? plan->balancers
+                                                        : plan->node_count;
         if (fault->node >= count)
-            fault->node = count - 1;
+            fault->node = count ? count - 1 : 0;
     }
+    for (size_t i = 0; i < plan->run_count; i++)
+        plan->runs[i].limit &= (1u << plan->node_count) - 1;
 }
 
 static bool simplify(struct world_plan *plan, size_t attempt)
@@ -179,7 +306,14 @@ static bool simplify(struct world_plan *plan, size_t attempt)
     case 7: plan->batch = 1; return true;
     case 8: plan->max_unavailable = 1; return true;
     case 9: plan->forks = 1; return true;
-    case 10: plan->balanced = false; return true;
+    case 10: plan->balancers -= plan->balancers > 0; return true;
+    case 11: plan->fresh = 0; return true;
+    case 12: plan->hook_count = 0; return true;
+    case 13:
+        for (size_t i = 0; i < plan->run_count; i++)
+            plan->runs[i].limit = 0;
+        return true;
+    case 14: plan->canary = plan->blue_green = false; return true;
     default: return false;
     }
 }
@@ -214,6 +348,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_BALANCER_FAILS] = "the balancer refuses to do its",
         [FAULT_BALANCER_SILENT] = "the balancer does not answer its",
         [FAULT_NODE_DIES] = "the host goes down",
+        [FAULT_POWER_LOSS] = "the host loses power",
         [FAULT_FROZEN] = "the host is frozen",
         [FAULT_CUT] = "the network is cut",
         [FAULT_SPLIT] = "the network is split off, with all nodes after it",
@@ -222,6 +357,7 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_STUCK] = "the process that serves goes on, whatever is stopped and started",
         [FAULT_BAD_RELEASE] = "no new release gets healthy here",
         [FAULT_WALL_JUMP] = "the wall clock jumps",
+        [FAULT_RELOAD] = "is reloaded and forgets",
         [FAULT_RUNNER_DIES] = "dies",
         [FAULT_RUNNER_SLEEPS] = "is stopped and continued",
         [FAULT_RUNNER_JUMPS] = "its wall clock jumps",
@@ -230,7 +366,8 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
         [FAULT_RUNNER_SUSPENDED] = "its machine is suspended and resumed",
     };
     bool run = fault->kind >= FAULT_RUNNER_DIES;
-    strbuf_addf(out, "  %s%zu: %s", run ? "run " : "n", fault->node + 1, words[fault->kind]);
+    const char *whose = run ? "run " : fault->kind == FAULT_RELOAD ? "balancer " : "n";
+    strbuf_addf(out, "  %s%zu: %s", whose, fault->node + 1, words[fault->kind]);
     if (fault->kind < FAULT_NODE_DIES)
         strbuf_addf(out, " %s, time %" PRIu32, fault->verb, fault->nth);
     else
@@ -238,20 +375,47 @@ static void tell_fault(const struct sim_fault *fault, struct strbuf *out)
     strbuf_addf(out, " (%.1f s)\n", (double)fault->for_ms / 1000);
 }
 
+static void tell_nodes(const char *what, const struct world_plan *plan, uint32_t nodes, struct strbuf *out)
+{
+    for (size_t i = 0; i < plan->node_count; i++)
+        if (nodes >> i & 1) {
+            strbuf_addf(out, "%s n%zu", what, i + 1);
+            what = ",";
+        }
+}
+
+static void tell_extras(const struct world_plan *plan, struct strbuf *out)
+{
+    static const char *const places[] = {"node", "first", "runner"};
+    if (plan->balancers)
+        strbuf_addf(out, ", %zu balancer%s", plan->balancers, plan->balancers == 1 ? "" : "s");
+    strbuf_addc(out, '\n');
+    tell_nodes("  no release yet:", plan, plan->fresh, out);
+    if (plan->fresh)
+        strbuf_addc(out, '\n');
+    for (size_t i = 0; i < plan->hook_count; i++)
+        strbuf_addf(out, "  hook %s on %s%s\n", plan->hooks[i].when, places[plan->hooks[i].place],
+                    plan->hooks[i].ignored ? ", its failure ignored" : "");
+}
+
 void plan_tell(const struct world_plan *plan, struct strbuf *out)
 {
     static const char *const actions[] = {"rollback", "pause", "stop"};
     strbuf_addf(out,
                 "%zu nodes, batch %" PRIu32 ", max_unavailable %" PRIu32 ", max_failures %" PRIu32 ", action %s, attempts %" PRIu32
-                "%s%s%s%s%s%s\n",
+                "%s%s%s%s%s%s",
                 plan->node_count, plan->batch, plan->max_unavailable, plan->max_failures, actions[plan->action],
                 plan->attempts, plan->skip ? ", unreachable skip" : "", plan->confirms ? ", confirm" : "",
                 plan->expand ? ", expand" : "", plan->irreversible ? ", irreversible" : "",
-                plan->contract ? ", contract" : "", plan->balanced ? ", a balancer" : "");
-    for (size_t i = 0; i < plan->run_count; i++)
-        strbuf_addf(out, "  run %zu: %s%s, %.1f s after the %s\n", i + 1, run_verb_name(plan->runs[i].verb),
-                    plan->runs[i].release ? " of another release" : "", (double)plan->runs[i].at_ms / 1000,
+                plan->contract ? ", contract" : "", plan->canary ? ", canary" : plan->blue_green ? ", blue-green" : "");
+    tell_extras(plan, out);
+    for (size_t i = 0; i < plan->run_count; i++) {
+        strbuf_addf(out, "  run %zu: %s%s", i + 1, run_verb_name(plan->runs[i].verb),
+                    plan->runs[i].release ? " of another release" : "");
+        tell_nodes(" --limit", plan, plan->runs[i].limit, out);
+        strbuf_addf(out, ", %.1f s after the %s\n", (double)plan->runs[i].at_ms / 1000,
                     plan->runs[i].after ? "end of the run before" : "beginning");
+    }
     strbuf_addf(out, "  at last, when all is well: %s, twice\n", run_verb_name(plan->closing));
     for (size_t i = 0; i < plan->fault_count; i++)
         tell_fault(&plan->faults[i], out);

@@ -7,6 +7,8 @@
 #include "app/fleet.h"
 #include "app/migrations.h"
 #include "app/rollback_targets.h"
+#include "app/shares.h"
+#include "app/sides.h"
 #include "app/sink.h"
 #include "app/survey.h"
 #include "outside.h"
@@ -23,22 +25,41 @@ const char *release_new(int which)
 /* Read once a world, shared by its runners as files are. */
 static struct parsed inventory, playbook;
 
+static void write_waves(const struct world_plan *plan, char *out, size_t size)
+{
+    if (plan->blue_green)
+        snprintf(out, size, "type = blue-green\nkeep_old = 30s\n");
+    else if (plan->canary)
+        snprintf(out, size, "type = canary\nsteps = 34%%:1s, 67%%:2s, 100%%\nmax_unavailable = %u\n", plan->max_unavailable);
+    else
+        snprintf(out, size, "batch = %u\nmax_unavailable = %u\n", plan->batch, plan->max_unavailable);
+}
+
 static void write_playbook(const struct world_plan *plan, struct strbuf *out)
 {
-    static const char *const actions[] = {"rollback", "pause", "stop"};
+    static const char *const actions[] = {"rollback", "pause", "stop"}, *const places[] = {"node", "first", "runner"};
+    char waves[120];
+    write_waves(plan, waves, sizeof(waves));
     strbuf_addf(out,
                 "[service]\nname = shop\nhosts = all\nroot = /srv/shop\nport = 8080\nstart = run\nstop = end\n"
                 "[source]\ndir = .\n"
-                "[strategy]\nbatch = %u\nmax_unavailable = %u\nbake = %llds\n%s"
+                "[strategy]\n%sbake = %llds\n%s"
                 "[health]\ncommand = ask\nrise = 2\nfall = 2\ninterval = 1s\ntimeout = 2s\n"
                 "min_healthy_time = 2s\nhealthy_deadline = 20s\nprogress_deadline = 2m\n"
                 "[failure]\nmax_failures = %u\nunreachable = %s\naction = %s\n"
                 "[retry]\nattempts = %u\nstep_timeout = 40s\n",
-                plan->batch, plan->max_unavailable, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
+                waves, (long long)plan->bake_s, plan->confirms ? "confirm = 60s\n" : "",
                 plan->max_failures, plan->skip ? "skip" : "fail", actions[plan->action], plan->attempts);
-    if (plan->balanced)
-        strbuf_adds(out, "[balancer front]\ntype = command\non = runner\nserver = {node}\ndrain = drain\nready = ready\n"
-                         "state = state\ntimeout = 4s\ndrain_timeout = 6s\n");
+    if (plan->blue_green)
+        strbuf_adds(out, "[slot blue]\nport = 8081\n[slot green]\nport = 8082\n");
+    for (size_t i = 1; i <= plan->balancers; i++)
+        strbuf_addf(out,
+                    "[balancer front%zu]\ntype = command\non = runner\nserver = %s\ndrain = drain %zu\nready = ready %zu\n"
+                    "state = state %zu\nweight = weight %zu\ntimeout = 4s\ndrain_timeout = 6s\n",
+                    i, plan->blue_green ? "{node}-{slot}" : "{node}", i, i, i, i);
+    for (size_t i = 0; i < plan->hook_count; i++)
+        strbuf_addf(out, "[step hook%zu]\nwhen = %s\non = %s\nrun = hook\ntimeout = 20s\n%s", i, plan->hooks[i].when,
+                    places[plan->hooks[i].place], plan->hooks[i].ignored ? "ignore_failure = yes\n" : "");
     if (plan->expand)
         strbuf_addf(out, "[migration widen]\nrun = widen\nkind = expand\n%s", plan->has_down ? "down = narrow\n" : "");
     if (plan->irreversible)
@@ -82,10 +103,11 @@ static void hear(struct sink *sink, const struct record *record)
     struct run *run = ((struct listener *)(void *)sink)->run;
     if (runner_dead(runner_current()))
         return;
+    size_t node = record->node;
     if (record->kind == RECORD_PHASE && strcmp(record->phase, "drain") == 0)
-        laws_drain_begins(run, record->node);
+        laws_drain_begins(run, node);
     if (record->kind == RECORD_OUTCOME && record->final)
-        snprintf(run->seen[record->node].outcome, sizeof(run->seen[0].outcome), "%s", record->outcome);
+        snprintf(run->seen[node].outcome, sizeof(run->seen[0].outcome), "%s", record->outcome);
     if (record->kind == RECORD_RESULT) {
         run->results++;
         snprintf(run->result, sizeof(run->result), "%s", record->result);
@@ -93,7 +115,7 @@ static void hear(struct sink *sink, const struct record *record)
     if (telling() && (record->kind == RECORD_NOTICE || record->kind == RECORD_RESULT || record->kind == RECORD_TROUBLE ||
                       (record->kind == RECORD_OUTCOME && record->final)))
         tell("run %zu: %s%s%s%s%s", run->index + 1,
-             record->node == SIZE_MAX ? "" : run->world->nodes[record->node].name, record->node == SIZE_MAX ? "" : ": ",
+             node == SIZE_MAX ? "" : run->world->nodes[node].name, node == SIZE_MAX ? "" : ": ",
              record->kind == RECORD_OUTCOME ? record->outcome : "",
              record->kind == RECORD_OUTCOME && record->text ? ": " : "", record->text ? record->text : "");
 }
@@ -122,9 +144,15 @@ struct invocation {
     struct data_plan data;
     bool has_data;
     const char **targets;
+    bool outside[NODES_MAX]; /* by the run's --limit, or that of the run that it goes on with */
+    const char *limit;       /* NULL: none */
     char chain[SURVEY_CHAIN];
     struct waves waves;
     struct package *package;
+    struct sides sides;
+    bool has_sides, stages_again, half_committed;
+    size_t waves_passed;
+    uint32_t share;
 };
 
 static int go(struct invocation *this, enum run_kind kind, bool resumes)
@@ -145,13 +173,20 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
         .seen = seen,
         .targets = this->targets,
         .kind = kind,
+        .outside = this->outside,
+        .limit = this->limit,
         .resumes = resumes,
         .chain = *this->chain ? this->chain : NULL,
         .rollout = run->rollout,
         .holder = "operator@runner",
         .description = "simulated",
         .waves = this->waves,
+        .stages_again = this->stages_again,
+        .half_committed = this->half_committed,
+        .waves_passed = this->waves_passed,
+        .share = this->share,
         .forks = run->world->plan->forks,
+        .sides = this->has_sides ? &this->sides : NULL,
         .data = this->has_data ? &this->data : NULL,
     };
     sinks_add(&sinks, sink_journal_create(run->journal, &err));
@@ -159,10 +194,84 @@ static int go(struct invocation *this, enum run_kind kind, bool resumes)
     for (size_t i = 0; i < this->fleet->count; i++)
         snprintf(run->seen[i].target, sizeof(run->seen[i].target), "%s",
                  kind != RUN_ABORT && this->targets[i] ? this->targets[i] : "");
+    /* what is left of waves that have passed is done in the next one */
+    for (size_t i = 0; i < run->member_count; i++)
+        if (run->wave_of[run->members[i]] < this->waves_passed)
+            run->wave_of[run->members[i]] = this->waves_passed;
     run->engine = true;
     int rc = engine_run(&settings, &outcome, &err);
     sinks_finish(&sinks);
     return rc < 0 ? 65 : engine_exit_code(&outcome);
+}
+
+/* As cmd/inputs.c's canary_waves. */
+static int canary_waves(struct invocation *this, size_t count, struct err *err)
+{
+    const struct strategy *strategy = &playbook.playbook.strategy;
+    size_t steps = strategy->steps.count;
+    struct wave_rule *rules = arena_alloc(&this->arena, steps * sizeof(*rules));
+    uint32_t *weights = arena_alloc(&this->arena, (count + 1) * sizeof(*weights));
+    for (size_t i = 0; i < count; i++)
+        weights[i] = inventory.inventory.nodes[this->run->members[i]].weight;
+    for (size_t i = 0; i < steps; i++) {
+        const struct canary_step *step = &strategy->steps.items[i];
+        rules[i] = (struct wave_rule){.share = step->percent * (SHARE_ALL / 100),
+                                      .bake_ms = step->bake_ms == BAKE_OF_STRATEGY ? strategy->bake_ms : step->bake_ms};
+    }
+    return waves_by_share(&this->waves, count, playbook.playbook.balancer_count ? weights : NULL, rules, steps, false, &this->arena,
+                          err);
+}
+
+/* As cmd/inputs.c's switch_waves. */
+static int switch_waves(struct invocation *this, size_t count, struct err *err)
+{
+    struct wave_rule *rules = arena_alloc(&this->arena, 2 * sizeof(*rules));
+    rules[0] = (struct wave_rule){.share = 0};
+    rules[1] = (struct wave_rule){.share = SHARE_ALL, .bake_ms = playbook.playbook.strategy.bake_ms};
+    return waves_by_share(&this->waves, count, NULL, rules, 2, true, &this->arena, err);
+}
+
+/* As cmd/inputs.c's inputs_waves. */
+static int make_waves(struct invocation *this, size_t count, struct err *err)
+{
+    const struct strategy *strategy = &playbook.playbook.strategy;
+    int rc = strategy->kind == STRATEGY_CANARY       ? canary_waves(this, count, err)
+             : strategy->kind == STRATEGY_BLUE_GREEN ? switch_waves(this, count, err)
+                                                     : waves_compile(&this->waves, count, NULL, strategy->batch, strategy->batch_count, &this->arena, err);
+    for (size_t wave = 0; rc == 0 && wave < this->waves.count; wave++)
+        for (size_t i = 0; i < this->waves.items[wave].count; i++) {
+            size_t *node = &this->waves.items[wave].nodes[i];
+            *node = this->run->members[*node];
+            this->run->wave_of[*node] = wave;
+        }
+    return rc;
+}
+
+/* As cmd/inputs.c's inputs_mark_limit, and what follows from it: the other nodes are locked, and nothing more is done there. */
+static int take_limit(struct invocation *this, const char *limit, struct err *err)
+{
+    struct run *run = this->run;
+    this->limit = limit;
+    run->member_count = 0;
+    for (size_t i = 0; i < this->fleet->count; i++) {
+        bool named = !limit;
+        for (const char *word = limit; word && !named; word = strchr(word, ','), word += word != NULL)
+            named = strlen(run->world->nodes[i].name) == strcspn(word, ",") &&
+                    strncmp(word, run->world->nodes[i].name, strcspn(word, ",")) == 0;
+        this->outside[i] = this->fleet->members[i].outside = !named;
+        if (named)
+            run->members[run->member_count++] = i;
+    }
+    return make_waves(this, run->member_count, err);
+}
+
+static const char *limit_of(const struct run *run, char *out, size_t size)
+{
+    size_t length = 0;
+    for (size_t i = 0; run->plan && run->plan->limit && i < run->world->plan->node_count; i++)
+        if (run->plan->limit >> i & 1)
+            length += (size_t)snprintf(out + length, size - length, "%s%s", length ? "," : "", run->world->nodes[i].name);
+    return length ? out : NULL;
 }
 
 static int survey(struct invocation *this)
@@ -171,7 +280,26 @@ static int survey(struct invocation *this)
     int rc = this->survey.nodes ? 0 : survey_run(&this->survey, this->fleet, this->run->world->plan->forks, false, &err);
     if (rc)
         return rc > 0 ? 128 + rc : 65;
-    return survey_unanswered(&this->survey) == this->survey.count ? 69 : 0;
+    return survey_unanswered(&this->survey) == survey_members(&this->survey) ? 69 : 0;
+}
+
+/* As cmd/run.c's run_open and run_goes_on: whoever goes on with a run, or undoes it, does that for the nodes that it was begun for. */
+static int find_open(struct invocation *this, struct open_run *open)
+{
+    struct err err;
+    int code = survey(this);
+    if (code)
+        return code;
+    *open = survey_open_run(&this->survey);
+    this->run->open_found = open->rollout != NULL;
+    if (!open->rollout)
+        return 0;
+    snprintf(this->run->goes_on, sizeof(this->run->goes_on), "%s", open->rollout);
+    if (open->limit && take_limit(this, arena_strdup(&this->arena, open->limit), &err) < 0)
+        return 65;
+    survey_mark_outside(&this->survey, this->fleet);
+    survey_chain(&this->survey, open, this->chain);
+    return 0;
 }
 
 /* As cmd/run.c's run_data and run_check_data. */
@@ -184,7 +312,7 @@ static int plan_data(struct invocation *this)
     if (data_plan_make(&this->data, &playbook.playbook, this->fleet, &this->survey, NULL, 0, &this->arena, &err) < 0)
         return 65;
     this->has_data = true;
-    if (data_plan_check(&this->data, this->fleet, &this->survey, false, &err) < 0 ||
+    if (data_plan_check(&this->data, this->fleet, &this->survey, this->limit != NULL, &err) < 0 ||
         data_check_targets(this->fleet, &this->survey, this->targets, &err) < 0) {
         tell("run %zu: %s", this->run->index + 1, err.message);
         return 4;
@@ -196,7 +324,27 @@ static void pack(struct invocation *this, const char *release)
 {
     this->package = outside_package(release);
     for (size_t i = 0; i < this->fleet->count; i++)
-        this->targets[i] = package_release(this->package);
+        this->targets[i] = this->outside[i] ? NULL : package_release(this->package);
+}
+
+/* As cmd/run.c's run_sides. `begins`: something new, which nothing may be half done for. */
+static int read_sides(struct invocation *this, const char *chain, bool begins)
+{
+    struct err err;
+    if (playbook.playbook.strategy.kind != STRATEGY_BLUE_GREEN)
+        return 0;
+    int code = survey(this);
+    if (code || survey_unanswered(&this->survey))
+        return code ? code : 69;
+    int rc = sides_read(&this->sides, this->fleet, &this->survey, chain, &err);
+    if (rc < 0)
+        tell("run %zu: %s", this->run->index + 1, err.message);
+    if (rc < 0 || (begins && this->sides.begun))
+        return 4;
+    this->has_sides = true;
+    if (this->sides.switching)
+        this->waves_passed = 1;
+    return 0;
 }
 
 static int rollout(struct invocation *this, bool supersedes)
@@ -204,27 +352,9 @@ static int rollout(struct invocation *this, bool supersedes)
     pack(this, release_new(this->run->plan ? this->run->plan->release : 0));
     bool data = playbook.playbook.migration_count || supersedes;
     int code = data ? plan_data(this) : 0;
+    if (!code)
+        code = read_sides(this, NULL, true);
     return code ? code : go(this, RUN_ROLLOUT, supersedes);
-}
-
-static int resume(struct invocation *this)
-{
-    int code = survey(this);
-    if (code)
-        return code;
-    struct open_run open = survey_open_run(&this->survey);
-    this->run->open_found = open.rollout != NULL;
-    if (!open.rollout)
-        return 0;
-    survey_chain(&this->survey, &open, this->chain);
-    tell("run %zu: goes on with %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
-    if (open.kind == RUN_ROLLOUT && open.release)
-        pack(this, open.release);
-    survey_resume_targets(&this->survey, &open, this->chain, this->targets);
-    this->run->undoes = open.kind == RUN_ABORT;
-    if (open.kind == RUN_ROLLOUT && (code = plan_data(this)))
-        return code;
-    return go(this, open.kind, true);
 }
 
 static int check_targets(struct invocation *this)
@@ -233,20 +363,76 @@ static int check_targets(struct invocation *this)
     return data_check_targets(this->fleet, &this->survey, this->targets, &err) < 0 ? 4 : 0;
 }
 
-static int undo(struct invocation *this)
+/* As cmd/run.c's run_check_undo. */
+static int check_undo(struct invocation *this)
 {
-    int code = survey(this);
+    struct err err;
+    int code = check_targets(this);
+    return code || data_check_undo(this->fleet, &this->survey, this->chain, &err) == 0 ? code : 4;
+}
+
+/* As cmd/open_run.c: its commits had begun, some nodes have committed, others have not. */
+static bool half_committed(const struct invocation *this, const struct open_run *open)
+{
+    bool some = false, all = true;
+    for (size_t i = 0; i < this->survey.count; i++) {
+        const struct facts *facts = &this->survey.nodes[i].facts;
+        const char *before;
+        if (this->outside[i])
+            continue;
+        bool there = this->survey.nodes[i].answered && facts->current && open->release && strcmp(facts->current, open->release) == 0;
+        bool committed = there && facts_take_back(facts, this->chain, &before);
+        some |= committed;
+        all &= committed || (there && facts->current_good);
+    }
+    return some && !all;
+}
+
+/* As cmd/open_run.c's open_run_go_on and what cmd/resume.c does before. */
+static int go_on(struct invocation *this, const struct open_run *open)
+{
+    bool forward = open->kind == RUN_ROLLOUT;
+    int code = read_sides(this, open->kind == RUN_ABORT ? this->chain : NULL, false);
     if (code)
         return code;
-    struct open_run open = survey_open_run(&this->survey);
-    this->run->open_found = open.rollout != NULL;
-    if (!open.rollout)
-        return 0;
-    survey_chain(&this->survey, &open, this->chain);
+    if (forward && open->release && this->waves.rules && !this->has_sides)
+        this->waves_passed = shares_waves_passed(&this->waves, survey_waves_passed(&this->survey, this->fleet, &this->waves, open->release),
+                                                 shares_seen(this->fleet, &this->survey, open->release));
+    if (forward && open->release)
+        pack(this, open->release);
+    if (forward && open->release)
+        this->share = shares_seen(this->fleet, &this->survey, open->release);
+    survey_resume_targets(&this->survey, open, this->chain, this->targets);
+    this->run->undoes = open->kind == RUN_ABORT;
+    code = forward ? plan_data(this) : this->run->undoes ? check_undo(this) : 0;
+    this->stages_again = forward && open->release && this->waves_passed == 0 &&
+                         survey_waves_passed(&this->survey, this->fleet, &this->waves, open->release) == 0;
+    this->half_committed = forward && half_committed(this, open);
+    return code ? code : go(this, open->kind, true);
+}
+
+static int resume(struct invocation *this)
+{
+    struct open_run open;
+    int code = find_open(this, &open);
+    if (code || !open.rollout)
+        return code;
+    tell("run %zu: goes on with %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
+    return go_on(this, &open);
+}
+
+static int undo(struct invocation *this)
+{
+    struct open_run open;
+    int code = find_open(this, &open);
+    if (code || !open.rollout)
+        return code;
     tell("run %zu: undoes %s %s", this->run->index + 1, run_kind_name(open.kind), open.rollout);
     this->run->undoes = true;
     survey_undo_targets(&this->survey, this->chain, this->targets);
-    code = check_targets(this);
+    code = read_sides(this, this->chain, false);
+    if (!code)
+        code = check_undo(this);
     return code ? code : go(this, RUN_ABORT, true);
 }
 
@@ -256,7 +442,12 @@ static int rollback(struct invocation *this)
     if (code)
         return code;
     struct err err;
-    if (rollback_targets(&this->survey, false, this->targets, &err) < 0)
+    code = read_sides(this, NULL, true);
+    if (code)
+        return code;
+    if (this->has_sides)
+        sides_rollback_targets(&this->sides, this->fleet, this->targets);
+    else if (rollback_targets(&this->survey, false, this->targets, &err) < 0)
         return 4;
     code = check_targets(this);
     return code ? code : go(this, RUN_ROLLBACK, false);
@@ -283,6 +474,7 @@ void run_body(void *context)
     struct invocation this = {.run = run};
     struct playbook *read = &playbook.playbook;
     size_t count = run->world->plan->node_count, nodes[NODES_MAX];
+    char limit[NODES_MAX * 4 + 1];
     struct err err;
     name_run(run);
     tell("run %zu: %s, %s", run->index + 1, run_verb_name(run->verb), run->rollout);
@@ -291,8 +483,8 @@ void run_body(void *context)
         nodes[i] = i;
     this.targets = arena_alloc(&this.arena, (count + 1) * sizeof(*this.targets));
     run->exit_code = 65;
-    if (waves_compile(&this.waves, count, NULL, read->strategy.batch, read->strategy.batch_count, &this.arena, &err) == 0 &&
-        fleet_create(&this.fleet, &inventory.inventory, nodes, count, read, &err) == 0)
+    if (fleet_create(&this.fleet, &inventory.inventory, nodes, count, read, &err) == 0 &&
+        take_limit(&this, limit_of(run, limit, sizeof(limit)), &err) == 0)
         run->exit_code = invoke(&this);
     survey_release(&this.survey);
     fleet_free(this.fleet);

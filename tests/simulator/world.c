@@ -82,17 +82,18 @@ static void shape(void *context, struct model_node *node, struct model_step *ste
     tell("%s: %s %s", node->name, step->request->verb, step->fails ? "fails" : step->deaf ? "is slow and deaf" : "is slow");
 }
 
-static bool healthy(void *context, struct model_node *node)
+static bool healthy(void *context, struct model_node *node, const struct model_slot *slot)
 {
     struct world *world = context;
     size_t index = index_of(world, node);
-    if (!*node->serving || clock_now() < world->started_serving[index] + world->plan->boot_ms)
+    const char *release = slot ? slot->process : node->serving;
+    if (!*release || clock_now() < (slot ? slot->since : world->started_serving[index]) + world->plan->boot_ms)
         return false;
     for (size_t i = 0; i < world->plan->fault_count; i++) {
         const struct sim_fault *fault = &world->plan->faults[i];
         if (fault->node != index)
             continue;
-        bool is_new = strcmp(node->serving, release_before) > 0;
+        bool is_new = strcmp(release, release_before) > 0;
         if ((fault->kind == FAULT_ILL && active(fault)) || (fault->kind == FAULT_BAD_RELEASE && is_new)) {
             world->in_effect[fault->kind]++;
             return false;
@@ -134,14 +135,17 @@ static struct runner *live_runner(struct world *world, size_t run)
 static void strike_node(struct world *world, const struct sim_fault *fault, struct model_node *node)
 {
     int64_t until = clock_now() + fault->for_ms;
-    if (fault->kind == FAULT_NODE_DIES && !node->up)
+    if ((fault->kind == FAULT_NODE_DIES || fault->kind == FAULT_POWER_LOSS) && !node->up)
         return;
     /* those of the health checks count when one is asked */
     if (fault->kind != FAULT_ILL && fault->kind != FAULT_BAD_RELEASE && fault->kind != FAULT_STUCK)
         world->in_effect[fault->kind]++;
     switch (fault->kind) {
     case FAULT_NODE_DIES:
-        tell("%s: the host goes down", node->name);
+    case FAULT_POWER_LOSS:
+        tell("%s: the host %s", node->name, fault->kind == FAULT_NODE_DIES ? "goes down" : "loses power");
+        if (fault->kind == FAULT_POWER_LOSS)
+            model_lose_unsynced(node, luck_below(2));
         node->refuses = fault->nth == 1;
         network_reset(node, NULL);
         model_crash(node);
@@ -165,6 +169,9 @@ static void strike_node(struct world *world, const struct sim_fault *fault, stru
     case FAULT_RESET:
         tell("%s: its connections are reset", node->name);
         network_reset(node, NULL);
+        break;
+    case FAULT_RELOAD:
+        balancer_reloads(world, fault->node);
         break;
     case FAULT_WALL_JUMP:
         node->wall_offset += fault->nth == 1 ? 3600000 : -3600000;
@@ -194,11 +201,13 @@ static void strike_runner(struct world *world, const struct sim_fault *fault)
     case FAULT_RUNNER_SLEEPS:
         tell("run %zu: stopped for %.1f s", run->index + 1, (double)fault->for_ms / 1000);
         run->slept = true;
+        run->awake_at = clock_now() + fault->for_ms;
         runner_pause(runner, clock_now() + fault->for_ms);
         break;
     case FAULT_RUNNER_SUSPENDED:
         tell("run %zu: its machine is suspended for %.1f s", run->index + 1, (double)fault->for_ms / 1000);
         run->slept = true;
+        run->awake_at = clock_now() + fault->for_ms;
         runner_suspend(runner, clock_now() + fault->for_ms);
         break;
     case FAULT_RUNNER_JUMPS:
@@ -324,6 +333,17 @@ static void close_world(struct world *world, struct strbuf *story)
     }
 }
 
+static void fill_blue(struct model_node *node)
+{
+    struct model_slot *blue = &node->slots[0];
+    memcpy(blue->release, node->current, sizeof(blue->release));
+    memcpy(blue->process, node->current, sizeof(blue->process));
+    blue->started = node->boot;
+    blue->since = -3600000;
+    snprintf(node->live_slot, sizeof(node->live_slot), "blue 1767225600");
+    node->serving[0] = '\0';
+}
+
 static void make_nodes(struct world *world)
 {
     world->hooks = (struct model_hooks){.happened = happened, .shape = shape, .healthy = healthy, .context = world};
@@ -332,12 +352,17 @@ static void make_nodes(struct world *world)
         char name[24];
         snprintf(name, sizeof(name), "n%zu", i + 1);
         model_node_init(node, name, &world->hooks);
+        world->started_serving[i] = -3600000;
+        node->has_slots = world->plan->blue_green;
+        if (world->plan->fresh >> i & 1)
+            continue;
         model_add_release(node, release_older, 1);
         model_add_release(node, release_before, 2);
         snprintf(node->current, sizeof(node->current), "%s", release_before);
         memcpy(node->serving, node->current, sizeof(node->serving));
         memcpy(world->committed[i], node->current, sizeof(node->current));
-        world->started_serving[i] = -3600000;
+        if (node->has_slots)
+            fill_blue(node);
     }
 }
 
@@ -360,8 +385,7 @@ bool world_run(struct world *world, const struct world_plan *plan, struct strbuf
     outside_begin();
     make_nodes(world);
     network_begin(world->nodes, plan->node_count);
-    if (plan->balanced)
-        clock_watch_children(balancer_command, world);
+    balancers_begin(world);
     network_watch(&(struct network_watch){laws_asked, laws_answered, loses_reply, loses_request, world});
     if (!runs_prepare(world, &err)) {
         law_broken(world, "simulator", "%s", err.message);

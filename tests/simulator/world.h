@@ -12,12 +12,16 @@
 #define NODES_MAX 12
 #define RUNS_MAX 8
 #define STROKES_MAX 16
+#define BALANCERS_MAX 2
+#define WEIGHT_WHOLE 1000 /* that a balancer gives each node by itself */
+#define HOOKS_MAX 2
 
 enum run_verb { VERB_ROLLOUT, VERB_SUPERSEDE, VERB_RESUME, VERB_ABORT, VERB_ROLLBACK, RUN_VERBS };
 
 struct run_plan {
     enum run_verb verb;
     int release; /* of a rollout: which of the new ones */
+    uint32_t limit; /* a bit a node, as --limit; 0: the whole fleet */
     bool after;  /* starts so long after the end of the run before; else after the beginning of the world */
     int64_t at_ms;
 };
@@ -31,6 +35,7 @@ enum sim_fault_kind {
     FAULT_BALANCER_FAILS,  /* verb, nth: of the balancer's commands for the node */
     FAULT_BALANCER_SILENT, /* the same: no answer, done or not */
     FAULT_NODE_DIES,    /* at, for */
+    FAULT_POWER_LOSS,   /* the same; files that were not synced are torn or gone */
     FAULT_FROZEN,
     FAULT_CUT,
     FAULT_SPLIT,        /* as a cut, of node and all after it */
@@ -39,6 +44,7 @@ enum sim_fault_kind {
     FAULT_STUCK,        /* stop ends no process, and what start starts ends at once: the old process goes on answering */
     FAULT_BAD_RELEASE,  /* the new releases never get healthy here */
     FAULT_WALL_JUMP,    /* the node's; for_ms either way */
+    FAULT_RELOAD,       /* node: which balancer; it forgets what it was set to */
     FAULT_RUNNER_DIES,  /* node: which run; at: after its start */
     FAULT_RUNNER_SLEEPS,
     FAULT_RUNNER_JUMPS, /* its wall clock */
@@ -59,7 +65,15 @@ struct world_plan {
     uint64_t seed;
     size_t node_count, run_count, fault_count;
     uint32_t batch, max_unavailable, max_failures, attempts, forks;
-    bool skip, confirms, balanced;
+    bool skip, confirms, canary, blue_green;
+    size_t balancers;    /* in front of all nodes */
+    uint32_t fresh;      /* a bit for each node that has no release yet */
+    size_t hook_count;
+    struct hook_plan {
+        const char *when; /* static */
+        enum hook_place place;
+        bool ignored;     /* its failure */
+    } hooks[HOOKS_MAX];
     enum on_failure action;
     int64_t bake_s, boot_ms; /* boot: until a started release answers */
     int expand, contract, irreversible; /* 1: the playbook has such a migration */
@@ -78,7 +92,8 @@ const char *sim_fault_name(enum sim_fault_kind kind);
 
 /* What a run was, and what the laws have seen of it on each node. */
 struct seen {
-    bool drains, drained; /* the run says that it takes the node out of the balancer's traffic; has taken it out */
+    bool drains, drained; /* the run says that it takes the node out of the balancers' traffic; has taken it out of one's */
+    bool hooked;          /* its hook before_activate has succeeded */
     bool touched, goes_back, undone, in, ever_in, ill_before, was_ill, answered, switched, serves;
     uint32_t good_row, bad_row;
     int64_t up_since, failed_at;
@@ -96,13 +111,14 @@ struct run {
     const struct run_plan *plan;
     size_t index;
     struct runner *runner;
-    char rollout[40], journal[64];
+    char rollout[40], journal[64], goes_on[40]; /* goes_on: the run that it goes on with or undoes */
     enum run_verb verb;
     bool started, engine, ended, interrupted, open_found, slept, undoes; /* undoes: an abort, or what goes on with one */
-    int64_t began_at, ended_at, failed_at, lease_lost_at, undo_at;
+    int64_t began_at, awake_at, ended_at, failed_at, lease_lost_at, undo_at;
     int exit_code, results;
     char result[24];
-    size_t touched_count, *wave_of;
+    size_t touched_count, wave_of[NODES_MAX], firsts; /* firsts: hooks of the first node that were begun */
+    size_t member_count, members[NODES_MAX];          /* the nodes that it is for (--limit) */
     struct seen seen[NODES_MAX];
 };
 
@@ -126,8 +142,10 @@ struct world {
     struct traffic {
         bool out;
         int64_t empty_at; /* until when it has sessions */
-    } traffic[NODES_MAX];
-    uint64_t settled_generation[NODES_MAX];
+        uint32_t weight;
+    } traffic[BALANCERS_MAX][NODES_MAX * MODEL_SLOTS]; /* of a node, or in blue-green of its slot: world_instance */
+    int64_t reloaded_at; /* a balancer; the last time */
+    uint64_t settled_generation[NODES_MAX], settled_epoch[NODES_MAX];
     char committed[NODES_MAX][MODEL_NAME]; /* what was committed last */
     uint32_t migrated[3];
     bool past_no_return, troubled[NODES_MAX];
@@ -143,18 +161,33 @@ const char *release_new(int which);
 /* Runs it; false when a law was broken. `story` may be NULL. */
 bool world_run(struct world *world, const struct world_plan *plan, struct strbuf *story);
 
+static inline size_t world_instance(size_t node, size_t slot)
+{
+    return slot * NODES_MAX + node;
+}
+
 /* The fault that strikes node's `verb` this time, of those kinds; NULL: none. */
 const struct sim_fault *world_strikes(struct world *world, size_t node, const char *verb, enum sim_fault_kind from,
                                       enum sim_fault_kind to);
 
-/* balancer.c: one in front of all nodes, driven by commands on the runner. The clock's child_work_fn; its context is the world. */
-child_work_fn balancer_command;
+/* balancer.c: commands on the runner: those that drive the balancers in front of all nodes, and hooks. */
+void balancers_begin(struct world *world);
+/* What it was set to is gone: every node has traffic. */
+void balancer_reloads(struct world *world, size_t balancer);
 
 /* runs.c: the verb as cmd/ does it, on the real engine. Body of a runner. */
 struct parsed;
 void run_body(void *context);
 bool runs_prepare(struct world *world, struct err *err);
 void runs_release(void);
+
+/* laws_end.c */
+/* All of the fleet's nodes have their ordinary weights once a run has ended well. */
+void law_weights(struct run *run);
+/* Exit 0 or 1: every node that the run reports as updated, unchanged or restored runs a process of the right release that answers. */
+void law_serves(struct run *run);
+/* The run has ended within what its config and the faults of the world explain. */
+void law_liveness(struct run *run);
 
 /* laws.c */
 void law_broken(struct world *world, const char *law, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -168,7 +201,15 @@ void laws_drain_begins(struct run *run, size_t node);
 /* It writes to the balancer, about the node. */
 void laws_writes_outside(struct run *run, size_t node, const char *what);
 /* The balancer lets traffic to the node, or no more. */
-void laws_traffic(struct run *run, size_t node, bool in);
+void laws_traffic(struct run *run, size_t balancer, size_t node, bool in);
+/* A hook on the runner; node SIZE_MAX: of the run. */
+void laws_hook(struct run *run, size_t node, bool succeeds);
+/* laws_slots.c: blue-green. */
+void laws_slot_traffic(struct run *run, size_t balancer, size_t instance, bool in);
+/* What is committed is not what its slot runs. */
+void law_12_slots(struct world *world, const struct model_node *node, const struct model_step *step);
+void laws_slot_stops(struct world *world, const struct model_node *node);
+void laws_slots_end(struct run *run);
 void laws_run_ended(struct run *run);
 void laws_world_ended(struct world *world);
 

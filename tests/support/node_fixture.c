@@ -210,8 +210,13 @@ static uint32_t send_list(struct node_fixture *fixture, size_t node, int64_t tim
     struct err err;
     *answer = (struct answer){.came = false};
     session_begin(session, verb);
-    for (const char *key; (key = va_arg(arguments, const char *)) != NULL;)
-        session_add(session, key, va_arg(arguments, const char *));
+    for (const char *key; (key = va_arg(arguments, const char *)) != NULL;) {
+        const char *value = va_arg(arguments, const char *);
+        if (strcmp(key, "fence") == 0)
+            session_add_fence(session, strtoull(value, NULL, 10));
+        else
+            session_add(session, key, value);
+    }
     uint32_t id = session_submit(session, timeout_ms, answer_keep, answer, &err);
     if (!id)
         give_up(verb, err.message);
@@ -248,6 +253,9 @@ uint64_t node_lock(struct node_fixture *fixture, size_t node, const char *rollou
     if (answer.status != REPLY_OK || !generation)
         give_up("lock", answer.sentence);
     uint64_t fence = strtoull(generation, NULL, 10);
+    node_ask(fixture, node, &answer, "settle", "fence", generation, NULL);
+    if (answer.status != REPLY_OK)
+        give_up("settle", answer.sentence);
     free(generation);
     return fence;
 }

@@ -66,7 +66,7 @@ struct answer {
 void answer_keep(void *context, const struct reply *reply);
 /* Connects node N; the error's code, 0 when it is connected; `said` may be NULL. */
 int node_connect(struct node_fixture *fixture, size_t node, int64_t timeout_ms, struct err *said);
-/* Verb and `key, value, ..., NULL`; waits for the answer. */
+/* Verb and `key, value, ..., NULL`; waits for the answer. The session's epoch goes with `fence`. */
 void node_ask(struct node_fixture *fixture, size_t node, struct answer *answer, const char *verb,
               ...) __attribute__((sentinel));
 /* The same without waiting, and with the request's own timeout; its id. */
@@ -74,7 +74,7 @@ uint32_t node_send(struct node_fixture *fixture, size_t node, int64_t timeout_ms
                    struct answer *answer, const char *verb, ...) __attribute__((sentinel));
 /* Value of a key in an answer, malloc'ed; NULL: none. */
 char *answer_value(const struct answer *answer, const char *key);
-/* Locks node N: the fence. */
+/* Locks node N, and settles: the fence. */
 uint64_t node_lock(struct node_fixture *fixture, size_t node, const char *rollout);
 
 #endif

@@ -255,6 +255,13 @@ static void configured_proportions_are_kept(void **state)
     is_told("3 shop a 2 0 100 100\n", 55, "set server shop/a weight 6; ");
 }
 
+static void a_name_that_is_none_never_becomes_a_command(void **state)
+{
+    (void)state;
+    is_told("3 shop a 2 0 1 1\n3 shop b;disable 2 0 1 1\n3 shop \"b;set server shop/a state maint\" 2 0 1 1\n", 158,
+            "set server shop/a weight 16; ");
+}
+
 static void a_backend_whose_weights_are_no_line_is_refused(void **state)
 {
     struct traffic_order order = {.command = ORDER_READY, .weight = 50, .server = "server1"};
@@ -384,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_request_is_one_line_that_ends_with_a_look),
         cmocka_unit_test(weights_are_raised_while_one_has_a_part_and_configured_again_after),
         cmocka_unit_test(configured_proportions_are_kept),
+        cmocka_unit_test(a_name_that_is_none_never_becomes_a_command),
         cmocka_unit_test(a_backend_whose_weights_are_no_line_is_refused),
         cmocka_unit_test(weights_are_read_back),
         cmocka_unit_test(a_view_has_the_same_weight_raised_or_not),

@@ -206,7 +206,7 @@ static void a_node_without_a_lease_stays_as_it_is_and_the_others_are_written_whe
         assert_string_equal(waiting[i].sentence, "");
     assert_true(stands(0, "old") && !stands(1, "old") && stands(2, "new") && stands(3, "new"));
     assert_int_equal(gateway.transaction_count, before + 1);
-    /* what nobody waits for is told */
+    /* no operation waits for it: it is a notice */
     discoveries_on_notice(fleet->discoveries, keep_notice, notice);
     discoveries_withdraw(fleet->discoveries, 0);
     discoveries_flush(fleet->discoveries);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "app/crossing.h"
 #include "app/facts.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -228,6 +229,21 @@ static void each_refusal_says_what_to_do(void **state)
     refused(&facts, false, 1, (const char *const[]){"inode", NULL});
 }
 
+static void a_root_of_another_service_is_refused_unless_it_is_its_earlier_name(void **state)
+{
+    (void)state;
+    struct err err;
+    struct facts facts = sound();
+    facts.service = "store";
+    refused(&facts, false, 0, (const char *const[]){"/srv/shop", "belongs to service store", "for shop", "service.renamed_from=store", NULL});
+    struct service renamed = shop;
+    renamed.renamed_from = "store";
+    assert_int_equal(facts_check(&facts, &renamed, false, 0, &err), 0);
+    facts.service = "shop";
+    assert_int_equal(facts_check(&facts, &renamed, false, 0, &err), 0);
+    assert_int_equal(facts_check(&facts, &shop, false, 0, &err), 0);
+}
+
 static void a_current_that_is_no_link_is_refused(void **state)
 {
     (void)state;
@@ -296,7 +312,7 @@ static void crosses(const char *release, bool crossed, const struct reply_value 
     struct facts facts;
     struct err err;
     assert_int_equal(read_values(&facts, values, count, &err), 0);
-    assert_int_equal(facts_crossed(&facts, release) != NULL, crossed);
+    assert_int_equal(facts_crossed(&facts, release, NULL).fact != NULL, crossed);
     facts_release(&facts);
 }
 
@@ -404,6 +420,8 @@ int main(void)
         cmocka_unit_test(unknown_keys_are_passed_over),
         cmocka_unit_test(a_sound_node_passes),
         cmocka_unit_test(each_refusal_says_what_to_do),
+        cmocka_unit_test(a_root_of_another_service_is_refused_unless_it_is_its_earlier_name),
+        cmocka_unit_test(a_root_of_another_service_is_refused_unless_it_is_its_earlier_name),
         cmocka_unit_test(a_current_that_is_no_link_is_refused),
         cmocka_unit_test(what_another_tool_has_put_there_is_no_way_back),
         cmocka_unit_test(a_release_of_ours_or_none_is_a_way_back),

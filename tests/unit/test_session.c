@@ -125,6 +125,34 @@ static void a_node_that_answers_without_end_is_dropped(void **state)
     node_fixture_stop(&fixture);
 }
 
+/* What it sends is not kept, so that no memory grows. */
+static void assert_flood_is_dropped(const char *line, const char *word)
+{
+    struct node_fixture fixture;
+    struct err err;
+    char config[400];
+    snprintf(config, sizeof(config),
+             "ForceCommand IFS= read -r m; printf 'deployctl-node %d %%s\\n' \"${m#boot-}\"; exec yes '%s %0200d'", NODE_PROTOCOL, line, 0);
+    struct node_options options = {.count = 1, .sshd = config};
+    node_fixture_start(&fixture, &options);
+    assert_int_equal(node_connect(&fixture, 0, QUICK_MS, &err), ERR_PROTOCOL);
+    contains(err.message, word);
+    node_fixture_stop(&fixture);
+}
+
+static void a_node_that_prints_without_end_is_dropped(void **state)
+{
+    (void)state;
+    assert_flood_is_dropped("1 |", "more than 8 MiB in answer to `open`");
+}
+
+static void a_node_that_answers_what_was_not_asked_is_dropped(void **state)
+{
+    (void)state;
+    assert_flood_is_dropped("4711 |", "more than 1 MiB that was not asked for");
+    assert_flood_is_dropped("4711 . ok", "more than 1 MiB that was not asked for");
+}
+
 /* A PATH with nothing but a shell. */
 static void a_node_that_cannot_work_refuses_each_time(void **state)
 {
@@ -726,6 +754,8 @@ int main(void)
         cmocka_unit_test(a_shell_that_never_starts_is_given_up),
         cmocka_unit_test(nobody_listening_is_unreachable),
         cmocka_unit_test(a_node_that_answers_without_end_is_dropped),
+        cmocka_unit_test(a_node_that_prints_without_end_is_dropped),
+        cmocka_unit_test(a_node_that_answers_what_was_not_asked_is_dropped),
         cmocka_unit_test(a_node_that_cannot_work_refuses_each_time),
         cmocka_unit_test(a_connection_that_stands_is_told_again),
         cmocka_unit_test(a_renewal_is_answered_while_a_step_runs),

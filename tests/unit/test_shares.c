@@ -34,12 +34,28 @@ static void nothing_seen_is_no_step(void **state)
     assert_int_equal(shares_waves_passed(&waves, 0, 0), 0);
 }
 
+static void a_held_canary_has_no_more_than_its_steps_share(void **state)
+{
+    (void)state;
+    struct open_run held = {.held = true, .waves_passed = 3}, open = {.held = false, .waves_passed = 3};
+    assert_int_equal(shares_given(&waves, &held), 300);
+    assert_false(shares_exceed(301, 300));
+    assert_false(shares_exceed(250, 300));
+    assert_true(shares_exceed(500, 300));
+    assert_true(shares_exceed(70, 50));
+    /* on the way to its next step a run has ordinary weights */
+    assert_int_equal(shares_given(&waves, &open), 1000);
+    held.waves_passed = 9;
+    assert_int_equal(shares_given(&waves, &held), 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_goes_on_at_the_step_whose_share_is_seen),
         cmocka_unit_test(a_step_that_changes_a_node_is_known_by_its_node),
         cmocka_unit_test(nothing_seen_is_no_step),
+        cmocka_unit_test(a_held_canary_has_no_more_than_its_steps_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,17 @@ static void foreign_bytes_cannot_drive_a_terminal(void **state)
     assert_sanitized("\x7f", 1, true, "\\x7f");
 }
 
+static void no_character_is_cut_where_the_room_ends(void **state)
+{
+    struct strbuf out;
+    (void)state;
+    strbuf_init(&out, 6);
+    text_sanitize(&out, "caf\xc3\xa9\xc3\xa9 au lait", 16, false);
+    assert_string_equal(out.text, "caf\xc3\xa9");
+    assert_true(out.overflowed);
+    strbuf_release(&out);
+}
+
 static void names_are_safe_path_parts(void **state)
 {
     (void)state;
@@ -177,6 +188,7 @@ int main(void)
         cmocka_unit_test(the_nearest_name_is_a_typing_slip_away),
         cmocka_unit_test(a_shell_word_is_quoted_when_it_must_be),
         cmocka_unit_test(foreign_bytes_cannot_drive_a_terminal),
+        cmocka_unit_test(no_character_is_cut_where_the_room_ends),
         cmocka_unit_test(names_are_safe_path_parts),
         cmocka_unit_test(trim_leaves_the_inside),
         cmocka_unit_test(columns_count_what_is_seen),

@@ -111,7 +111,7 @@ test_an_activation_of_a_newer_generation_ends_the_timer() {
     read -r pid _ <<<"$(watcher)"
     must ok unlock fence "$fence"
     open_node b start "echo \"\$DEPLOYCTL_RELEASE\" >>'$work/starts'"
-    must ok lock rollout newer holder someone ttl 60
+    take_lock rollout newer holder someone ttl 60
     must ok activate fence 2 release r2 env DEPLOYCTL_RELEASE=newer
     eventually group_is_gone "$pid"
     sleep $((timer_s + 1))

@@ -40,8 +40,7 @@ test_a_release_is_on_the_disk_before_it_has_its_name() {
 test_a_step_begins_once_its_line_in_the_journal_is_on_the_disk() {
     watched sync mv
     open_node a start "mv --version >/dev/null 2>&1; touch $work/started"
-    must ok lock rollout roll-a holder "tester@here job a" ttl 60
-    fence=1
+    take_lock rollout roll-a holder "tester@here job a" ttl 60
     deliver r1
     : >"$work/calls"
     must ok activate fence 1 release r1
@@ -49,8 +48,9 @@ test_a_step_begins_once_its_line_in_the_journal_is_on_the_disk() {
     comes_before "sync $root/.deployctl/journal" "mv -fT -- $root/.deployctl/link.new $root/current"
     : >"$work/calls"
     must ok commit fence 1 release r1
-    comes_before "sync $root/.deployctl/journal" "mv -f -- $root/.deployctl/good/r1.new"
-    comes_before "mv -f -- $root/.deployctl/good/r1.new" "sync $root/.deployctl/good"
+    comes_before "sync $root/.deployctl/journal" "mv -f -- $root/.deployctl/.new.r1."
+    comes_before "sync $root/.deployctl/.new.r1." "mv -f -- $root/.deployctl/.new.r1."
+    comes_before "mv -f -- $root/.deployctl/.new.r1." "sync $root/.deployctl/good"
 }
 
 test_the_link_current_is_there_at_each_moment_of_a_switch() {

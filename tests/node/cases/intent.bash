@@ -16,7 +16,7 @@ test_an_activation_cut_off_after_its_stop_is_in_the_facts() {
     : >"$work/hang"
     send activate fence 1 token t-3 release r2 env DEPLOYCTL_RELEASE=r2
     eventually test -e "$work/stopped"
-    read -r _ _ _ group _ <"$root/.deployctl/step"
+    group=$(step_group)
     # shellcheck disable=SC2046
     kill -KILL $(descendants "$node_pid") "$node_pid"
     kill -KILL -- "-$group"

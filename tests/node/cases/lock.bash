@@ -38,8 +38,8 @@ test_a_lock_gets_the_least_generation_that_is_asked_for_and_numbers_only_grow() 
 test_a_stale_fence_is_refused_everywhere() {
     locked_node a
     must ok unlock fence 1
-    must ok lock rollout r2 holder h2 ttl 60
-    for verb in renew unlock finish settle run activate commit failed discard stage unpack; do
+    take_lock rollout r2 holder h2 ttl 60
+    for verb in renew unlock finish run activate commit failed discard stage unpack; do
         must refused "$verb" fence 1 release r1 command true
         must refused "$verb" fence 3 release r1 command true
     done
@@ -153,7 +153,7 @@ test_two_sessions_racing_for_an_expired_lock_never_both_hold_it() {
 
 test_the_journal_tells_an_open_rollout_and_its_step() {
     open_node a
-    must ok lock rollout roll-a kind rollout release r1 holder "tester@here job a" ttl 60
+    take_lock rollout roll-a kind rollout release r1 holder "tester@here job a" ttl 60
     must failed run fence 1 name warm-up command false
     must ok facts
     expect open "$(value_of open_rollout)" "roll-a warm-up r1 rollout"
@@ -178,6 +178,7 @@ test_a_torn_journal_line_harms_no_later_one() {
     lose_connection
     open_node b
     must ok renew fence 1
+    must ok settle fence 1
     must ok run fence 1 name hook command true
     grep -q '^1 [0-9]* 1 roll-a hook end - ok' "$root/.deployctl/journal" || fail "$(cat "$root/.deployctl/journal")"
     must ok history lines 5
@@ -201,7 +202,7 @@ expect_open() {
 
 test_a_refused_run_leaves_open_what_was_open() {
     open_node a
-    must ok lock rollout roll-a kind rollout release r1 holder me ttl 60 resumes roll-z
+    take_lock rollout roll-a kind rollout release r1 holder me ttl 60 resumes roll-z
     must failed run fence 1 name warm-up command false
     must ok finish fence 1 status untouched result interrupted open yes
     for round in 2 4; do

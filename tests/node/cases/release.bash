@@ -334,7 +334,7 @@ test_a_daemon_that_start_leaves_survives_the_step_and_the_session() {
     deliver r1
     must ok activate fence 1 release r1
     lose_connection
-    eventually grep -q '^end ok' "$root/.deployctl/step"
+    eventually recorded '^end ok'
     kill -0 "$(cat "$work/daemon")" || fail "it ended"
     open_node b
     must ok settle fence 1
@@ -375,8 +375,7 @@ test_a_dangling_or_foreign_current_is_reported_and_can_be_replaced() {
 test_what_another_tool_has_put_into_releases_is_not_pruned() {
     start_node a
     must ok open root "$root" service shop keep 1
-    must ok lock rollout roll-a holder someone ttl 60
-    fence=1
+    take_lock rollout roll-a holder someone ttl 60
     local release
     mkdir -p "$root/releases/20200101120000" "$root/releases/20200101T120000Z-0123456789ab"
     for release in r1 r2 r3; do
@@ -525,8 +524,7 @@ test_an_altered_pinned_release_is_kept_and_known_as_altered() {
 test_a_failed_release_takes_no_place_of_a_good_one() {
     start_node a
     must ok open root "$root" service shop keep 1
-    must ok lock rollout roll-a holder someone ttl 60
-    fence=1
+    take_lock rollout roll-a holder someone ttl 60
     committed r1 r2
     must ok failed fence 1 release r2
     committed r3
@@ -546,8 +544,7 @@ test_a_failed_release_takes_no_place_of_a_good_one() {
 test_nothing_is_pruned_by_who_has_lost_the_lock() {
     start_node a
     must ok open root "$root" service shop keep 1
-    must ok lock rollout roll-a holder someone ttl 60
-    fence=1
+    take_lock rollout roll-a holder someone ttl 60
     committed r1 r2
     deliver r3
     must ok activate fence 1 release r3

@@ -73,7 +73,7 @@ test_a_commit_that_is_repeated_remembers_what_was_before() {
 test_a_release_that_was_good_before_gets_its_number_back() {
     two_commits
     must ok finish fence 1 result done
-    must ok lock rollout b holder someone ttl 1000 kind rollout token t2
+    take_lock rollout b holder someone ttl 1000 kind rollout token t2
     must ok activate fence 2 release r1
     must ok commit fence 2 release r1
     expect files "$(good_files)" "$(printf './r1:3\n./r2:2')"
@@ -93,8 +93,7 @@ test_a_lock_knows_the_runs_it_goes_on_with() {
 test_what_the_playbook_pins_is_not_pruned() {
     start_node a
     must ok open root "$root" service shop keep 1 pin old-1 pin 4444
-    must ok lock rollout roll-a holder someone ttl 60
-    fence=1
+    take_lock rollout roll-a holder someone ttl 60
     local release
     for release in old-1 a-44445555 a-66667777 r4 r5 r6; do
         deliver $release

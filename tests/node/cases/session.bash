@@ -38,7 +38,7 @@ test_values_reach_the_command_unchanged() {
 
 # Matches a line of `env` that is of the program: one of its variables, or its name in a value.
 own_names() {
-    echo '^(m|p|[sv]_[a-z0-9_]+|tmp|id|verb|recorded|follow|session_pid|user_id|lock_rollout|login_settings|LC_ALL)=|deployctl-(node|step)'
+    echo '^(m|p|[sv]_[a-z0-9_]+|tmp|id|verb|record|recorded|follow|session_pid|user_id|lock_rollout|login_settings|LC_ALL)=|deployctl-(node|step)'
 }
 
 test_a_command_sees_nothing_of_the_program() {
@@ -183,8 +183,7 @@ test_become_starts_again_under_sudo() {
 test_the_login_s_settings_of_tools_are_the_commands_alone() {
     start_node a 'set -f; export TAR_OPTIONS="-v --exclude=version" GREP_OPTIONS=-v POSIXLY_CORRECT=1 GZIP=-t ZSTD_CLEVEL=no CDPATH=/usr GLOBIGNORE="*"; set +f'
     must ok open root "$root"
-    must ok lock rollout first holder me ttl 600
-    fence=$(value_of generation)
+    take_lock rollout first holder me ttl 600
     deliver r1
     case $reply in *version*) fail "$reply" ;; esac
     expect version "$(cat "$root/releases/r1/version")" r1

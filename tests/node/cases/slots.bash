@@ -252,7 +252,7 @@ test_what_was_live_runs_on_again_when_its_time_was_over() {
     must ok keep_old fence "$fence" slot blue seconds 0 env DEPLOYCTL_SLOT=blue
     must ok finish fence "$fence" release r2 result done
     eventually last_line_is "stop blue"
-    must ok lock rollout b holder someone ttl 60 token again
+    take_lock rollout b holder someone ttl 60 token again
     must ok keep_old fence 2 slot blue env DEPLOYCTL_SLOT=blue
     expect "it was started" "$(last_line)" "start blue r1"
     expect facts "$(fact_of_slot blue)" "r1 running committed -"

@@ -45,10 +45,10 @@ test_a_step_goes_on_when_the_connection_is_lost_and_its_result_is_on_record() {
     locked_node a
     mkfifo "$work/gate"
     send run fence "$fence" token t-1 command "read -r x <'$work/gate'; echo done >'$work/result'; exit 4"
-    eventually grep -q '^1 t-1 run' "$root/.deployctl/step"
+    eventually recorded '^leader'
     lose_connection
     echo go >"$work/gate"
-    eventually grep -q '^end failed' "$root/.deployctl/step"
+    eventually recorded '^end failed'
     open_node b
     must ok settle fence "$fence"
     expect token "$(value_of last_token)" t-1
@@ -65,18 +65,18 @@ test_a_step_goes_on_when_the_connection_is_lost_and_its_result_is_on_record() {
 test_the_watchdog_of_a_lost_session_still_ends_its_step() {
     locked_node a
     send run fence "$fence" token t-1 timeout 2 command "sleep 300"
-    eventually grep -q '^1 t-1 run' "$root/.deployctl/step"
-    read -r _ _ _ group _ <"$root/.deployctl/step"
+    eventually recorded '^2 t-1 run'
+    group=$(step_group)
     lose_connection
-    eventually grep -q '^end timeout' "$root/.deployctl/step"
+    eventually recorded '^end timeout'
     group_is_gone "$group" || fail "it lives"
 }
 
 test_settle_ends_what_an_earlier_session_left() {
     locked_node a
     send run fence "$fence" token t-1 command "trap '' TERM; while :; do sleep 1; done"
-    eventually grep -q '^1 t-1 run' "$root/.deployctl/step"
-    read -r _ _ _ group _ <"$root/.deployctl/step"
+    eventually recorded '^2 t-1 run'
+    group=$(step_group)
     lose_connection
     open_node b
     must refused run fence "$fence" token t-2 command true
@@ -114,8 +114,8 @@ test_settle_with_nothing_on_record() {
 test_killed_with_its_supervisor_the_step_is_found_and_ended() {
     locked_node a
     send run fence "$fence" token t-1 command "sleep 300"
-    eventually grep -q '^1 t-1 run' "$root/.deployctl/step"
-    read -r _ _ _ group _ <"$root/.deployctl/step"
+    eventually recorded '^2 t-1 run'
+    group=$(step_group)
     kill -KILL $(descendants "$node_pid") "$node_pid"
     kill -0 "$group" || fail "the leader was killed too"
     lose_connection

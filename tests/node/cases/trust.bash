@@ -144,8 +144,7 @@ END
     lose_connection
     open_node b shared up/loads
     must ok break
-    must ok lock rollout r holder h ttl 60
-    fence=$(value_of generation)
+    take_lock rollout r holder h ttl 60
     make_tree r1
     make_package r1
     stage r1
@@ -213,8 +212,8 @@ test_a_number_has_no_leading_zero() {
     : >"$root/.deployctl/lock/009"
     echo 0777 >"$root/.deployctl/generation"
     must ok unlock fence 1
-    must ok lock rollout r2 holder h ttl 60 minimum 2
-    expect generation "$(value_of generation)" 2
+    take_lock rollout r2 holder h ttl 60 minimum 2
+    expect generation "$fence" 2
     fence=2
     deliver r1
     mkdir -p "$root/.deployctl/good"
@@ -241,12 +240,13 @@ test_folders_of_killed_sessions_are_removed_by_a_later_one() {
     dead=$(ls -d "$work"/tmp/deployctl.*)
     kill -KILL "$node_pid"
     open_node b
+    must ok settle fence 1
     [ ! -e "$dead" ] || fail "it stays"
     # A step that outlives its session needs the folder.
     busy=$(ls -d "$work"/tmp/deployctl.*)
     mkfifo "$work/gate"
     send run fence 1 command "cat '$work/gate'"
-    eventually grep -q '^1 ' "$root/.deployctl/step"
+    eventually recorded '^leader '
     kill -KILL "$node_pid"
     open_node c
     other=$(value_of temporary)
