@@ -337,12 +337,13 @@ void fleet_free(struct fleet *fleet)
         return;
     discoveries_free(fleet->discoveries);
     http_client_free(fleet->http); /* its calls may go through the sessions */
-    balancers_free(fleet->balancers);
+    /* Before the loop turns once more: what would take their answers is gone. */
+    for (size_t i = 0; i < fleet->count; i++)
+        session_free(fleet->members[i].session);
+    balancers_free(fleet->balancers); /* waits for its children to end */
     dependencies_free(fleet->dependencies);
     for (size_t i = 0; i < fleet->front_count; i++)
         session_free(fleet->fronts[i].session);
-    for (size_t i = 0; i < fleet->count; i++)
-        session_free(fleet->members[i].session);
     ssh_context_free(fleet->ssh);
     loop_free(fleet->loop);
     arena_release(&fleet->arena);
