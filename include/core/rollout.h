@@ -118,6 +118,7 @@
  * - When all touched nodes are undone, the runner shifts back to share 0: the balancers' own weights.
  * - With `switches` (blue-green) a change is made on an instance that serves nothing: no drain, no
  *   enable, no capacity asked for. Before a shift, those who were lost since their gate pass one again.
+ *   When one node has to change, those that are at the target already change too: the switch moves the whole side.
  *   All instances of the wave must pass: one that fails spends the budget. As long as nothing was
  *   shifted, an undo only puts the touched instances back. After a shift was sent, first what the node
  *   served before must pass a gate (a node where it does not needs care), then the runner shifts back,

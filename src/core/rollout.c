@@ -313,12 +313,29 @@ static enum rollout_state after_staging(struct rollout *rollout)
                                                                       : to_expand(rollout);
 }
 
+/* A switch moves all instances of a side: while one has to change, those that serve the release already change with it. */
+static void change_together(struct rollout *rollout)
+{
+    bool any = next_wave(rollout) != SIZE_MAX;
+
+    for (size_t i = 0; i < rollout->config.node_count; i++) {
+        struct walker *walker = &rollout->walkers[i];
+        bool serves = walker->at_target && !walker->stays && !walker->outside && !walker->adopted && !walker->work && !walker->committed;
+        if (serves && any)
+            walker->work = true;
+        else if (serves)
+            walker_outcome(rollout, walker, NODE_UNCHANGED);
+    }
+}
+
 static enum rollout_state after_setup(struct rollout *rollout)
 {
     if (rollout->setup_refused || rollout->setup_unreachable)
         return ROLLOUT_RELEASE;
     if (rollout->config.unwinds)
         return begin_of_undo(rollout);
+    if (rollout->config.switches)
+        change_together(rollout);
     failure_go_on(rollout);
     if (rollout->aborted)
         failure_spend(rollout, SPENT_BY_ABORT);

@@ -163,7 +163,7 @@ static void setup_ended(struct rollout *rollout, struct walker *walker)
     walker->work = !walker->committed && !(walker->at_target && !sick);
     if (sick && !walker->committed)
         capacity_set_out(rollout, walker, true);
-    if (!walker->work && !walker->committed)
+    if (!walker->work && !walker->committed && !rollout->config.switches)
         walker_outcome(rollout, walker, NODE_UNCHANGED);
 }
 
