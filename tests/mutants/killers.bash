@@ -77,5 +77,6 @@ counted() {
     return 2
 }
 
+killer_waits() { built build/simulator/test_waits || return 2; counted build/simulator/test_waits; }
 killer_node() { NODE_SHELLS=dash counted tests/node/run "$1"; }
-killer_e2e() { built all && counted "tests/e2e/$1"; }
+killer_e2e() { built all || return 2; counted "tests/e2e/$1"; }

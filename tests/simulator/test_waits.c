@@ -385,6 +385,8 @@ int main(void)
         network_end();
         clock_end();
         outside_end();
+        if (!test_fine)
+            printf("FAILED  %s\n", test_name);
         *(test_fine ? &passed : &failed) += 1;
     }
     parsed_release(&playbook);
