@@ -12,7 +12,7 @@ becomes() {
     end=$(until_second "$3")
     until [ "$(on "$1" cat /srv/shop/current/VERSION 2>/dev/null)" = "$2" ]; do
         [ $SECONDS -lt "$end" ] || fail "$1 is not on $2 after $3 s"
-        sleep 0.2
+        pause 0.2
     done
 }
 timers() { on "$1" systemctl list-units --all --plain --no-legend 'deployctl-confirm-*'; }

@@ -77,7 +77,7 @@ wait_said() {
     until grep -qE -- "$1" "$output"; do
         kill -0 "$background" 2>/dev/null || { sed 's/^/  | /' "$output"; fail "it ended before it said: $1"; }
         [ $SECONDS -lt "$end" ] || { kill "$background"; sed 's/^/  | /' "$output"; fail "it did not say within ${2:-30} s: $1"; }
-        sleep 0.05
+        pause 0.05
     done
 }
 # CODE: until what runs in the background has ended.

@@ -38,10 +38,7 @@ run_test() {
 shims() {
     mkdir "$work/bin" "$work/tmp"
     if [ "$1" = busybox ]; then
-        local applet
-        for applet in $(busybox --list); do
-            ln -s "$(command -v busybox)" "$work/bin/$applet"
-        done
+        busybox --install -s "$work/bin"
         ln -s "$(command -v zstd)" "$work/bin/zstd"
         node_path=$work/bin
     else
@@ -188,7 +185,10 @@ must() {
 
 # The (first) value of a key in the last reply.
 value_of() {
-    sed -n "s/^= $1 //p" <<<"$reply" | head -n 1
+    local line
+    while IFS= read -r line; do
+        [[ $line != "= $1 "* ]] || { printf '%s\n' "${line#"= $1 "}"; return; }
+    done <<<"$reply"
 }
 
 output_of() {
@@ -230,9 +230,9 @@ step_group() {
 # Waits, by short looks, until a command succeeds.
 eventually() {
     local tries
-    for tries in $(seq "$(deadline 600)"); do
+    for ((tries = 600 * ${TEST_TIME_FACTOR:-1}; tries > 0; tries--)); do
         "$@" >/dev/null 2>&1 && return 0
-        sleep 0.05
+        pause 0.05
     done
     fail "never came true: $*"
 }
@@ -284,30 +284,33 @@ let_go() {
 
 # make_package ID [COMPRESSION]: packs $work/tree: $archive, $sha256, $bytes, $manifest_sha256, $unpacked.
 make_package() {
-    local path
+    local path sum rest mode size target
     archive=$work/$1.tar
     (
         cd "$work/tree" || exit 1
-        find . -mindepth 1 ! -type d | sed 's/^\.\///' | sort | while IFS= read -r path; do
-            if [ -L "$path" ]; then
-                echo "$(printf %s "$(readlink -- "$path")" | sha256sum | cut -d' ' -f1) 120000 0 $path"
+        find . -mindepth 1 ! -type d -printf '%m %s %l\n%P\n' | while IFS= read -r rest && IFS= read -r path; do
+            read -r mode size target <<<"$rest"
+            if [ -n "$target" ]; then
+                read -r sum _ < <(printf %s "$target" | sha256sum)
+                echo "$sum 120000 0 $path"
             else
-                echo "$(sha256sum <"./$path" | cut -d' ' -f1) 100$(stat -c %a -- "$path") $(stat -c %s -- "$path") $path"
+                read -r sum _ < <(sha256sum <"./$path")
+                echo "$sum 100$mode $size $path"
             fi
-        done >"$work/manifest"
+        done | sort -k 4 >"$work/manifest"
         cp "$work/manifest" .deployctl-manifest
         tar -cf "$archive" .
         rm .deployctl-manifest
     )
-    unpacked=$(du -sb "$work/tree" | cut -f1)
+    read -r unpacked _ < <(du -sb "$work/tree")
     case ${2:-gzip} in
     gzip) gzip -f "$archive" && archive=$archive.gz ;;
     zstd) zstd -q -f --rm "$archive" && archive=$archive.zst ;;
     esac
     compression=${2:-gzip}
-    sha256=$(sha256sum <"$archive" | cut -d' ' -f1)
+    read -r sha256 _ < <(sha256sum <"$archive")
     bytes=$(stat -c %s "$archive")
-    manifest_sha256=$(sha256sum <"$work/manifest" | cut -d' ' -f1)
+    read -r manifest_sha256 _ < <(sha256sum <"$work/manifest")
 }
 
 # A small release with a folder, a link, a script and the text $1.

@@ -190,7 +190,7 @@ begin_load() {
     echo "$load" >"$place/load.pid"
     for _ in $(seq "$(deadline 400)"); do
         grep -q begun "$place/load.begun" && break
-        sleep 0.05
+        pause 0.05
     done
     kill -USR1 "$load"
 }

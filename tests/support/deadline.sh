@@ -8,3 +8,7 @@ until_second() { echo $((SECONDS + $1 * ${TEST_TIME_FACTOR:-1})); }
 # SECONDS: a limit of the program under test, in a playbook. A test may have to wait for its end, so it is longer on a slow machine only: the suite's
 # factor is one more than was measured.
 allowed() { echo $(($1 * (${TEST_TIME_FACTOR:-1} > 1 ? ${TEST_TIME_FACTOR:-1} - 1 : 1))); }
+
+# SECONDS: sleeps, without a process: nothing is ever written to that pipe.
+exec {pause_pipe}<> <(:)
+pause() { read -r -t "$1" -u "$pause_pipe" || :; }

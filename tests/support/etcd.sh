@@ -35,7 +35,7 @@ begin_etcd() {
         curl -s -o /dev/null --cacert "$place/tls/ca.pem" --cert "$place/tls/client.pem" --key "$place/tls/client.key" \
             "https://127.0.0.1:$etcd_port/health" && return 0
         kill -0 "$etcd_pid" 2>/dev/null || break
-        sleep 0.1
+        pause 0.1
     done
     echo "etcd does not answer after $tries tries:" >&2
     tail -n 20 "$place/etcd.log" >&2

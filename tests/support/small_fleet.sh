@@ -40,7 +40,7 @@ eventually() {
     end=$(until_second 60)
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt "$end" ] || return 1
-        sleep 0.05
+        pause 0.05
     done
 }
 # What the nodes serve, in one word when it is the same everywhere.
