@@ -3014,6 +3014,10 @@ lead_retract() {
 lead_commit() {
     need_release
     is_complete "$v_release" || reply failed "release $v_release is not complete on this node"
+    if [ -z "$v_slot" ]; then
+        read_current
+        [ "$current" = "$v_release" ] || reply failed "current links release ${current:-none}, not $v_release"
+    fi
     note_before || reply failed "disk: what was good before cannot be noted"
     commit_slot
     if [ "$v_kind" = rollback ] && read_sequence "$v_release"; then

@@ -118,8 +118,12 @@ void step_commit(struct model_step *step)
         step_said(step, "failed", "release %s is not complete on this node", step->release);
         return;
     }
-    note_before(step, release, kind ? kind : "rollout");
     struct model_slot *slot = slot_of(node, step->request);
+    if (!slot && strcmp(node->current, step->release) != 0) {
+        step_said(step, "failed", "current links release %s, not %s", *node->current ? node->current : "none", step->release);
+        return;
+    }
+    note_before(step, release, kind ? kind : "rollout");
     if (slot && !slot_commits(step, slot))
         return;
     if (kind && strcmp(kind, "rollback") == 0 && release->sequence) {

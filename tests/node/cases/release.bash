@@ -559,3 +559,15 @@ test_nothing_is_pruned_by_who_has_lost_the_lock() {
     must ok facts
     expect "nor is it good" "$(value_of current_good)" no
 }
+
+test_a_release_that_is_not_the_current_one_is_not_committed() {
+    locked_node a
+    deliver r1
+    deliver r2
+    must ok activate fence 1 release r1
+    must failed commit fence 1 release r2
+    expect why "$sentence" 'current links release r1, not r2'
+    must ok commit fence 1 release r1
+    must ok facts
+    expect good "$(value_of current_good)" yes
+}
