@@ -149,7 +149,7 @@ struct editing {
     struct traffic_order *orders;
     size_t count, found;
     const char *upstream;
-    bool scales; /* shares are asked for: weights that are not marked are multiplied */
+    bool scales; /* shares are asked for: weights that are not marked are multiplied, as far as they go, and marked */
     bool inside, seen, changed;
 };
 
@@ -162,8 +162,9 @@ static void edit_line(struct editing *editing, const char *text, size_t length)
     }
     before = line;
     struct traffic_order *order = order_for(editing->orders, editing->count, line.name);
-    if (editing->scales && !line.marked && line.weight <= WEIGHT_MAX / SCALE) {
-        line.weight *= SCALE;
+    if (editing->scales && !line.marked) {
+        if (line.weight <= WEIGHT_MAX / SCALE)
+            line.weight *= SCALE;
         line.full = line.weight;
         line.marked = true;
     }

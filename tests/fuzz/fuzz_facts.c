@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/crossing.h"
 #include "app/facts.h"
 #include "app/run_end.h"
 #include "fuzz_input.h"
@@ -31,7 +32,7 @@ static void check_releases(const struct facts *facts)
         assert(facts_has(facts, one, NULL) && facts_release_order(facts, one, one) == 0);
         int order = facts_release_order(facts, one, other), back = facts_release_order(facts, other, one);
         assert((order < 0) == (back > 0) && (order == 0) == (back == 0));
-        facts_crossed(facts, one);
+        facts_crossed(facts, one, NULL);
     }
 }
 

@@ -64,6 +64,22 @@ static void a_share_is_of_the_whole_weight(void **state)
     strbuf_release(&out);
 }
 
+/* Too large to be multiplied, and its whole weight is noted all the same. */
+static void a_share_of_a_large_weight_is_done_once(void **state)
+{
+    struct traffic_order order = {.command = ORDER_READY, .weight = 250, .server = "10.0.0.1:80"};
+    struct strbuf out, again;
+    struct err err;
+    bool changed;
+    (void)state;
+    assert_int_equal(edit(&out, &changed, &order, "upstream shop {\n  server 10.0.0.1:80 weight=999999;\n}\n", &err), 0);
+    assert_non_null(strstr(out.text, "server 10.0.0.1:80 weight=250000; # full=999999\n"));
+    assert_int_equal(edit(&again, &changed, &order, out.text, &err), 0);
+    assert_false(changed);
+    strbuf_release(&again);
+    strbuf_release(&out);
+}
+
 static void what_is_missing_is_told(void **state)
 {
     struct traffic_order order = {.command = ORDER_LOOK, .weight = WEIGHT_KEEP, .server = "10.0.0.9:80"};
@@ -103,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_goes_down_and_comes_in),
         cmocka_unit_test(a_share_is_of_the_whole_weight),
+        cmocka_unit_test(a_share_of_a_large_weight_is_done_once),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(a_broken_file_is_bounded),
     };
