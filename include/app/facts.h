@@ -89,6 +89,8 @@ struct facts {
     const char *open_members; /* its nodes, as app/missing.h notes them; NULL: not noted */
     /* Read by the run that holds the lock, which is the open one then: what was open before it; NULL: nothing. */
     const char *before_rollout, *before_step;
+    /* What the open run, or one that it goes on with, has started last has not passed its gate, as far as the node knows. */
+    bool unproven;
     /* `VERB RELEASE ROLLOUT`: a change of the service that has begun and not ended well, so that it may be stopped whatever is current; NULL:
      * none. */
     const char *unsettled;

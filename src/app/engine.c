@@ -137,27 +137,15 @@ static bool is_held_out(const struct worker *worker)
     return balancers && balancers_holds_out(balancers, worker->index);
 }
 
-/* A step's name in a node's journal: of those that a run has before it changes the service, or once all gates have passed, none does. A hook has
- * the name that the playbook gives it. */
-static bool may_follow_activation(const char *step)
-{
-    static const char *const others[] = {"stage", "unpack", "discard", "commit", "retract", "failed", "-"};
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        if (strcmp(step, others[i]) == 0)
-            return false;
-    return strncmp(step, "migrate.", 8) != 0 && strncmp(step, "unmigrate.", 10) != 0;
-}
-
-/* The last step of a run that this one goes on with or undoes changed the service, or was a hook, perhaps after that: whether what was
- * started passed its gate is not on record, whatever `current` links. */
+/* What a run that this one goes on with or undoes has started is perhaps not what its gate saw, whatever `current` links. */
 static bool gate_is_unknown(const struct worker *worker)
 {
     const struct engine_settings *settings = worker->engine->settings;
     const struct facts *facts = &worker->facts;
     bool ours = facts->open_rollout && strcmp(facts->open_rollout, settings->rollout) == 0;
-    const char *rollout = ours ? facts->before_rollout : facts->open_rollout, *step = ours ? facts->before_step : facts->open_step;
+    const char *rollout = ours ? facts->before_rollout : facts->open_rollout;
     bool theirs = settings->chain && rollout && text_has_word(settings->chain, rollout);
-    return theirs && !settings->sides && step && !facts->held && may_follow_activation(step);
+    return theirs && !settings->sides && facts->unproven;
 }
 
 /* An earlier run, which this one undoes, goes on with or replaces, has changed the node: what it has begun counts, whatever `current` links. */

@@ -50,6 +50,7 @@ static const struct fact_key fact_keys[] = {
     {"reverted", FACT_TEXT, offsetof(struct facts, reverted)},
     {"open_limit", FACT_TEXT, offsetof(struct facts, open_limit)},
     {"open_members", FACT_TEXT, offsetof(struct facts, open_members)},
+    {"unproven", FACT_YES, offsetof(struct facts, unproven)},
     {"unsettled", FACT_TEXT, offsetof(struct facts, unsettled)},
     {"service", FACT_TEXT, offsetof(struct facts, service)},
 };

@@ -3120,7 +3120,8 @@ facts_of_releases() {
     ! first_line "$state/service" || value service "$line"
 }
 
-# The run that is open, the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
+# The run that is open, whether what it and those that it goes on with have started last has yet to pass its gate (a commit, a hold at the end of a
+# wave or the mark of a failure comes after the gate; a hook may have restarted the service), the one that ended last, and how the breakers of the newest one were last: 64 of them at most.
 facts_of_journal() {
     [ -s "$state/journal" ] || [ -s "$state/journal.1" ] || return 0
     read_lock
@@ -3131,7 +3132,7 @@ facts_of_journal() {
         $5 == "rollout" && $6 == "begin" && $8 == "outside" { outside[$4] = 1; next }
         $5 == "rollout" && ($4 in outside) { next }
         $5 == "rollout" && $6 == "begin" {
-            if ($4 != open) { was = open; was_step = step; was_release = release; was_kind = kind; was_limit = limit; was_members = members }
+            if ($4 != open) { was = open; was_step = step; was_unproven = unproven; was_release = release; was_kind = kind; was_limit = limit; was_members = members }
             open = run = $4; step = "-"; release = $7; kind = $8; limit = members = ""
             next
         }
@@ -3151,23 +3152,29 @@ facts_of_journal() {
             next
         }
         $5 == "rollout" {
-            if ($4 == open && $6 == "end") open = ""
+            if ($4 == open && $6 == "end") { open = ""; unproven = 0 }
             if ($4 == open && $6 == "held" && match($0, /held after [0-9]+ of [0-9]+ waves$/)) {
                 step = substr($0, RSTART)
                 gsub(/ /, "_", step)
+                unproven = 0
             }
-            if ($4 == open && $6 == "left") { open = was; step = was_step; release = was_release; kind = was_kind; limit = was_limit; members = was_members }
+            if ($4 == open && $6 == "left") { open = was; step = was_step; unproven = was_unproven; release = was_release; kind = was_kind; limit = was_limit; members = was_members }
             if ($6 == "end" || $6 == "held" || $6 == "left") {
                 ended = $4
                 for (i = 8; i <= NF; i++) ended = ended " " $i
             }
             next
         }
-        $4 == open && $6 != "note" { step = $5 }
+        $4 == open && $6 != "note" {
+            step = $5
+            if (step ~ /^(commit|retract|failed)$/) unproven = 0
+            else if (step !~ /^(stage|unpack|discard)$/ && step !~ /^(un)?migrate\./) unproven = 1
+        }
         END {
             if (open != "") print "open_rollout", open, step, release, kind
             if (open != "" && limit != "") print "open_limit", limit
             if (open != "" && members != "") print "open_members", members
+            if (open != "" && unproven) print "unproven", "yes"
             if (open == ours && was != "") print "open_before", was, was_step, was_release, was_kind
             if (ended != "") print "ended_rollout", ended
             for (i = notes; i > 0 && told < 64; i--)

@@ -209,6 +209,7 @@ static bool held_after(const struct model_journal_line *line, char *out, size_t 
 struct open_line {
     const struct model_journal_line *begin; /* NULL: none */
     char last[MODEL_NAME], limit[80];
+    bool unproven;
 };
 
 static bool is_of(const struct model_journal_line *line, const struct open_line *open)
@@ -237,14 +238,32 @@ static void take_rollout_line(const struct model_journal_line *line, struct open
     if (strcmp(line->mark, "begin") == 0) {
         if (!ours)
             *was = *open;
-        *open = (struct open_line){.begin = line, .last = "-"};
+        *open = (struct open_line){.begin = line, .last = "-", .unproven = open->unproven};
     } else if (ours && strcmp(line->mark, "left") == 0) {
         *open = *was;
     } else if (ours && strcmp(line->mark, "end") == 0) {
         open->begin = NULL;
-    } else if (ours) {
-        held_after(line, open->last, sizeof(open->last));
+        open->unproven = false;
+    } else if (ours && held_after(line, open->last, sizeof(open->last))) {
+        open->unproven = false;
     }
+}
+
+static bool is_one_of(const char *word, const char *const *list)
+{
+    while (*list && strcmp(word, *list) != 0)
+        list++;
+    return *list != NULL;
+}
+
+static void take_step_line(const char *step, struct open_line *open)
+{
+    static const char *const after_gates[] = {"commit", "retract", "failed", NULL}, *const before[] = {"stage", "unpack", "discard", NULL};
+    snprintf(open->last, sizeof(open->last), "%s", step);
+    if (is_one_of(step, after_gates))
+        open->unproven = false;
+    else if (!is_one_of(step, before) && strncmp(step, "migrate.", 8) != 0 && strncmp(step, "unmigrate.", 10) != 0)
+        open->unproven = true;
 }
 
 /* The last run in the journal, when it has no end; what was open before the one that holds the lock; and the one that ended last. */
@@ -262,7 +281,7 @@ static void say_open(struct model_node *node, struct strbuf *out)
         else if (is_of(line, &open) && strcmp(line->step, "limit") == 0)
             memcpy(open.limit, line->sentence, sizeof(open.limit));
         else if (is_of(line, &open) && strcmp(line->mark, "note") != 0)
-            snprintf(open.last, sizeof(open.last), "%s", line->step);
+            take_step_line(line->step, &open);
         if (rollout && strcmp(line->mark, "begin") != 0 && strcmp(line->mark, "break") != 0)
             ended = line;
     }
@@ -271,6 +290,8 @@ static void say_open(struct model_node *node, struct strbuf *out)
         say_open_run(&open, "open_rollout", out);
     if (open.begin && *open.limit)
         lines_text(out, "open_limit", open.limit);
+    if (open.begin && open.unproven)
+        lines_text(out, "unproven", "yes");
     if (open.begin && was.begin && held && strcmp(node->lock.rollout, open.begin->rollout) == 0)
         say_open_run(&was, "open_before", out);
     if (ended)

@@ -100,3 +100,31 @@ test_the_limit_of_a_run_is_in_the_facts_while_it_is_open() {
     must ok facts
     expect 'nothing is open' "$(value_of open_rollout)$(value_of open_limit)" ''
 }
+
+# Through a run that goes on with another and has staged only, too; until a gate has passed, and what comes after gates is in the journal.
+test_what_has_not_passed_its_gate_is_in_the_facts() {
+    locked_node a
+    deliver r1
+    must ok facts
+    expect 'nothing was started' "$(value_of unproven)" ''
+    must ok activate fence 1 release r1
+    must ok facts
+    expect 'started' "$(value_of unproven)" yes
+    must ok finish fence 1 open yes result interrupted
+    must ok lock rollout roll-b holder b ttl 60 kind resume resumes roll-a
+    must ok settle fence 2
+    fence=2
+    deliver r2
+    must ok facts
+    expect 'the step that came last' "$(value_of open_rollout)" 'roll-b unpack - resume'
+    expect 'what the one before has started' "$(value_of unproven)" yes
+    must ok commit fence 2 release r1
+    must ok facts
+    expect 'committed' "$(value_of unproven)" ''
+    must ok run fence 2 name hook command true
+    must ok facts
+    expect 'a hook may restart it' "$(value_of unproven)" yes
+    must ok finish fence 2 result done
+    must ok facts
+    expect 'nothing is open' "$(value_of unproven)" ''
+}
