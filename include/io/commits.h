@@ -1,7 +1,7 @@
 /*
  * Which release contains which, by the history of a local git repository. A release id names its commit by time and 12 hex; with `path` it names a
  * folder's tree, and its commit is the one of that time that has the tree. Reads only, fetches nothing, and never fails: what the repository does not
- * have (another source, a clone without that commit, a shallow one in which the way between two commits is missing) is unknown.
+ * have (another source, a clone without that commit, a shallow one, in which the way between two commits may be missing) is unknown.
  *
  * Blocking, as io/package.h. Answers are kept.
  */

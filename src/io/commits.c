@@ -135,10 +135,11 @@ static enum contains ask(const struct commits *commits, const char *release, con
         return CONTAINS_UNKNOWN;
     if (git_oid_equal(&commit, &before))
         return CONTAINS_YES;
+    /* libgit2 1.5 leaks the commit whose parents are not there */
+    if (git_repository_is_shallow(commits->repository))
+        return CONTAINS_UNKNOWN;
     int follows = git_graph_descendant_of(commits->repository, &commit, &before);
-    if (follows == 0 && !git_repository_is_shallow(commits->repository))
-        return CONTAINS_NO;
-    return follows == 1 ? CONTAINS_YES : CONTAINS_UNKNOWN;
+    return follows == 1 ? CONTAINS_YES : follows == 0 ? CONTAINS_NO : CONTAINS_UNKNOWN;
 }
 
 enum contains commits_contain(struct commits *commits, const char *release, const char *other)

@@ -319,11 +319,13 @@ read_lock() {
     is_number "$lock_since" || lock_since=0
     is_number "$lock_up" || lock_up=0 lock_boot=$s_boot
     is_number "$lock_ttl" || lock_ttl=0
+    # Its holder may have had an answer just before the host went down: the lease lasts its ttl from the boot on.
+    [ "$lock_boot" = "$s_boot" ] || lock_up=0
     uptime_now
     lock_held=$((up > lock_since ? up - lock_since : 0))
     lock_age=$((up - lock_up))
     lock_state=held
-    if [ "$lock_boot" != "$s_boot" ] || [ "$lock_age" -lt 0 ] || [ "$lock_age" -gt "$lock_ttl" ]; then
+    if [ "$lock_age" -lt 0 ] || [ "$lock_age" -gt "$lock_ttl" ]; then
         lock_state=expired
     fi
 }

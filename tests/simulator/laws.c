@@ -179,9 +179,9 @@ void laws_writes_outside(struct run *run, size_t node, const char *what)
 {
     const struct model_node *truth = &run->world->nodes[node];
     const struct model_lock *lock = &truth->lock;
-    int64_t age_s = model_uptime_s(truth) - lock->beat_s;
-    /* a node that was down has forgotten when it was renewed last, and has the lock as long as nobody else takes it */
-    bool live = truth->boot != lock->boot || !truth->up || (age_s >= 0 && age_s <= lock->ttl_s);
+    /* after a boot it is as if it had been renewed then */
+    int64_t age_s = model_uptime_s(truth) - (truth->boot == lock->boot ? lock->beat_s : 0);
+    bool live = !truth->up || (age_s >= 0 && age_s <= lock->ttl_s);
     if (!is(lock->rollout, run->rollout) || lock->ended || !live)
         law_broken(run->world, "law 15", "%s: run %zu tells the balancer %s, and its lock is %s's%s, renewed %lld s ago", truth->name,
                    run->index + 1, what, lock->rollout, lock->ended ? ", given back" : "", (long long)age_s);

@@ -278,7 +278,7 @@ void model_crash(struct model_node *node)
     }
 }
 
-/* Synced are the journal, manifests, releases, links, commits and migrations. A beat counts for nothing after a boot. */
+/* Synced are the journal, manifests, releases, links, commits and migrations. A beat counts as one of the boot after it. */
 void model_lose_unsynced(struct model_node *node, bool gone)
 {
     struct model_record *record = &node->record;
@@ -325,13 +325,18 @@ struct model_release *model_add_release(struct model_node *node, const char *id,
 
 /* --- the lock --- */
 
+int64_t lock_age_s(const struct model_node *node)
+{
+    return model_uptime_s(node) - (node->lock.boot == node->boot ? node->lock.beat_s : 0);
+}
+
 enum lock_state lock_state(const struct model_node *node)
 {
     const struct model_lock *lock = &node->lock;
-    int64_t age = model_uptime_s(node) - lock->beat_s;
+    int64_t age = lock_age_s(node);
     if (lock->generation == 0 || lock->ended)
         return LOCK_FREE;
-    return lock->boot != node->boot || age < 0 || age > lock->ttl_s ? LOCK_EXPIRED : LOCK_HELD;
+    return age < 0 || age > lock->ttl_s ? LOCK_EXPIRED : LOCK_HELD;
 }
 
 bool fence_holds(const struct model_node *node, uint64_t generation)
@@ -379,7 +384,7 @@ void describe_holder(struct model_session *session, const struct model_request *
     session_text(session, request, "holder", lock->holder);
     session_text(session, request, "rollout", lock->rollout);
     session_value(session, request, "generation", "%" PRIu64, lock->generation);
-    session_value(session, request, "age", "%" PRId64, model_uptime_s(session->node) - lock->beat_s);
+    session_value(session, request, "age", "%" PRId64, lock_age_s(session->node));
     session_value(session, request, "ttl", "%" PRId64, lock->ttl_s);
 }
 
@@ -420,7 +425,7 @@ static void do_lock(struct model_session *session, const struct model_request *r
             session_reply(session, request, "ok", "lock held already");
         else
             session_reply(session, request, "refused", "locked by %s, rollout %s, renewed %" PRId64 " s ago", lock->holder,
-                          lock->rollout, model_uptime_s(node) - lock->beat_s);
+                          lock->rollout, lock_age_s(node));
         return;
     }
     if (had_its_lock(node, request)) {

@@ -184,7 +184,7 @@ static void say_lock(struct model_node *node, struct strbuf *out)
     lines_text(out, "lock_expired", state == LOCK_EXPIRED ? "yes" : "no");
     if (state == LOCK_FREE)
         return;
-    int64_t age = model_uptime_s(node) - node->lock.beat_s;
+    int64_t age = lock_age_s(node);
     lines_text(out, "lock_holder", node->lock.holder);
     lines_text(out, "lock_rollout", node->lock.rollout);
     if (*node->lock.runner)

@@ -37,6 +37,7 @@ void node_journal(struct model_node *node, uint64_t generation, const char *roll
 
 enum lock_state { LOCK_FREE, LOCK_HELD, LOCK_EXPIRED };
 enum lock_state lock_state(const struct model_node *node);
+int64_t lock_age_s(const struct model_node *node); /* since its last renewal, or the boot */
 bool fence_holds(const struct model_node *node, uint64_t generation);
 /* A step of this generation and epoch may change something. */
 bool may_act(const struct model_node *node, uint64_t generation, uint64_t epoch);

@@ -68,10 +68,13 @@ age_lock() {
     sed -i 's/^ttl .*/ttl 0/' "$root/.deployctl/lock/$1"
 }
 
-test_a_lock_of_before_the_boot_is_expired() {
+# Its holder may have had an answer just before the host went down.
+test_a_lock_of_before_the_boot_lasts_its_ttl_from_the_boot_on() {
     locked_node a
-    sed -i 's/^\(beat [0-9]*\) .*/\1 another-boot/' "$root/.deployctl/lock/1"
+    sed -i 's/^\(beat [0-9]*\) .*/\1 another-boot/; s/^ttl .*/ttl 100000000/' "$root/.deployctl/lock/1"
     open_node b
+    must refused lock rollout other holder someone ttl 60
+    sed -i 's/^ttl .*/ttl 0/' "$root/.deployctl/lock/1"
     must ok lock rollout other holder someone ttl 60
     case $(value_of taken_over) in *"last boot"*) ;; *) fail "$reply" ;; esac
 }
