@@ -219,6 +219,7 @@ test_a_number_has_no_leading_zero() {
     mkdir -p "$root/.deployctl/good"
     echo '09 08' >"$root/.deployctl/good/r1"
     must ok facts
+    must ok activate fence 2 release r1
     must ok commit fence 2 release r1
     expect sequence "$(cut -d ' ' -f 1 "$root/.deployctl/good/r1")" 1
 }
